@@ -1,0 +1,162 @@
+/** FIPA contract net (FIPA SC00029H): cfp → propose / refuse → accept-proposal / reject-proposal → inform / failure, cancel. */
+import { z } from 'zod'
+import { Attributes, Effects, SchemaVersion } from '../capability/schema.ts'
+import { Fault } from '../kernel/errors.ts'
+import { ActorAddress, AwardId, CallId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { limits } from '../kernel/limits.ts'
+import { Payload } from '../kernel/payload.ts'
+
+/** One task put out to tender. */
+export const Call = z.object({
+  callId: CallId,
+  missionId: MissionId,
+  taskId: TaskId,
+  attempt: z.number().int().min(1),
+  kind: z.enum(['leaf', 'composite']),
+  capability: CapabilityName,
+  version: SchemaVersion.optional(),
+  attributes: Attributes.optional(),
+  effects: Effects,
+  priority: z.number().int().min(1).max(10),
+  effort: z.number().positive(),
+  inputBytes: z.number().int().min(0),
+  /** Peers that hold most of the input. */
+  holders: z.array(PeerId).max(limits.blobHoldersMax),
+  excluded: z.array(PeerId).max(64),
+  budgetUsd: z.number().min(0),
+  remainingMs: z.number(),
+})
+export type Call = z.infer<typeof Call>
+
+/** Call for proposals, gossiped on the capability's topic; the calls of one tick travel together. */
+export const Cfp = z.object({
+  kind: z.literal('cfp'),
+  initiator: ActorAddress,
+  principal: Principal,
+  /** Peers whose hash(peer, call) is below this answer; 1 asks all. */
+  threshold: z.number().min(0).max(1),
+  expiresInMs: z.number().positive(),
+  calls: z.array(Call).min(1).max(limits.callsPerAnnouncementMax),
+})
+export type Cfp = z.infer<typeof Cfp>
+
+/** Where a bid's finish time comes from. Milliseconds, but for `slots…` and `price…`. */
+export const BidBreakdown = z.object({
+  queueMs: z.number().min(0),
+  warmUpMs: z.number().min(0),
+  transferMs: z.number().min(0),
+  runMs: z.number().min(0),
+  /** Completed runs the estimate rests on; 0 is a guess. */
+  samples: z.number().int().min(0),
+})
+export type BidBreakdown = z.infer<typeof BidBreakdown>
+
+export const Bid = z.object({
+  callId: CallId,
+  version: SchemaVersion,
+  estimatedFinishMs: z.number().min(0),
+  breakdown: BidBreakdown,
+  priceUsd: z.number().min(0),
+  slotsFree: z.number().int().min(0),
+  slots: z.number().int().min(0),
+  /** Share of the input the bidder already holds, in [0,1]. */
+  locality: z.number().min(0).max(1),
+  /** True when the bidder's node hosts the mission's orchestrator. */
+  hostsOrchestrator: z.boolean(),
+  expiresInMs: z.number().positive(),
+})
+export type Bid = z.infer<typeof Bid>
+
+export const refusalReasons = [
+  'no-capability', 'version-mismatch', 'attributes-unmet', 'no-free-slot', 'excluded', 'leaving', 'stalled', 'over-budget',
+  'too-late', 'quarantined', 'overloaded', 'not-asked', 'paused', 'input-too-large', 'on-battery',
+] as const
+export const RefusalReason = z.enum(refusalReasons)
+export type RefusalReason = z.infer<typeof RefusalReason>
+
+export const Refusal = z.object({
+  callId: CallId,
+  reason: RefusalReason,
+  detail: z.string().max(280),
+  retryable: z.boolean(),
+  /** The refuser keeps the call and will bid when a slot comes free. */
+  waiting: z.boolean(),
+})
+export type Refusal = z.infer<typeof Refusal>
+
+/** A refusal or a bid as the log and `why` keep it. */
+export const RefusalSummary = z.object({ peer: PeerId, name: z.string().max(64), reason: RefusalReason, detail: z.string().max(280), retryable: z.boolean() })
+export type RefusalSummary = z.infer<typeof RefusalSummary>
+
+/** Each term in [0,1], 1 is best; `total` is their weighted mean. */
+export const ScoreTerms = z.object({
+  finish: z.number().min(0).max(1),
+  price: z.number().min(0).max(1),
+  reliability: z.number().min(0).max(1),
+  headroom: z.number().min(0).max(1),
+  spread: z.number().min(0).max(1),
+})
+export type ScoreTerms = z.infer<typeof ScoreTerms>
+
+export const BidSummary = z.object({
+  peer: PeerId,
+  name: z.string().max(64),
+  version: SchemaVersion,
+  estimatedFinishMs: z.number().min(0),
+  /** The estimate after what the manager has learned of this bidder's honesty. */
+  calibratedFinishMs: z.number().min(0),
+  priceUsd: z.number().min(0),
+  slotsFree: z.number().int().min(0),
+  breakdown: BidBreakdown,
+  terms: ScoreTerms,
+  total: z.number().min(0).max(1),
+})
+export type BidSummary = z.infer<typeof BidSummary>
+
+export const Propose = z.object({ kind: z.literal('propose'), participant: ActorAddress, name: z.string().max(64), bids: z.array(Bid).min(1).max(limits.callsPerAnnouncementMax) })
+export const Refuse = z.object({ kind: z.literal('refuse'), participant: ActorAddress, name: z.string().max(64), refusals: z.array(Refusal).min(1).max(limits.callsPerAnnouncementMax) })
+
+/** The accepted proposal. Enough for the worker to start; everything else it fetches by content hash. */
+export const Award = z.object({
+  awardId: AwardId,
+  callId: CallId,
+  missionId: MissionId,
+  taskId: TaskId,
+  attempt: z.number().int().min(1),
+  epoch: Epoch,
+  kind: z.enum(['leaf', 'composite']),
+  manager: ActorAddress,
+  orchestrator: ActorAddress,
+  principal: Principal,
+  capability: CapabilityName,
+  version: SchemaVersion,
+  effects: Effects,
+  effort: z.number().positive(),
+  input: Payload,
+  priority: z.number().int().min(1).max(10),
+  timeLimitMs: z.number().int().min(1),
+  leaseMs: z.number().int().min(1),
+  remainingMs: z.number(),
+})
+export type Award = z.infer<typeof Award>
+
+export const AcceptProposal = z.object({ kind: z.literal('accept-proposal'), award: Award })
+/** The calls are over for this participant: another won, or they were withdrawn. */
+export const RejectProposal = z.object({ kind: z.literal('reject-proposal'), callIds: z.array(CallId).min(1).max(4_096) })
+/** The worker has the award and will run it. */
+export const Confirm = z.object({ kind: z.literal('confirm'), awardId: AwardId, worker: ActorAddress })
+/** The worker cannot take the award after all. */
+export const RefuseAward = z.object({ kind: z.literal('refuse-award'), awardId: AwardId, refusal: Refusal })
+
+export const RunStats = z.object({ queueMs: z.number().min(0), transferMs: z.number().min(0), runMs: z.number().min(0), memoryBytesMax: z.number().min(0).optional(), costUsd: z.number().min(0).default(0) })
+export type RunStats = z.infer<typeof RunStats>
+
+/** The result. Kept and sent again until `acknowledge`. */
+export const Inform = z.object({ kind: z.literal('inform'), awardId: AwardId, result: Payload, cites: z.array(AwardId).max(limits.missionTasksMax), stats: RunStats })
+export const Failure = z.object({ kind: z.literal('failure'), awardId: AwardId, fault: Fault, stats: RunStats })
+/** The manager has committed the outcome: the worker may forget it. */
+export const Acknowledge = z.object({ kind: z.literal('acknowledge'), awardId: AwardId })
+export const Cancel = z.object({ kind: z.literal('cancel'), awardId: AwardId, reason: z.string().max(500) })
+
+export const biddingMessages = [Cfp, Propose, Refuse, AcceptProposal, RejectProposal, Confirm, RefuseAward, Inform, Failure, Acknowledge, Cancel] as const
+export type BiddingMessage = z.infer<(typeof biddingMessages)[number]>

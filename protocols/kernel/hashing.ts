@@ -1,0 +1,53 @@
+/** Synchronous hashing and signatures for small values. Big blobs are hashed off the loop, in `node/`. */
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
+import type { Digest } from './ids.ts'
+
+export function digestOf(bytes: Uint8Array): Digest {
+  return bytesToHex(sha256(bytes)) as Digest
+}
+
+export function digestOfText(text: string): Digest {
+  return digestOf(utf8ToBytes(text))
+}
+
+/** FNV-1a, 32 bits, as a fraction in [0, 1): for shards and thresholds, where speed matters and an adversary gains nothing. */
+export function fractionOf(text: string): number {
+  return hash32(text) / 0x1_0000_0000
+}
+
+export function hash32(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) {
+    hash ^= text.charCodeAt(i)
+    hash = Math.imul(hash, 0x01000193) >>> 0
+  }
+  // FNV's high bits are weak for short inputs; one round of murmur's finaliser spreads them.
+  hash ^= hash >>> 16
+  hash = Math.imul(hash, 0x85ebca6b) >>> 0
+  hash ^= hash >>> 13
+  return hash >>> 0
+}
+
+/** @param secretKey 32 bytes, the Ed25519 seed. @returns 64 bytes (RFC 8032). */
+export function sign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
+  return ed25519.sign(message, secretKey)
+}
+
+export function verify(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
+  try {
+    return ed25519.verify(signature, message, publicKey)
+  } catch {
+    return false
+  }
+}
+
+/** JSON with sorted keys: the same value gives the same text, whatever order it was built in. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : inner,
+  )
+}

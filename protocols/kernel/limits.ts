@@ -1,0 +1,99 @@
+/**
+ * Every maximum in one place, with the relations between them asserted when the module loads.
+ * A limit that a person may change is a default here and a setting in the configuration.
+ */
+import { invariant } from './errors.ts'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+export const limits = Object.freeze({
+  // wire
+  frameBytesMax: 4 * MiB,
+  frameMessagesMax: 1024,
+  frameCoalesceBytes: 60 * KiB,
+  gossipBytesMax: 256 * KiB,
+  payloadInlineBytesMax: 32 * KiB,
+  peerQueueBytesMax: 64 * MiB,
+
+  // blobs
+  blobBytesMax: 1024 * MiB,
+  blobChunkBytes: 256 * KiB,
+  blobHoldersMax: 16,
+  blobFetchConcurrencyMax: 8,
+  blobFetchTimeoutMs: 30_000,
+
+  // actors
+  mailboxMessagesMax: 10_000,
+  restartsMax: 5,
+  restartWindowMs: 60_000,
+  deadLettersKept: 1_000,
+
+  // capability
+  advertTtlMs: 60_000,
+  advertRefreshMs: 10_000,
+  advertCapabilitiesMax: 1_000,
+  advertBytesMax: 128 * KiB,
+  adverts: 20_000,
+  shardSubscribersMax: 64,
+  clockSkewMs: 60_000,
+
+  // bidding
+  biddersAimed: 8,
+  callsPerAnnouncementMax: 64,
+  bidWindowMs: 150,
+  bidExpiryMs: 5_000,
+  callExpiryMs: 20_000,
+  reannounceMsMin: 500,
+  reannounceMsMax: 5_000,
+  waitingCallsMax: 4_096,
+  bidsRecordedMax: 16,
+  refusalsRecordedMax: 16,
+
+  // leasing
+  leaseMs: 6_000,
+  pulseMs: 500,
+  adoptTimeoutMs: 3_000,
+  resultKeptMs: 60 * 60_000,
+  resultRetryMs: 1_000,
+
+  // tasking
+  missionTasksMax: 20_000,
+  missionLeavesDefault: 30,
+  missionDepthDefault: 3,
+  missionDepthMax: 16,
+  missionBudgetUsdDefault: 1,
+  missionDurationMsDefault: 60 * 60_000,
+  missionsLiveMax: 1_000,
+  missionsLivePerPrincipalMax: 200,
+  planTasksMax: 5_000,
+  planBytesMax: 4 * MiB,
+  attemptsMax: 4,
+  attemptsHardMax: 20,
+  retryBackoffMs: 1_000,
+  retryBackoffMsMax: 4_000,
+  lostWorkersMax: 10,
+  noProviderMs: 30_000,
+  idempotencyKeyKeptMs: 7 * 24 * 60 * 60_000,
+  skillTimeMsDefault: 10 * 60_000,
+  skillMemoryBytesDefault: 512 * MiB,
+  managersPerNodeMax: 256,
+  progressPerTaskPerSecondMax: 4,
+
+  // bridge
+  httpBodyBytesMax: 4 * MiB,
+  httpUploadBytesMax: 1024 * MiB,
+  askTimeoutMs: 10_000,
+  drainMs: 10_000,
+})
+
+invariant(limits.payloadInlineBytesMax < limits.frameBytesMax, 'an inline payload fits in a frame')
+invariant(limits.frameCoalesceBytes < limits.frameBytesMax, 'a coalesced frame is a legal frame')
+invariant(limits.advertBytesMax <= limits.gossipBytesMax, 'an advert fits in one gossip message')
+invariant(limits.advertRefreshMs * 3 <= limits.advertTtlMs, 'two lost refreshes do not expire an advert')
+invariant(limits.pulseMs * 4 <= limits.leaseMs, 'three lost pulses do not end a lease')
+invariant(limits.bidWindowMs < limits.bidExpiryMs, 'a bid outlives the window it was made in')
+invariant(limits.bidExpiryMs < limits.callExpiryMs, 'a waiting participant can still bid')
+invariant(limits.reannounceMsMax < limits.callExpiryMs, 'a call is announced again before it expires')
+invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')
+invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be posted')

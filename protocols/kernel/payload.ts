@@ -1,0 +1,72 @@
+/**
+ * Inputs and results. Small ones travel inside the message; anything over `payloadInlineBytesMax` goes to the
+ * content-addressed blob store and is fetched point to point.
+ */
+import { z } from 'zod'
+import { Digest, PeerId } from './ids.ts'
+import { limits } from './limits.ts'
+
+/**
+ * A reference to content by its SHA-256. It may stand anywhere inside an input or a result:
+ * `{ "$blob": "9f86…", "sizeBytes": 4096, "name": "report.html", "mediaType": "text/html" }`.
+ * `holders` are peers that are known to have it; others may have it too.
+ */
+export const BlobRef = z.object({
+  $blob: Digest,
+  sizeBytes: z.number().int().min(0).max(limits.blobBytesMax),
+  name: z.string().max(512).optional(),
+  mediaType: z.string().max(128).optional(),
+  holders: z.array(PeerId).max(limits.blobHoldersMax).optional(),
+})
+export type BlobRef = z.infer<typeof BlobRef>
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+export const Json: z.ZodType<Json> = z.json() as z.ZodType<Json>
+
+/** A value, inline or as a blob that holds its JSON text. */
+export const Payload = z.union([
+  z.object({ inline: z.unknown() }).strict(),
+  z.object({ blob: BlobRef }).strict(),
+])
+export type Payload = { inline: Json } | { blob: BlobRef }
+
+export function isBlobRef(value: unknown): value is BlobRef {
+  return typeof value === 'object' && value !== null && '$blob' in value && BlobRef.safeParse(value).success
+}
+
+/** Every blob reference in a value, each digest once, in the order met. */
+export function blobRefsIn(value: unknown): BlobRef[] {
+  const found = new Map<Digest, BlobRef>()
+  const pending: unknown[] = [value]
+  while (pending.length > 0) {
+    const next = pending.pop()
+    if (isBlobRef(next)) {
+      if (!found.has(next.$blob)) found.set(next.$blob, next)
+    } else if (Array.isArray(next)) {
+      for (let i = next.length - 1; i >= 0; i--) pending.push(next[i])
+    } else if (typeof next === 'object' && next !== null && !(next instanceof Uint8Array)) {
+      const inner = Object.values(next)
+      for (let i = inner.length - 1; i >= 0; i--) pending.push(inner[i])
+    }
+  }
+  return [...found.values()]
+}
+
+/** The same value with `holder` added to every blob reference in it. */
+export function withHolder<T>(value: T, holder: PeerId): T {
+  if (isBlobRef(value)) {
+    const holders = value.holders ?? []
+    return holders.includes(holder) ? value : { ...value, holders: [...holders, holder].slice(-limits.blobHoldersMax) }
+  }
+  if (Array.isArray(value)) return value.map((inner: unknown) => withHolder(inner, holder)) as T
+  if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withHolder(inner as unknown, holder)])) as T
+  }
+  return value
+}
+
+/** Bytes of the blobs a value refers to. */
+export function blobBytesIn(value: unknown): number {
+  return blobRefsIn(value).reduce((sum, ref) => sum + ref.sizeBytes, 0)
+}

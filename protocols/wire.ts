@@ -1,0 +1,77 @@
+/**
+ * The one union of everything that nodes say to each other, and its bytes.
+ *
+ * An envelope is msgpack (records off, so that frames of different processes decode alike); the same schema check
+ * runs on streams, gossip and disk. Frames on a stream are length-prefixed by the transport and hold a batch.
+ */
+import { Packr } from 'msgpackr'
+import { z } from 'zod'
+import { biddingMessages } from './bidding/schema.ts'
+import { capabilityMessages } from './capability/schema.ts'
+import { MeshError } from './kernel/errors.ts'
+import { PeerId, Principal } from './kernel/ids.ts'
+import { limits } from './kernel/limits.ts'
+import { leasingMessages } from './leasing/schema.ts'
+import { membershipMessages } from './membership/schema.ts'
+import { taskingMessages } from './tasking/schema.ts'
+
+/** `/skein/<name>/<major>`; a higher minor only adds. */
+export const protocolMajor = 1
+export const protocolMinor = 0
+
+export const Message = z.discriminatedUnion('kind', [...capabilityMessages, ...biddingMessages, ...leasingMessages, ...membershipMessages, ...taskingMessages])
+export type Message = z.infer<typeof Message>
+export type MessageKind = Message['kind']
+export type MessageOf<Kind extends MessageKind> = Extract<Message, { kind: Kind }>
+
+/** A message on its way: to which actor, from which, for whom, in which trace. The sending peer is what the stream authenticated. */
+export const Envelope = z.object({
+  to: z.string().min(1).max(800),
+  from: z.string().min(1).max(800),
+  principal: Principal.optional(),
+  trace: z.string().max(64).optional(),
+  message: Message,
+})
+export type Envelope = z.infer<typeof Envelope>
+
+/** An envelope with the peer that the transport or the gossip signature vouches for. */
+export interface Received {
+  readonly peer: PeerId
+  readonly envelope: Envelope
+}
+
+const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: false, copyBuffers: true })
+
+/** @returns the bytes of a batch of envelopes: one frame on a stream, one gossip message. */
+export function encodeFrame(envelopes: readonly Envelope[]): Uint8Array {
+  return packr.pack([protocolMajor, envelopes])
+}
+
+/**
+ * @throws MeshError `bad-request` on garbage, an unknown major or a message outside the schema;
+ *   `too-large` when the frame or the batch is over its limit.
+ */
+export function decodeFrame(bytes: Uint8Array): Envelope[] {
+  if (bytes.byteLength > limits.frameBytesMax) throw new MeshError('too-large', `a frame of ${bytes.byteLength} bytes is over the limit of ${limits.frameBytesMax}`)
+  let frame: unknown
+  try {
+    frame = packr.unpack(bytes)
+  } catch {
+    throw new MeshError('bad-request', 'the frame is not msgpack')
+  }
+  if (!Array.isArray(frame) || frame.length !== 2 || !Array.isArray(frame[1])) throw new MeshError('bad-request', 'the frame is not [major, envelopes]')
+  if (frame[0] !== protocolMajor) throw new MeshError('bad-request', `the frame speaks protocol major ${String(frame[0])}, this node speaks ${protocolMajor}`, { next: 'run the same major release of Skein on both nodes' })
+  if (frame[1].length > limits.frameMessagesMax) throw new MeshError('too-large', `a frame of ${frame[1].length} messages is over the limit of ${limits.frameMessagesMax}`)
+  const parsed = z.array(Envelope).safeParse(frame[1])
+  if (!parsed.success) throw new MeshError('bad-request', `the frame holds a message outside the schema: ${z.prettifyError(parsed.error).slice(0, 500)}`)
+  return parsed.data
+}
+
+/** Bytes of any JSON-like value, for disk and size checks. */
+export function encodeValue(value: unknown): Uint8Array {
+  return packr.pack(value)
+}
+
+export function decodeValue(bytes: Uint8Array): unknown {
+  return packr.unpack(bytes)
+}
