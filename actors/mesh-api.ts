@@ -1,0 +1,38 @@
+/** What a node offers to its own front ends (the HTTP bridge, the CLI's doctor): questions, answers and a live feed. */
+import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
+import type { Fault } from '../protocols/kernel/errors.ts'
+import type { MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
+import type { Json } from '../protocols/kernel/payload.ts'
+import type { IndexedEvent, MissionOperation, ProgressNote } from '../protocols/tasking/schema.ts'
+
+/** One frame of a mission's feed. A `fault` ends the feed. */
+export interface WatchFrame {
+  readonly events: readonly IndexedEvent[]
+  readonly notes: readonly ProgressNote[]
+  readonly fault?: Fault
+}
+
+export interface MeshApi {
+  readonly self: PeerId
+  readonly name: string
+  /**
+   * Asks whichever node owns the mission (this one for `submit`, when it is a replica).
+   * The answer's shape by `op`: submit/view/pause/resume/cancel/retry/change → MissionView, tasks → TaskView,
+   * result → ResultView, why → WhyView, list → MissionView[], dead → DeadView[], queue → QueueView[].
+   * @throws MeshError with the owner's fault; `timeout` when the outcome is unknown.
+   */
+  ask(operation: MissionOperation, principal: Principal): Promise<Json>
+  /**
+   * Follows a mission of the whole mesh: first what the log holds after `fromIndex`, then live. Survives the owner's restart.
+   * @returns a function that ends it.
+   */
+  watch(missionId: MissionId, fromIndex: number, principal: Principal, listener: (frame: WatchFrame) => void): () => void
+  nodes(): Promise<NodeView[]>
+  /** Calls the listener whenever the list of nodes may have changed. */
+  watchNodes(listener: () => void): () => void
+  capabilities(): Promise<CapabilityView[]>
+  /** Asks a node (itself included) for its status, its peers or its recent log lines. @throws MeshError `timeout`, `owner-unreachable`. */
+  askNode(peer: PeerId, about: 'status' | 'peers' | 'logs'): Promise<Json>
+  /** False while starting, draining or stalled; `reasons` say why. */
+  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] }
+}
