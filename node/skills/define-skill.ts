@@ -1,0 +1,202 @@
+/**
+ * How a skill is written. A module's default export is a skill, or an array of skills:
+ *
+ * ```ts
+ * import { defineSkill, z } from 'skein/skill'
+ *
+ * export default defineSkill({
+ *   capability: 'text.count',
+ *   version: '1.0',
+ *   summary: 'counts the words of a text',
+ *   effects: 'none',
+ *   input: z.object({ text: z.string() }),
+ *   output: z.object({ words: z.number() }),
+ *   run: ({ text }) => ({ words: text.split(/\s+/).filter(Boolean).length }),
+ * })
+ * ```
+ *
+ * @packageDocumentation
+ */
+import type { z } from 'zod'
+import { Attributes, Effects, SchemaVersion } from '../../protocols/capability/schema.ts'
+import type { Fault } from '../../protocols/kernel/errors.ts'
+import { MeshError } from '../../protocols/kernel/errors.ts'
+import { CapabilityName } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
+import type { Plan } from '../../protocols/tasking/schema.ts'
+import { isStandardSchema } from './standard-schema.ts'
+import type { InferInput, InferOutput, StandardSchemaV1 } from './standard-schema.ts'
+
+export { z } from 'zod'
+export { MeshError } from '../../protocols/kernel/errors.ts'
+export type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
+export type { StandardSchemaV1 } from './standard-schema.ts'
+
+/** A plan as one writes it: defaults may be left out. See `protocols/tasking/schema.ts`. */
+export type PlanDocument = z.input<typeof Plan>
+
+/** How one child of a composite skill's plan ended; `output` is there when it was accepted. */
+export interface SkillChild {
+  readonly name: string
+  readonly capability: string
+  readonly state: 'accepted' | 'dead' | 'cancelled'
+  readonly output?: Json
+  readonly fault?: Fault
+}
+
+/** What a running skill may use. Everything here works from a worker thread. */
+export interface SkillContext {
+  /**
+   * Aborts when the run is over while the skill is still working (its step failed elsewhere in the thread).
+   * A stopped or timed-out run is terminated together with its thread: no code of the skill runs after that.
+   */
+  readonly signal: AbortSignal
+  /**
+   * Says how far the skill is, and that it is alive. Works from inside a synchronous loop; call it as often as
+   * you like, it is thinned out.
+   * @param fraction in [0,1]; left out when unknown. @param text one short line.
+   */
+  progress(fraction?: number, text?: string): void
+  readonly blobs: {
+    /** The content of a reference, fetched from whoever holds it, its hash verified. @throws MeshError `unknown-blob`, `too-large`. */
+    read(ref: BlobRef): Promise<Uint8Array>
+    /** Stores content. Put the reference anywhere into the output. @throws MeshError `too-large`, `storage-failed`. */
+    write(content: Uint8Array | string, about?: { name?: string; mediaType?: string }): Promise<BlobRef>
+  }
+  readonly missionId: string
+  readonly taskId: string
+  /** 1 for the first try. */
+  readonly attempt: number
+  /** Who the work is done for. */
+  readonly principal: string
+  /**
+   * The same for every attempt of the same task, different for every other task: pass it to outside systems, so that a second
+   * attempt does not act twice.
+   */
+  readonly idempotencyKey: string
+  /** For `plan`: how many leaves and levels are left to the mission. */
+  readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
+  /** One line for the node's log. */
+  log(text: string): void
+  /** A fresh folder of this run's own, removed when it ends. The same folder when asked again. */
+  workFolder(): Promise<string>
+}
+
+interface SkillCommon<In extends StandardSchemaV1, Out extends StandardSchemaV1> {
+  /** Dot-separated lower-case words: `repo.report`. */
+  readonly capability: string
+  /** `major.minor` of the input and output schemas together. */
+  readonly version: string
+  /** What it does, one sentence of at most 280 characters. */
+  readonly summary: string
+  /** Any Standard Schema. Inputs are checked before the skill sees them. */
+  readonly input: In
+  /** Any Standard Schema of a JSON value. Outputs are checked before anybody else sees them. */
+  readonly output: Out
+  /** `external` when a run changes something outside the task: such a task starts only after its award is committed. */
+  readonly effects: 'none' | 'external'
+  /** Defaults: 10 minutes, 512 MiB. */
+  readonly limits?: { readonly timeMs?: number; readonly memoryBytes?: number }
+  /** What a call may require of this skill (`model`, `contextTokens`, …). */
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** A leaf skill: it executes. */
+export interface LeafSkillSpec<In extends StandardSchemaV1, Out extends StandardSchemaV1> extends SkillCommon<In, Out> {
+  /**
+   * Pure and under 1 ms: may run on the node's own loop, without a thread. The node measures it and stops honouring this
+   * when it is slower. Its context has no blobs and no folder.
+   */
+  readonly inline?: boolean
+  run(input: InferOutput<In>, context: SkillContext): InferInput<Out> | Promise<InferInput<Out>>
+}
+
+/** A composite skill: it plans children and makes one output of theirs. */
+export interface CompositeSkillSpec<In extends StandardSchemaV1, Out extends StandardSchemaV1> extends SkillCommon<In, Out> {
+  plan(input: InferOutput<In>, context: SkillContext): PlanDocument | Promise<PlanDocument>
+  synthesise(
+    ended: { readonly input: InferOutput<In>; readonly children: readonly SkillChild[] },
+    context: SkillContext,
+  ): InferInput<Out> | Promise<InferInput<Out>>
+}
+
+/** Marks skills across copies of this package. The value is the version of this contract. */
+const skillMark = Symbol.for('skein.skill')
+const skillContract = 1
+
+interface SkillBase {
+  readonly capability: string
+  readonly version: string
+  readonly summary: string
+  readonly effects: 'none' | 'external'
+  readonly limits: { readonly timeMs: number; readonly memoryBytes: number }
+  readonly attributes: Readonly<Record<string, string | number | boolean>>
+  readonly input: StandardSchemaV1
+  readonly output: StandardSchemaV1
+}
+
+export interface LeafSkill extends SkillBase {
+  readonly kind: 'leaf'
+  readonly inline: boolean
+  run(input: unknown, context: SkillContext): unknown
+}
+
+export interface CompositeSkill extends SkillBase {
+  readonly kind: 'composite'
+  readonly inline: false
+  plan(input: unknown, context: SkillContext): unknown
+  synthesise(ended: { readonly input: unknown; readonly children: readonly SkillChild[] }, context: SkillContext): unknown
+}
+
+/** A skill as the node sees it, with its defaults filled in. */
+export type Skill = LeafSkill | CompositeSkill
+
+export function isSkill(value: unknown): value is Skill {
+  return typeof value === 'object' && value !== null && skillMark in value && value[skillMark] === skillContract
+}
+
+/**
+ * Declares a skill: a leaf with `run`, or a composite with `plan` and `synthesise`.
+ * @throws MeshError `bad-request` that names the field at fault.
+ */
+export function defineSkill<In extends StandardSchemaV1, Out extends StandardSchemaV1>(spec: LeafSkillSpec<In, Out>): LeafSkill
+export function defineSkill<In extends StandardSchemaV1, Out extends StandardSchemaV1>(spec: CompositeSkillSpec<In, Out>): CompositeSkill
+export function defineSkill(spec: LeafSkillSpec<StandardSchemaV1, StandardSchemaV1> | CompositeSkillSpec<StandardSchemaV1, StandardSchemaV1>): Skill {
+  const named = typeof spec.capability === 'string' ? `the skill "${spec.capability}"` : 'a skill'
+  const refuse = (what: string, next: string): MeshError => new MeshError('bad-request', `${named} ${what}`, { next })
+
+  const name = CapabilityName.safeParse(spec.capability)
+  if (!name.success) throw refuse('has a bad capability name', 'name it with lower-case words joined by dots, like repo.report')
+  if (!SchemaVersion.safeParse(spec.version).success) throw refuse('has a bad version', 'give it a version "major.minor", like "1.0"')
+  if (typeof spec.summary !== 'string' || spec.summary.length > 280) throw refuse('has a bad summary', 'say what it does in at most 280 characters')
+  if (!Effects.safeParse(spec.effects).success) throw refuse('does not say its effects', "set effects to 'none' or 'external'")
+  if (!Attributes.safeParse(spec.attributes ?? {}).success) throw refuse('has bad attributes', 'give attributes strings, numbers or booleans')
+  for (const side of ['input', 'output'] as const) {
+    if (!isStandardSchema(spec[side])) throw refuse(`has no ${side} schema`, `set ${side} to a Standard Schema, like z.object({…})`)
+  }
+  const timeMs = spec.limits?.timeMs ?? limits.skillTimeMsDefault
+  const memoryBytes = spec.limits?.memoryBytes ?? limits.skillMemoryBytesDefault
+  if (!(Number.isInteger(timeMs) && timeMs > 0)) throw refuse('has a bad time limit', 'set limits.timeMs to a positive whole number')
+  if (!(Number.isInteger(memoryBytes) && memoryBytes > 0)) throw refuse('has a bad memory limit', 'set limits.memoryBytes to a positive whole number')
+
+  const base = {
+    [skillMark]: skillContract,
+    capability: name.data,
+    version: spec.version,
+    summary: spec.summary,
+    effects: spec.effects,
+    limits: { timeMs, memoryBytes },
+    attributes: spec.attributes ?? {},
+    input: spec.input,
+    output: spec.output,
+  }
+  const runs = 'run' in spec && typeof spec.run === 'function'
+  const plans = 'plan' in spec && typeof spec.plan === 'function' && typeof spec.synthesise === 'function'
+  if (runs === plans) throw refuse('does nothing that can be called', 'give it run(), or plan() and synthesise()')
+  if (plans) {
+    return { ...base, kind: 'composite', inline: false, plan: spec.plan.bind(spec), synthesise: spec.synthesise.bind(spec) }
+  }
+  const leaf = spec as LeafSkillSpec<StandardSchemaV1, StandardSchemaV1>
+  return { ...base, kind: 'leaf', inline: leaf.inline ?? false, run: leaf.run.bind(leaf) }
+}
