@@ -1,0 +1,132 @@
+/** What a node can be told, and what it does when it is told nothing. */
+import { homedir, hostname, availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { Duty } from '../../protocols/capability/schema.ts'
+import { Principal } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+
+const Port = z.number().int().min(0).max(65_535)
+const count = z.number().int().min(1)
+
+/** A program that becomes a capability, as the configuration states it; `node/skills/` checks the rest of it. */
+export const ProgramSetting = z.object({ capability: z.string(), command: z.union([z.string(), z.array(z.string())]) }).loose()
+
+export const ConfigSchema = z.object({
+  name: z.string().min(1).max(64).regex(/^[A-Za-z0-9._-]+$/, 'may have letters, digits, dot, dash and underscore'),
+  data: z.string().min(1),
+  listen: z.object({ host: z.string().min(1), port: Port }).strict(),
+  announce: z.array(z.string().startsWith('/', 'is not a multiaddress (like /ip4/192.0.2.7/tcp/4747)')),
+  join: z.array(z.string().min(1)),
+  mdns: z.boolean(),
+  http: z.object({
+    enabled: z.boolean(),
+    host: z.string().min(1),
+    port: Port,
+    tokens: z.record(Principal, z.string().min(16, 'is shorter than 16 characters')),
+  }).strict(),
+  duties: z.array(Duty).min(1),
+  slots: z.number().int().min(0).max(1_024),
+  skills: z.array(z.string().min(1)),
+  programs: z.array(ProgramSetting),
+  watch: z.boolean(),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+  onBattery: z.enum(['work', 'refuse']),
+  limits: z.object({
+    leaseMs: z.number().int().min(limits.pulseMs * 4),
+    drainMs: z.number().int().min(0),
+    bidWindowMs: z.number().int().min(1).max(limits.bidExpiryMs - 1),
+    noProviderMs: z.number().int().min(0),
+    missionsLiveMax: count,
+    missionsLivePerPrincipalMax: count,
+    managersPerNodeMax: count,
+    blobBytesMax: count.max(limits.blobBytesMax),
+    httpBodyBytesMax: count,
+    httpUploadBytesMax: count,
+    skillMemoryBytesDefault: z.number().int().min(16 * 1024 * 1024),
+    skillTimeMsDefault: z.number().int().min(1_000),
+  }).strict(),
+}).strict()
+
+export type Settings = z.infer<typeof ConfigSchema>
+
+/** The settings with what follows from where they came from. */
+export interface NodeConfig extends Settings {
+  /** Whether somebody asked for these ports: a default that is taken moves to the next free one, a wish is an error. */
+  readonly asked: { readonly listenPort: boolean; readonly httpPort: boolean }
+}
+
+/** One line about each setting, for `config show` and the reference. */
+export const about: Readonly<Record<string, string>> = {
+  name: 'what people call this node',
+  data: 'folder for identity, mesh key, logs and blobs',
+  'listen.host': 'address for other nodes',
+  'listen.port': 'port for other nodes; 0 lets the system choose',
+  announce: 'addresses to tell others instead of the ones found',
+  join: 'invites or addresses of nodes to connect to',
+  mdns: 'find nodes of the same mesh on the local network',
+  'http.enabled': 'serve the HTTP bridge',
+  'http.host': 'address of the HTTP bridge; beyond loopback a token is demanded',
+  'http.port': 'port of the HTTP bridge; 0 lets the system choose',
+  'http.tokens': 'who may talk to the bridge: principal → token',
+  duties: 'what this node does: worker, replica, bridge',
+  slots: 'tasks run at the same time',
+  skills: 'skill files or packages to load',
+  programs: 'programs offered as capabilities',
+  watch: 'reload skills when their files change',
+  logLevel: 'debug, info, warn, error or silent',
+  onBattery: 'work or refuse while on battery',
+}
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly platform: NodeJS.Platform
+  readonly home: string
+  readonly hostname: string
+  readonly cores: number
+}
+
+export function surroundingsOf(env: Readonly<Record<string, string | undefined>>): Surroundings {
+  return { env, platform: process.platform, home: homedir(), hostname: hostname(), cores: availableParallelism() }
+}
+
+/** The platform's user data directory: `XDG_DATA_HOME` or `~/.local/share`, on macOS `~/Library/Application Support`. */
+export function defaultDataDir(around: Surroundings): string {
+  if (around.platform === 'darwin') return join(around.home, 'Library', 'Application Support', 'skein')
+  const xdg = around.env['XDG_DATA_HOME']
+  return join(xdg !== undefined && xdg.startsWith('/') ? xdg : join(around.home, '.local', 'share'), 'skein')
+}
+
+export function defaultSettings(around: Surroundings): Settings {
+  const name = (around.hostname.split('.')[0] ?? '').replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 64)
+  return {
+    name: name === '' ? 'node' : name,
+    data: defaultDataDir(around),
+    listen: { host: '0.0.0.0', port: 4747 },
+    announce: [],
+    join: [],
+    mdns: true,
+    http: { enabled: true, host: '127.0.0.1', port: 7420, tokens: {} },
+    duties: ['worker', 'replica', 'bridge'],
+    slots: around.cores,
+    skills: [],
+    programs: [],
+    watch: false,
+    logLevel: 'info',
+    onBattery: 'work',
+    limits: {
+      leaseMs: limits.leaseMs,
+      drainMs: limits.drainMs,
+      bidWindowMs: limits.bidWindowMs,
+      noProviderMs: limits.noProviderMs,
+      missionsLiveMax: limits.missionsLiveMax,
+      missionsLivePerPrincipalMax: limits.missionsLivePerPrincipalMax,
+      managersPerNodeMax: limits.managersPerNodeMax,
+      blobBytesMax: limits.blobBytesMax,
+      httpBodyBytesMax: limits.httpBodyBytesMax,
+      httpUploadBytesMax: limits.httpUploadBytesMax,
+      skillMemoryBytesDefault: limits.skillMemoryBytesDefault,
+      skillTimeMsDefault: limits.skillTimeMsDefault,
+    },
+  }
+}
