@@ -1,0 +1,106 @@
+/** The BlobStore port in memory. The stores of one world see each other through a shared swarm, as far as their network lets them. */
+import type { BlobStore } from '../actors/ports/blob-store.ts'
+import type { Clock } from '../actors/ports/clock.ts'
+import { MeshError } from '../protocols/kernel/errors.ts'
+import { digestOf } from '../protocols/kernel/hashing.ts'
+import type { Digest, PeerId } from '../protocols/kernel/ids.ts'
+import { limits } from '../protocols/kernel/limits.ts'
+import type { Bytes, DurationMs } from '../protocols/kernel/units.ts'
+
+export interface VirtualBlobSwarmInit {
+  /** With a clock, fetching takes `roundTripMs` and the time of its bytes. The world's clock, not a node's. */
+  readonly clock?: Pick<Clock, 'schedule'>
+  /** Default 2 ms. */
+  readonly roundTripMs?: DurationMs
+  /** Default 100 MB/s. */
+  readonly bytesPerSecond?: number
+  /** Default: everybody reaches everybody. */
+  readonly reaches?: (from: PeerId, to: PeerId) => boolean
+}
+
+export interface VirtualBlobSwarm {
+  readonly init: VirtualBlobSwarmInit
+  /** What each peer serves. Kept when a peer crashes: blobs are synced before `put` resolves. */
+  readonly shelves: Map<PeerId, Map<Digest, Uint8Array>>
+  /** Transfers between two peers that were completed. */
+  readonly transfers: { readonly from: PeerId; readonly to: PeerId; readonly digest: Digest; readonly sizeBytes: Bytes }[]
+}
+
+export function createVirtualBlobSwarm(init: VirtualBlobSwarmInit = {}): VirtualBlobSwarm {
+  return { init, shelves: new Map(), transfers: [] }
+}
+
+export interface VirtualBlobStoreInit {
+  readonly self: PeerId
+  readonly swarm: VirtualBlobSwarm
+  readonly quotaBytes?: Bytes
+}
+
+/** The store of one peer. Created again under the same peer, it finds what was there before. */
+export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity }: VirtualBlobStoreInit): BlobStore {
+  const shelf = swarm.shelves.get(self) ?? new Map<Digest, Uint8Array>()
+  swarm.shelves.set(self, shelf)
+  const fetching = new Map<Digest, Promise<void>>()
+
+  function keep(digest: Digest, bytes: Uint8Array): void {
+    if (shelf.has(digest)) return
+    const heldBytes = [...shelf.values()].reduce((sum, held) => sum + held.byteLength, 0)
+    if (heldBytes + bytes.byteLength > quotaBytes) {
+      throw new MeshError('storage-failed', `the blob store holds ${heldBytes} bytes, ${bytes.byteLength} more would be over its quota of ${quotaBytes}`, { next: 'raise the quota or remove finished missions' })
+    }
+    shelf.set(digest, bytes.slice())
+  }
+
+  function elapse(bytes: Bytes): Promise<void> {
+    const { clock, roundTripMs = 2, bytesPerSecond = 100e6 } = swarm.init
+    if (clock === undefined) return Promise.resolve()
+    return new Promise((resolve) => void clock.schedule(roundTripMs + (bytes / bytesPerSecond) * 1_000, resolve))
+  }
+
+  const reaches = (peer: PeerId): boolean => peer !== self && (swarm.init.reaches?.(self, peer) ?? true)
+
+  async function fetchFromAny(digest: Digest, sizeBytesMax: Bytes, holders: readonly PeerId[]): Promise<void> {
+    for (const holder of holders) {
+      const offered = reaches(holder) ? swarm.shelves.get(holder)?.get(digest) : undefined
+      await elapse(Math.min(offered?.byteLength ?? 0, sizeBytesMax))
+      // Reached again after the transfer: a link that was cut meanwhile delivered nothing.
+      if (offered === undefined || !reaches(holder) || offered.byteLength > sizeBytesMax || digestOf(offered) !== digest) continue
+      keep(digest, offered)
+      swarm.transfers.push({ from: holder, to: self, digest, sizeBytes: offered.byteLength })
+      return
+    }
+    throw new MeshError('unknown-blob', `none of the ${holders.length} nodes asked has the content ${digest}`, { next: 'start a node that holds it, or upload it again' })
+  }
+
+  return {
+    async has(digest) {
+      return shelf.has(digest)
+    },
+    async put(bytes, about = {}) {
+      if (bytes.byteLength > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${bytes.byteLength} bytes is over the limit of ${limits.blobBytesMax}`)
+      const digest = digestOf(bytes)
+      keep(digest, bytes)
+      return {
+        $blob: digest,
+        sizeBytes: bytes.byteLength,
+        ...(about.name === undefined ? {} : { name: about.name }),
+        ...(about.mediaType === undefined ? {} : { mediaType: about.mediaType }),
+        holders: [self],
+      }
+    },
+    async get(digest) {
+      return shelf.get(digest)?.slice()
+    },
+    async fetch(ref, alsoTry = []) {
+      if (ref.sizeBytes > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${ref.sizeBytes} bytes is over the limit of ${limits.blobBytesMax}`)
+      if (shelf.has(ref.$blob)) return
+      const holders = [...new Set([...(ref.holders ?? []), ...alsoTry])].filter((holder) => holder !== self)
+      let running = fetching.get(ref.$blob)
+      if (running === undefined) {
+        running = fetchFromAny(ref.$blob, ref.sizeBytes, holders).finally(() => fetching.delete(ref.$blob))
+        fetching.set(ref.$blob, running)
+      }
+      await running
+    },
+  }
+}
