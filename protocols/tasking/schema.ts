@@ -167,6 +167,8 @@ export const ProgressNote = z.object({
   worker: PeerId.optional(),
   fraction: z.number().min(0).max(1).optional(),
   text: z.string().max(500).optional(),
+  /** With `stalled`: who said no so far. */
+  refusals: z.array(RefusalSummary).max(limits.refusalsRecordedMax).optional(),
 })
 export type ProgressNote = z.infer<typeof ProgressNote>
 

@@ -1,0 +1,202 @@
+/**
+ * The initiator's side of the contract net: a book of open calls, one per attempt of a task.
+ *
+ * A call is announced, collects proposals for a window (closed early when every provider that was expected has
+ * answered), and is awarded to the best. Without a usable proposal it stays open: participants that were busy bid when a
+ * slot comes free, and the call is announced again, wider each time. See SPEC.md.
+ */
+import type { CallId, PeerId } from '../kernel/ids.ts'
+import type { ActorAddress } from '../kernel/ids.ts'
+import { limits } from '../kernel/limits.ts'
+import type { DurationMs, InstantMs } from '../kernel/units.ts'
+import type { Assessment } from './calibration.ts'
+import type { Bid, BidSummary, Call, Refusal, RefusalSummary } from './schema.ts'
+import { explain, rank } from './score.ts'
+
+interface Proposal {
+  readonly participant: ActorAddress
+  readonly name: string
+  readonly bid: Bid
+  readonly expiresAtMs: InstantMs
+}
+
+interface Auction {
+  call: Call
+  expectedBidders: number
+  readonly proposals: Map<PeerId, Proposal>
+  readonly refusals: Map<PeerId, { readonly name: string; readonly refusal: Refusal }>
+  announcements: number
+  readonly openedAtMs: InstantMs
+  windowEndsAtMs: InstantMs
+  announcedAtMs: InstantMs
+  announceAtMs: InstantMs
+  /** The peer that was awarded and has not confirmed yet. */
+  decided?: PeerId | undefined
+}
+
+export interface CallBook {
+  readonly auctions: Map<CallId, Auction>
+  /** Slots taken by our own awards since a peer last told us how many it has. */
+  readonly takenSinceBid: Map<PeerId, number>
+}
+
+export type InitiatorInput =
+  | { readonly type: 'open'; readonly calls: readonly { readonly call: Call; readonly expectedBidders: number }[] }
+  | { readonly type: 'propose'; readonly peer: PeerId; readonly participant: ActorAddress; readonly name: string; readonly bids: readonly Bid[] }
+  | { readonly type: 'refuse'; readonly peer: PeerId; readonly name: string; readonly refusals: readonly Refusal[] }
+  | { readonly type: 'award-refused'; readonly callId: CallId; readonly peer: PeerId; readonly refusal: Refusal }
+  | { readonly type: 'confirmed'; readonly callId: CallId }
+  | { readonly type: 'close'; readonly callIds: readonly CallId[] }
+  | { readonly type: 'peer-down'; readonly peer: PeerId }
+  | { readonly type: 'tick' }
+
+export type InitiatorOutput =
+  | { readonly type: 'announce'; readonly calls: readonly Call[]; readonly round: number }
+  | { readonly type: 'award'; readonly call: Call; readonly participant: ActorAddress; readonly winner: BidSummary; readonly bids: readonly BidSummary[]; readonly refusals: readonly RefusalSummary[]; readonly why: string }
+  | { readonly type: 'reject'; readonly participant: PeerId; readonly callIds: readonly CallId[] }
+  | { readonly type: 'silent'; readonly call: Call; readonly openForMs: DurationMs; readonly proposals: number; readonly refusals: readonly RefusalSummary[] }
+
+export type Assess = (peer: PeerId) => Assessment
+
+export function emptyCallBook(): CallBook {
+  return { auctions: new Map(), takenSinceBid: new Map() }
+}
+
+/** @param assess what this node has learned of a peer; read at the moment of choosing. */
+export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
+  switch (input.type) {
+    case 'open':
+      return open(book, input.calls, nowMs)
+    case 'propose': {
+      book.takenSinceBid.delete(input.peer)
+      for (const bid of input.bids) {
+        const auction = book.auctions.get(bid.callId)
+        if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
+        auction.refusals.delete(input.peer)
+        auction.proposals.set(input.peer, { participant: input.participant, name: input.name, bid, expiresAtMs: nowMs + bid.expiresInMs })
+      }
+      return choose(book, nowMs, assess)
+    }
+    case 'refuse':
+      for (const refusal of input.refusals) book.auctions.get(refusal.callId)?.refusals.set(input.peer, { name: input.name, refusal })
+      return choose(book, nowMs, assess)
+    case 'award-refused': {
+      const auction = book.auctions.get(input.callId)
+      if (auction === undefined) return []
+      const name = auction.proposals.get(input.peer)?.name ?? input.peer
+      auction.decided = undefined
+      auction.proposals.delete(input.peer)
+      auction.refusals.set(input.peer, { name, refusal: input.refusal })
+      return choose(book, nowMs, assess)
+    }
+    case 'confirmed':
+      return close(book, [input.callId])
+    case 'close':
+      return close(book, input.callIds)
+    case 'peer-down':
+      book.takenSinceBid.delete(input.peer)
+      for (const auction of book.auctions.values()) {
+        auction.proposals.delete(input.peer)
+        if (auction.decided === input.peer) auction.decided = undefined
+      }
+      return []
+    case 'tick':
+      return [...choose(book, nowMs, assess), ...announceAgain(book, nowMs)]
+  }
+}
+
+/** When `tick` is needed next; undefined when no call is open. */
+export function nextInitiatorTickMs(book: CallBook, nowMs: InstantMs): InstantMs | undefined {
+  let next: InstantMs | undefined
+  for (const auction of book.auctions.values()) {
+    if (auction.decided !== undefined) continue
+    const due = auction.windowEndsAtMs > nowMs ? Math.min(auction.windowEndsAtMs, auction.announceAtMs) : auction.announceAtMs
+    if (next === undefined || due < next) next = due
+  }
+  return next
+}
+
+export function openAuction(book: CallBook, callId: CallId): { announcements: number; bids: number; refusals: RefusalSummary[] } | undefined {
+  const auction = book.auctions.get(callId)
+  return auction && { announcements: auction.announcements, bids: auction.proposals.size, refusals: refusalSummaries(auction) }
+}
+
+function open(book: CallBook, opened: readonly { call: Call; expectedBidders: number }[], nowMs: InstantMs): InitiatorOutput[] {
+  for (const { call, expectedBidders } of opened) {
+    book.auctions.set(call.callId, {
+      call, expectedBidders, proposals: new Map(), refusals: new Map(), announcements: 1, openedAtMs: nowMs,
+      windowEndsAtMs: nowMs + limits.bidWindowMs, announcedAtMs: nowMs, announceAtMs: nowMs + limits.reannounceMsMin,
+    })
+  }
+  return announcements(opened.map(({ call }) => call), 0)
+}
+
+function announcements(calls: readonly Call[], round: number): InitiatorOutput[] {
+  const outputs: InitiatorOutput[] = []
+  for (let i = 0; i < calls.length; i += limits.callsPerAnnouncementMax) outputs.push({ type: 'announce', calls: calls.slice(i, i + limits.callsPerAnnouncementMax), round })
+  return outputs
+}
+
+function announceAgain(book: CallBook, nowMs: InstantMs): InitiatorOutput[] {
+  const byRound = new Map<number, Call[]>()
+  const silent: InitiatorOutput[] = []
+  for (const auction of book.auctions.values()) {
+    if (auction.decided !== undefined || auction.announceAtMs > nowMs) continue
+    const elapsedMs = nowMs - auction.openedAtMs
+    auction.call = { ...auction.call, remainingMs: auction.call.remainingMs - (nowMs - auction.announcedAtMs) }
+    auction.announcedAtMs = nowMs
+    silent.push({ type: 'silent', call: auction.call, openForMs: elapsedMs, proposals: auction.proposals.size, refusals: refusalSummaries(auction) })
+    byRound.set(auction.announcements, [...(byRound.get(auction.announcements) ?? []), auction.call])
+    auction.announcements += 1
+    auction.announceAtMs = nowMs + backoffMs(auction.announcements)
+  }
+  return [...silent, ...[...byRound].flatMap(([round, calls]) => announcements(calls, round))]
+}
+
+function backoffMs(announcements: number): DurationMs {
+  return Math.min(limits.reannounceMsMax, limits.reannounceMsMin * 2 ** (announcements - 1))
+}
+
+function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
+  const ready = [...book.auctions.values()]
+    .filter((auction) => auction.decided === undefined && auction.proposals.size > 0 && (nowMs >= auction.windowEndsAtMs || auction.proposals.size + auction.refusals.size >= auction.expectedBidders))
+    .sort((left, right) => right.call.priority - left.call.priority || left.openedAtMs - right.openedAtMs)
+  const outputs: InitiatorOutput[] = []
+  for (const auction of ready) {
+    const bidders = [...auction.proposals]
+      .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
+      .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: Math.max(0, proposal.bid.slotsFree - (book.takenSinceBid.get(peer) ?? 0)), assessment: assess(peer) }))
+    const willing = bidders.filter((bidder) => bidder.slotsFree > 0)
+    // A peer whose breaker is open is used only when nobody else bids.
+    const trusted = willing.filter((bidder) => !bidder.assessment.breakerOpen)
+    const ranked = rank(trusted.length > 0 ? trusted : willing)
+    const winner = ranked[0]
+    const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
+    if (winner === undefined || proposal === undefined) continue
+    auction.decided = winner.peer
+    book.takenSinceBid.set(winner.peer, (book.takenSinceBid.get(winner.peer) ?? 0) + 1)
+    outputs.push({ type: 'award', call: auction.call, participant: proposal.participant, winner, bids: ranked.slice(0, limits.bidsRecordedMax), refusals: refusalSummaries(auction), why: explain(ranked) })
+  }
+  return outputs
+}
+
+function refusalSummaries(auction: Auction): RefusalSummary[] {
+  return [...auction.refusals]
+    .slice(0, limits.refusalsRecordedMax)
+    .map(([peer, { name, refusal }]) => ({ peer, name, reason: refusal.reason, detail: refusal.detail, retryable: refusal.retryable }))
+}
+
+/** Closing tells everybody who still waits for the call, but not the one who has it. */
+function close(book: CallBook, callIds: readonly CallId[]): InitiatorOutput[] {
+  const byPeer = new Map<PeerId, CallId[]>()
+  for (const callId of callIds) {
+    const auction = book.auctions.get(callId)
+    if (auction === undefined) continue
+    book.auctions.delete(callId)
+    const waiting = [...auction.refusals].filter(([, { refusal }]) => refusal.waiting).map(([peer]) => peer)
+    for (const peer of [...auction.proposals.keys(), ...waiting]) {
+      if (peer !== auction.decided) byPeer.set(peer, [...(byPeer.get(peer) ?? []), callId])
+    }
+  }
+  return [...byPeer].map(([participant, ids]) => ({ type: 'reject', participant, callIds: ids }))
+}

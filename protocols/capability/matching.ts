@@ -1,0 +1,70 @@
+/** Whether what is offered is what is asked for. */
+import type { Attributes, Capability, CapabilityQuery, SchemaVersion } from './schema.ts'
+
+function parts(version: SchemaVersion): [number, number] {
+  const [major = '0', minor = '0'] = version.split('.')
+  return [Number(major), Number(minor)]
+}
+
+/** Same major, at least the minor; anything when no version is asked for. */
+export function versionSatisfies(offered: SchemaVersion, wanted: SchemaVersion | undefined): boolean {
+  if (wanted === undefined) return true
+  const [offeredMajor, offeredMinor] = parts(offered)
+  const [wantedMajor, wantedMinor] = parts(wanted)
+  return offeredMajor === wantedMajor && offeredMinor >= wantedMinor
+}
+
+/** Negative, zero or positive as `left` is lower than, equal to or higher than `right`. */
+export function compareVersions(left: SchemaVersion, right: SchemaVersion): number {
+  const [leftMajor, leftMinor] = parts(left)
+  const [rightMajor, rightMinor] = parts(right)
+  return leftMajor - rightMajor || leftMinor - rightMinor
+}
+
+/** The first attribute that is not met, in words; undefined when all are. Numbers are minima, the rest must be equal. */
+export function unmetAttribute(offered: Attributes, wanted: Attributes | undefined): string | undefined {
+  for (const [name, value] of Object.entries(wanted ?? {})) {
+    const own = offered[name]
+    if (own === undefined) return `${name} is not stated, ${String(value)} is asked for`
+    if (typeof value === 'number' ? typeof own !== 'number' || own < value : own !== value) return `${name} is ${String(own)}, ${String(value)} is asked for`
+  }
+  return undefined
+}
+
+export type Match = { readonly capability: Capability } | { readonly unmet: 'no-capability' | 'version-mismatch' | 'attributes-unmet'; readonly detail: string }
+
+/** The highest version among `offered` that answers the query, or why none does. */
+export function match(offered: readonly Capability[], query: CapabilityQuery): Match {
+  const named = offered.filter((capability) => capability.name === query.capability)
+  if (named.length === 0) return { unmet: 'no-capability', detail: `${query.capability} is not offered` }
+  const versioned = named.filter((capability) => versionSatisfies(capability.version, query.version))
+  if (versioned.length === 0) return { unmet: 'version-mismatch', detail: `offers ${named.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
+  const fit = versioned.filter((capability) => unmetAttribute(capability.attributes, query.attributes) === undefined)
+  const best = fit.sort((left, right) => compareVersions(right.version, left.version))[0]
+  if (best === undefined) return { unmet: 'attributes-unmet', detail: unmetAttribute(versioned[0]?.attributes ?? {}, query.attributes) ?? '' }
+  return { capability: best }
+}
+
+/** Levenshtein distance. */
+function editDistance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, column) => column)
+  for (let i = 1; i <= left.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= right.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (left[i - 1] === right[j - 1] ? 0 : 1)
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[right.length] ?? 0
+}
+
+/** Up to three known names that a person may have meant, nearest first. */
+export function nearestNames(wanted: string, known: Iterable<string>): string[] {
+  return [...new Set(known)]
+    .map((name) => ({ name, distance: name.startsWith(wanted) || wanted.startsWith(name) ? 1 : editDistance(wanted, name) }))
+    .filter(({ distance, name }) => distance <= Math.max(3, Math.floor(name.length / 2)))
+    .sort((left, right) => left.distance - right.distance || (left.name < right.name ? -1 : 1))
+    .slice(0, 3)
+    .map(({ name }) => name)
+}

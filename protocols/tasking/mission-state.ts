@@ -1,0 +1,228 @@
+/**
+ * A mission's state is the fold of its events, nothing else. The owner folds all of them, a manager the ones of its
+ * subtree. `refusalOf` says whether an event may be appended to this state; `applyEvent` assumes that it may.
+ */
+import { invariant, type Fault } from '../kernel/errors.ts'
+import type { AwardId, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { parentTaskId } from '../kernel/ids.ts'
+import type { Payload } from '../kernel/payload.ts'
+import type { WallMs } from '../kernel/units.ts'
+import type { Acknowledgement, AwardRecord, IndexedEvent, MissionEvent, MissionLimits, MissionState, TaskSpec, TaskState } from './schema.ts'
+
+export interface Attempt {
+  readonly award: AwardRecord
+  readonly awardedAtWallMs: WallMs
+  endedAtWallMs?: WallMs
+  outcome: 'running' | 'accepted' | 'refused' | 'lost' | 'failed' | 'cancelled'
+  fault?: Fault
+}
+
+export interface TaskNode {
+  readonly spec: TaskSpec
+  state: TaskState
+  readonly attempts: Attempt[]
+  children: TaskId[]
+  planned: boolean
+  /** Of a plan: what its result is made of. */
+  planResult?: Payload | undefined
+  result?: Payload
+  acceptedAward?: AwardId
+  tookMs?: number
+  fault?: Fault
+  failures: number
+  losses: number
+  /** Wall time before which the next attempt must not be announced. */
+  notBeforeWallMs: WallMs
+}
+
+export interface MissionFold {
+  missionId: MissionId
+  name: string
+  principal: Principal
+  owner: PeerId
+  epoch: Epoch
+  state: MissionState
+  paused: boolean
+  cancelling: boolean
+  priority: number
+  limits: MissionLimits
+  acknowledgement: Acknowledgement
+  submittedAtWallMs: WallMs
+  endedAtWallMs?: WallMs
+  request: Payload
+  readonly tasks: Map<TaskId, TaskNode>
+  lastIndex: number
+  leaves: number
+  spentUsd: number
+  result?: Payload
+  fault?: Fault
+}
+
+export function newTask(spec: TaskSpec): TaskNode {
+  return { spec, state: 'pending', attempts: [], children: [], planned: false, failures: 0, losses: 0, notBeforeWallMs: 0 }
+}
+
+export function liveAttempt(task: TaskNode): Attempt | undefined {
+  const last = task.attempts.at(-1)
+  return last?.outcome === 'running' ? last : undefined
+}
+
+export function isTerminal(state: TaskState): boolean {
+  return state === 'accepted' || state === 'dead' || state === 'cancelled'
+}
+
+export function missionEnded(fold: MissionFold): boolean {
+  return fold.state === 'completed' || fold.state === 'failed' || fold.state === 'cancelled'
+}
+
+/** The state after the `submitted` event. */
+export function openMission(event: Extract<MissionEvent, { type: 'submitted' }>, index: number): MissionFold {
+  return {
+    missionId: event.missionId, name: event.name, principal: event.principal, owner: event.owner, epoch: { lineage: 1, term: 1 }, state: 'accepted',
+    paused: false, cancelling: false, priority: event.priority, limits: event.limits, acknowledgement: event.acknowledgement,
+    submittedAtWallMs: event.atWallMs, request: event.request, tasks: new Map([[event.rootSpec.taskId, newTask(event.rootSpec)]]), lastIndex: index, leaves: 0, spentUsd: 0,
+  }
+}
+
+/** @throws when the first event is not `submitted`: the log is damaged or belongs to something else. */
+export function foldEvents(events: readonly IndexedEvent[]): MissionFold {
+  const [first, ...rest] = events
+  invariant(first?.event.type === 'submitted', 'a mission log starts with "submitted"')
+  const fold = openMission(first.event, first.index)
+  for (const { index, event } of rest) applyEvent(fold, event, index)
+  return fold
+}
+
+function taskOf(fold: MissionFold, taskId: TaskId): TaskNode {
+  const task = fold.tasks.get(taskId)
+  invariant(task !== undefined, `task ${taskId} is in the mission`)
+  return task
+}
+
+export function applyEvent(fold: MissionFold, event: MissionEvent, index: number): void {
+  fold.lastIndex = index
+  switch (event.type) {
+    case 'submitted':
+      return
+    case 'took-over':
+      fold.epoch = event.epoch
+      fold.owner = event.owner
+      return
+    case 'planned': {
+      const task = taskOf(fold, event.taskId)
+      task.planned = true
+      task.planResult = event.result
+      for (const spec of event.children) {
+        fold.tasks.set(spec.taskId, newTask(spec))
+        task.children.push(spec.taskId)
+        if (spec.kind === 'leaf') fold.leaves += 1
+      }
+      break
+    }
+    case 'awarded': {
+      const task = taskOf(fold, event.award.taskId)
+      task.attempts.push({ award: event.award, awardedAtWallMs: event.atWallMs, outcome: 'running' })
+      task.state = 'awarded'
+      break
+    }
+    case 'award-ended': {
+      const task = taskOf(fold, event.taskId)
+      const attempt = task.attempts.find(({ award }) => award.awardId === event.awardId)
+      invariant(attempt !== undefined, `award ${event.awardId} is in the mission`)
+      Object.assign(attempt, { outcome: event.outcome, endedAtWallMs: event.atWallMs, fault: event.fault })
+      if (event.outcome === 'failed') task.failures += 1
+      if (event.outcome === 'lost') task.losses += 1
+      if (event.outcome !== 'refused') task.fault = event.fault
+      fold.spentUsd += event.outcome === 'refused' ? 0 : attempt.award.bid.priceUsd
+      task.notBeforeWallMs = event.atWallMs + (event.retryInMs ?? 0)
+      task.state = 'pending'
+      break
+    }
+    case 'accepted': {
+      const task = taskOf(fold, event.taskId)
+      const attempt = task.attempts.find(({ award }) => award.awardId === event.awardId)
+      if (attempt !== undefined) {
+        Object.assign(attempt, { outcome: 'accepted', endedAtWallMs: event.atWallMs })
+        fold.spentUsd += attempt.award.bid.priceUsd
+      }
+      Object.assign(task, { state: 'accepted', result: event.result, acceptedAward: event.awardId, tookMs: event.tookMs })
+      delete task.fault
+      break
+    }
+    case 'dead': {
+      const task = taskOf(fold, event.taskId)
+      task.state = 'dead'
+      task.fault = event.fault
+      endLiveAttempt(task, event.atWallMs, 'failed')
+      break
+    }
+    case 'retried':
+      revive(fold, event.taskId)
+      delete fold.endedAtWallMs
+      delete fold.fault
+      break
+    case 'task-cancelled': {
+      const task = taskOf(fold, event.taskId)
+      task.state = 'cancelled'
+      endLiveAttempt(task, event.atWallMs, 'cancelled')
+      break
+    }
+    case 'paused':
+      fold.paused = true
+      break
+    case 'resumed':
+      fold.paused = false
+      break
+    case 'changed':
+      fold.priority = event.priority ?? fold.priority
+      fold.limits = { ...fold.limits, ...withoutUndefined(event.limits ?? {}) }
+      return
+    case 'cancel-requested':
+      fold.cancelling = true
+      return
+    case 'completed':
+      Object.assign(fold, { state: 'completed', result: event.result, endedAtWallMs: event.atWallMs })
+      return
+    case 'failed':
+      Object.assign(fold, { state: 'failed', fault: event.fault, endedAtWallMs: event.atWallMs })
+      cancelOpenTasks(fold, event.atWallMs)
+      return
+    case 'cancelled':
+      Object.assign(fold, { state: 'cancelled', endedAtWallMs: event.atWallMs })
+      cancelOpenTasks(fold, event.atWallMs)
+      return
+  }
+  fold.state = fold.paused ? 'paused' : fold.leaves === 0 ? 'planning' : 'running'
+}
+
+function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+}
+
+function endLiveAttempt(task: TaskNode, atWallMs: WallMs, outcome: 'failed' | 'cancelled'): void {
+  const attempt = liveAttempt(task)
+  if (attempt !== undefined) Object.assign(attempt, { outcome, endedAtWallMs: atWallMs })
+}
+
+function cancelOpenTasks(fold: MissionFold, atWallMs: WallMs): void {
+  for (const task of fold.tasks.values()) {
+    if (isTerminal(task.state)) continue
+    task.state = 'cancelled'
+    endLiveAttempt(task, atWallMs, 'cancelled')
+  }
+}
+
+/** A dead task starts again, and with it everything that was given up because of it; accepted work stays. */
+function revive(fold: MissionFold, taskId: TaskId): void {
+  for (let at: TaskId | undefined = taskId; at !== undefined; at = parentTaskId(at)) {
+    const task = fold.tasks.get(at)
+    if (task === undefined) continue
+    Object.assign(task, { state: 'pending', failures: 0, losses: 0, notBeforeWallMs: 0 })
+    delete task.fault
+  }
+  for (const task of fold.tasks.values()) {
+    if (task.state !== 'cancelled') continue
+    task.state = 'pending'
+    task.notBeforeWallMs = 0
+  }
+}
