@@ -1,0 +1,28 @@
+// Node 24 from here on: the sources in a clone, the bundle in a published package.
+import { existsSync } from 'node:fs'
+import { endWithLauncher } from './relaunch.js'
+
+endWithLauncher()
+
+const source = new URL('../node/cli/main.ts', import.meta.url)
+const bundle = new URL('../dist/skein.js', import.meta.url)
+
+async function launch() {
+  const entry = existsSync(source) ? source : bundle
+  if (!existsSync(entry)) {
+    console.error('skein: neither the sources (node/cli/main.ts) nor a build (dist/skein.js) are here; install the package again, or run `npm run build` in a clone')
+    return 2
+  }
+  const { main } = await import(entry.href)
+  return await main(process.argv.slice(2))
+}
+
+launch().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error) => {
+    console.error(error)
+    process.exitCode = 1
+  },
+)
