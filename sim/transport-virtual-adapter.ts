@@ -41,7 +41,7 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
   }
 
   function flush(peer: PeerId): void {
-    if (!host.connectedPeers().includes(peer)) {
+    if (!host.isConnected(peer)) {
       host.dial(peer, (connected, reason) => {
         const waiting = take(peer)
         if (connected) transmit(peer, waiting)

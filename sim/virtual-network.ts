@@ -43,6 +43,7 @@ export interface VirtualHost {
   /** Like the clock's, but nothing happens once this life is over. */
   schedule(delayMs: DurationMs, callback: () => void): void
   connectedPeers(): readonly PeerId[]
+  isConnected(to: PeerId): boolean
   /** Opens a connection unless there is one. */
   dial(to: PeerId, done: (connected: boolean, reason: string) => void): void
   /** @returns false when this end knows of no connection. True promises nothing: the link may be cut unnoticed. */
@@ -249,6 +250,7 @@ export function createVirtualNetwork(init: VirtualNetworkInit): VirtualNetwork {
           })
         },
         connectedPeers: () => (record.alive ? [...(linksOf.get(peer) ?? [])].filter((link) => link.connection?.believedBy.has(peer) === true).map((link) => otherEnd(link, peer)).sort() : []),
+        isConnected: (to) => record.alive && linkBetween(peer, to).connection?.believedBy.has(peer) === true,
         dial(to, done) {
           if (!record.alive) return
           dialLink(linkBetween(peer, to), (connected, reason) => {
