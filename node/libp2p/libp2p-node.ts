@@ -1,0 +1,137 @@
+/**
+ * The libp2p node that everything else in this folder stands on, with every setting in one place.
+ * Why a setting differs from libp2p's own default is said beside it.
+ *
+ * @packageDocumentation
+ */
+import { gossipsub } from '@libp2p/gossipsub'
+import type { GossipSub } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
+import type { ComponentLogger, ConnectionGater, Libp2p, Logger, PrivateKey } from '@libp2p/interface'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import type { KadDHT } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { noise } from '@libp2p/noise'
+import { ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import type { LevelDatastore } from 'datastore-level'
+import { createLibp2p } from 'libp2p'
+import { limits } from '../../protocols/kernel/limits.ts'
+import { fingerprintOf, swarmKeyOf } from '../mesh-key.ts'
+import type { MeshKey } from '../mesh-key.ts'
+
+export const dhtProtocol = '/skein/kad/1.0.0'
+
+/** What `createLibp2p` is given as services; a type (not an interface) because libp2p asks for an index signature. */
+export type MeshServices = {
+  identify: Identify
+  ping: Ping
+  dht: KadDHT
+  gossip: GossipSub
+}
+export type MeshLibp2p = Libp2p<MeshServices>
+
+export interface Libp2pNodeOptions {
+  readonly privateKey: PrivateKey
+  readonly datastore?: LevelDatastore
+  readonly meshKey: MeshKey
+  readonly listen: readonly string[]
+  readonly announce: readonly string[]
+  readonly mdns: boolean
+  /** How many nodes the mesh is expected to have: sets the degree of the gossip overlay. */
+  readonly nodesExpected: number
+  /** A peer that does not answer a ping within this time is disconnected. */
+  readonly hungPeerMs: number
+  readonly connectionGater: ConnectionGater
+}
+
+const dayMs = 24 * 60 * 60_000
+const MiB = 1024 * 1024
+
+/** An unstarted libp2p node: handlers are registered before the first connection can come in. */
+export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<MeshLibp2p> {
+  return await createLibp2p<MeshServices>({
+    start: false,
+    privateKey: options.privateKey,
+    ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
+    addresses: { listen: [...options.listen], announce: [...options.announce] },
+    transports: [tcp()],
+    connectionProtector: preSharedKey({ psk: swarmKeyOf(options.meshKey) }),
+    connectionEncrypters: [noise()],
+    // A paused stream still gets what its window allows, and libp2p aborts it at 4 MiB unread: keep the window well below.
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 2 * MiB } })],
+    connectionGater: options.connectionGater,
+    connectionManager: {
+      // 5 per second and address by default: a whole mesh may live behind one.
+      inboundConnectionThreshold: 1_000,
+      maxIncomingPendingConnections: 256,
+      maxConnections: 1_000,
+      dialTimeout: 10_000,
+      addressDialTimeout: 3_000,
+    },
+    // The defaults notice a hung peer only after 14 s.
+    connectionMonitor: {
+      pingInterval: Math.min(1_000, options.hungPeerMs),
+      pingTimeout: { minTimeout: options.hungPeerMs, maxTimeout: options.hungPeerMs * 2 },
+    },
+    // A node that was off for days still remembers where the others were.
+    peerStore: { maxAddressAge: 7 * dayMs, maxPeerAge: 14 * dayMs },
+    peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(options.meshKey), interval: 10_000 })] : [],
+    services: {
+      identify: identify(),
+      ping: ping(),
+      dht: kadDHT({
+        protocol: dhtProtocol,
+        // Without both of these the routing table stays empty on private addresses.
+        clientMode: false,
+        peerInfoMapper: passthroughMapper,
+        // A lone node's queries end instead of waiting for a first peer.
+        allowQueryWithZeroPeers: true,
+        // Records outlive dead peers by 48 h by default; the DHT is a hint, a fresh one is a better hint.
+        reprovide: { validity: 60 * 60_000, threshold: 30 * 60_000, interval: 10 * 60_000 },
+      }),
+      gossip: gossipsub(gossipSettings(options.nodesExpected)),
+    },
+    logger: silentLogger,
+  })
+}
+
+/** The mDNS service of one mesh: nodes of other meshes never see each other. */
+export function mdnsServiceTag(meshKey: MeshKey): string {
+  return `_skein-${fingerprintOf(meshKey)}._udp.local`
+}
+
+type GossipSettings = NonNullable<Parameters<typeof gossipsub>[0]>
+
+/** Degrees measured for small meshes; libp2p's own for larger ones. */
+function gossipSettings(nodesExpected: number): GossipSettings {
+  const degree = nodesExpected <= 25 ? { D: 4, Dlo: 3, Dhi: 8, Dscore: 2, Dout: 1, Dlazy: 4 } : { D: 6, Dlo: 4, Dhi: 12, Dscore: 4, Dout: 2, Dlazy: 6 }
+  return {
+    ...degree,
+    emitSelf: true,
+    fallbackToFloodsub: false,
+    floodPublish: true,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    maxInboundDataLength: limits.gossipBytesMax + 64 * 1024,
+    maxOutboundBufferSize: 16 * MiB,
+    maxInboundStreams: 32,
+    maxOutboundStreams: 32,
+    // Duplicates are recognised by author and sequence number before their signature is checked.
+    fastMsgIdFn: (message) => (message.from && message.seqno ? `${Buffer.from(message.from).toString('base64')}:${Buffer.from(message.seqno).toString('hex')}` : ''),
+    // Several nodes behind one address would be scored down until nothing is delivered.
+    scoreParams: { IPColocationFactorWeight: 0 },
+  }
+}
+
+/** libp2p's own log lines go nowhere: what matters is recorded as facts. `DEBUG` has no effect on a Skein node. */
+const silentLogger: ComponentLogger = { forComponent: () => silent() }
+
+function silent(): Logger {
+  const log = (): undefined => undefined
+  return Object.assign(log, { error: log, trace: log, enabled: false, newScope: silent })
+}
