@@ -124,7 +124,7 @@ export function valueAt(tree: unknown, path: string): unknown {
 
 /** What may be shown of a setting: secrets become the number of them, keys inside invites a mark. */
 export function redacted(path: string, value: unknown): unknown {
-  if (path === 'http.tokens' && isSection(value)) return Object.fromEntries(Object.keys(value).map((principal) => [principal, '(secret)']))
+  if (path === 'http.tokens' && isSection(value)) return Object.values(value).map((principal) => `${String(principal)}: (secret)`)
   if (path === 'join' && Array.isArray(value)) return value.map((entry: unknown) => (typeof entry === 'string' && entry.startsWith('/') ? entry : '(invite: secret)'))
   if (path === 'programs' && Array.isArray(value)) {
     return value.map((program: unknown) => (isSection(program) && isSection(program['env']) ? { ...program, env: Object.fromEntries(Object.keys(program['env']).map((key) => [key, '(secret)'])) } : program))
@@ -237,7 +237,9 @@ function settingError(at: readonly string[], message: string, origins: Readonly<
   const setting = Object.keys(origins).find((path) => at.join('.') === path || at.join('.').startsWith(`${path}.`)) ?? at.join('.')
   const origin = origins[setting] ?? 'default'
   const file = sources.get(origin)
-  const where = file !== undefined ? `${file.path}:${file.lineOf(at)}: ${at.join('.')}` : origin === 'flag' ? `${flagName(setting)}` : origin === 'environment' ? variableName(setting) : at.join('.')
+  // Below this setting the keys are secrets.
+  const shown = setting === 'http.tokens' ? setting : at.join('.')
+  const where = file !== undefined ? `${file.path}:${file.lineOf(at)}: ${shown}` : origin === 'flag' ? `${flagName(setting)}` : origin === 'environment' ? variableName(setting) : shown
   const explained = aboutSetting(setting)
   return new MeshError('bad-request', `${where}: ${message}`, { next: explained === '' ? `mend ${setting}` : `${setting} is: ${explained}` })
 }
