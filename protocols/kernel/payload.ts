@@ -26,10 +26,10 @@ export const Json: z.ZodType<Json> = z.json() as z.ZodType<Json>
 
 /** A value, inline or as a blob that holds its JSON text. */
 export const Payload = z.union([
-  z.object({ inline: z.unknown() }).strict(),
+  z.object({ inline: z.custom<Json>((value) => value !== undefined, 'is missing') }).strict(),
   z.object({ blob: BlobRef }).strict(),
 ])
-export type Payload = { inline: Json } | { blob: BlobRef }
+export type Payload = z.infer<typeof Payload>
 
 export function isBlobRef(value: unknown): value is BlobRef {
   return typeof value === 'object' && value !== null && '$blob' in value && BlobRef.safeParse(value).success

@@ -216,7 +216,7 @@ function cancelOpenTasks(fold: MissionFold, atWallMs: WallMs): void {
 function revive(fold: MissionFold, taskId: TaskId): void {
   for (let at: TaskId | undefined = taskId; at !== undefined; at = parentTaskId(at)) {
     const task = fold.tasks.get(at)
-    if (task === undefined) continue
+    if (task === undefined || (task.state !== 'dead' && task.state !== 'cancelled')) continue
     Object.assign(task, { state: 'pending', failures: 0, losses: 0, notBeforeWallMs: 0 })
     delete task.fault
   }
