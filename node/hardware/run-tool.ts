@@ -1,0 +1,89 @@
+/**
+ * Runs one command-line tool within a time and an output limit, and never rejects.
+ * Parsing what the tool printed is somebody else's work.
+ */
+import { spawn } from 'node:child_process'
+
+export interface ToolLimits {
+  readonly timeoutMs: number
+  /** Of standard output and of standard error, each. What is over it ends the tool. */
+  readonly outputBytesMax: number
+  /** Replaces this process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+export type ToolOutcome =
+  | { readonly kind: 'output'; readonly text: string }
+  /** There is no such program, or it may not be executed. */
+  | { readonly kind: 'missing' }
+  /** It ended with another code than 0, ran too long or printed too much. `text` holds what it printed until then. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly text: string }
+
+/** The seam at which tests replace real tools by recorded output. */
+export type RunTool = (file: string, args: readonly string[], limits: ToolLimits) => Promise<ToolOutcome>
+
+/**
+ * @param file a name looked up in PATH, or an absolute path. No shell is involved.
+ * @returns when the tool has ended, or at `timeoutMs` even if it cannot be killed (a driver that hangs in the kernel).
+ */
+export const runTool: RunTool = (file, args, limits) =>
+  new Promise((resolve) => {
+    let settled = false
+    let timer: NodeJS.Timeout | undefined
+    const printed = { stdout: collector(), stderr: collector() }
+
+    const settle = (outcome: ToolOutcome): void => {
+      if (settled) return
+      settled = true
+      clearTimeout(timer)
+      resolve(outcome)
+    }
+    const text = (): string => [printed.stdout.text(), printed.stderr.text()].filter((part) => part !== '').join('\n')
+
+    let child
+    try {
+      // Numbers and messages are parsed, so they must not follow the user's language.
+      child = spawn(file, [...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...(limits.env ?? process.env), LC_ALL: 'C' }, windowsHide: true })
+    } catch (thrown) {
+      settle({ kind: 'failed', reason: thrown instanceof Error ? thrown.message : String(thrown), text: '' })
+      return
+    }
+    const running = child
+    const giveUp = (reason: string): void => {
+      running.kill('SIGKILL')
+      // A grandchild may hold the pipes open for ever; nobody listens to it any more.
+      running.stdout.destroy()
+      running.stderr.destroy()
+      running.unref()
+      settle({ kind: 'failed', reason, text: text() })
+    }
+    timer = setTimeout(() => giveUp(`${file} gave no answer within ${limits.timeoutMs} ms`), limits.timeoutMs)
+
+    for (const name of ['stdout', 'stderr'] as const) {
+      running[name].on('data', (chunk: Buffer) => {
+        if (printed[name].add(chunk) > limits.outputBytesMax) giveUp(`${file} printed more than ${limits.outputBytesMax} bytes`)
+      })
+      running[name].on('error', () => undefined)
+    }
+    running.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'EACCES' || error.code === 'ENOTDIR') settle({ kind: 'missing' })
+      else settle({ kind: 'failed', reason: error.message, text: text() })
+    })
+    running.on('close', (code, signal) => {
+      if (code === 0) settle({ kind: 'output', text: printed.stdout.text() })
+      else settle({ kind: 'failed', reason: signal === null ? `${file} ended with code ${code}` : `${file} was ended by ${signal}`, text: text() })
+    })
+  })
+
+function collector(): { add(chunk: Buffer): number; text(): string } {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  return {
+    add(chunk) {
+      chunks.push(chunk)
+      sizeBytes += chunk.byteLength
+      return sizeBytes
+    },
+    text: () => Buffer.concat(chunks).toString('utf8'),
+  }
+}
