@@ -1,0 +1,97 @@
+/** The `SkillContext` inside a skill thread: everything that needs the node goes over the thread's port. */
+import { mkdir } from 'node:fs/promises'
+import type { MessagePort } from 'node:worker_threads'
+import { MeshError, fault } from '../../protocols/kernel/errors.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import { BlobRef } from '../../protocols/kernel/payload.ts'
+import type { SkillContext } from './define-skill.ts'
+import type { FromThread, RunAbout, ToThread } from './thread-messages.ts'
+
+const progressGapMs = 100
+const textCharsMax = 500
+
+type BlobAnswer = Extract<ToThread, { type: 'blob-answer' }>
+
+export interface ThreadContext {
+  readonly context: SkillContext
+  answer(answer: BlobAnswer): void
+  /** The run is over: aborts the signal and refuses what still waits. */
+  end(): void
+}
+
+export function createThreadContext(port: MessagePort, runId: string, about: RunAbout, folder: string): ThreadContext {
+  const post = (message: FromThread, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
+  const waiting = new Map<number, { resolve(answer: BlobAnswer): void; reject(thrown: unknown): void }>()
+  const ended = new AbortController()
+  let requests = 0
+  let lastProgressMs = -Infinity
+  let folderMade: Promise<string> | undefined
+
+  function ask(send: (requestId: number) => void): Promise<BlobAnswer> {
+    if (ended.signal.aborted) return Promise.reject(new MeshError('cancelled', 'the run is over'))
+    const requestId = ++requests
+    return new Promise((resolve, reject) => {
+      waiting.set(requestId, { resolve, reject })
+      send(requestId)
+    })
+  }
+
+  const context: SkillContext = {
+    signal: ended.signal,
+    progress(fraction, text) {
+      const nowMs = performance.now()
+      // The last word ("all done") must not fall into the gap.
+      if (nowMs - lastProgressMs < progressGapMs && fraction !== 1) return
+      lastProgressMs = nowMs
+      post({
+        type: 'pulse', runId,
+        ...(fraction === undefined || !Number.isFinite(fraction) ? {} : { fraction: Math.min(1, Math.max(0, fraction)) }),
+        ...(text === undefined ? {} : { text: String(text).slice(0, textCharsMax) }),
+      })
+    },
+    blobs: {
+      async read(ref) {
+        const checked = BlobRef.safeParse(ref)
+        if (!checked.success) throw new MeshError('bad-input', 'blobs.read was given something that is not a blob reference', { next: 'pass an object with $blob and sizeBytes' })
+        const answer = await ask((requestId) => post({ type: 'read-blob', runId, requestId, ref: checked.data }))
+        if (answer.fault !== undefined) throw MeshError.from(answer.fault)
+        return answer.bytes ?? new Uint8Array()
+      },
+      async write(content, blobAbout = {}) {
+        const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : Uint8Array.from(content)
+        if (bytes.byteLength > limits.blobBytesMax) {
+          throw new MeshError('too-large', `a blob of ${bytes.byteLength} bytes is over the limit of ${limits.blobBytesMax}`, { next: 'split the content' })
+        }
+        const answer = await ask((requestId) => post({ type: 'write-blob', runId, requestId, bytes, ...blobAbout }, [bytes.buffer]))
+        if (answer.ref === undefined) throw MeshError.from(answer.fault ?? fault('storage-failed', 'the blob was not stored'))
+        return answer.ref
+      },
+    },
+    missionId: about.missionId,
+    taskId: about.taskId,
+    attempt: about.attempt,
+    principal: about.principal,
+    idempotencyKey: idempotencyKeyOf(about),
+    ...(about.planLimits === undefined ? {} : { planLimits: about.planLimits }),
+    log: (text) => post({ type: 'log', runId, text: String(text).slice(0, textCharsMax) }),
+    workFolder: () => (folderMade ??= mkdir(folder, { recursive: false, mode: 0o700 }).then(() => folder)),
+  }
+
+  return {
+    context,
+    answer(answer) {
+      waiting.get(answer.requestId)?.resolve(answer)
+      waiting.delete(answer.requestId)
+    },
+    end() {
+      ended.abort(new MeshError('cancelled', 'the run is over'))
+      for (const { reject } of waiting.values()) reject(new MeshError('cancelled', 'the run is over'))
+      waiting.clear()
+    },
+  }
+}
+
+/** One per task, whatever the attempt. */
+export function idempotencyKeyOf(about: { readonly missionId: string; readonly taskId: string }): string {
+  return `${about.missionId}:${about.taskId}`
+}

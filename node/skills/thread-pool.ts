@@ -1,0 +1,199 @@
+/**
+ * Skill threads. A thread serves one run at a time and is used again after a clean one; after a failure it is ended.
+ *
+ * Memory: V8's own heap limit ends the whole process, not the thread, when one big allocation meets it (tried: arrays of
+ * 80 MB against a limit of 128 MiB). So it stands far above the skill's limit as a last resort, and what keeps the limit is the
+ * node asking the thread's isolate for its heap and buffers every 50 ms, which works in the middle of a synchronous loop too.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Bytes } from '../../protocols/kernel/units.ts'
+import { siblingModule } from '../source-or-bundle.ts'
+import { safeEnv } from './safe-env.ts'
+import type { FromThread, ToThread } from './thread-messages.ts'
+
+const MiB = 1024 * 1024
+const memoryPollMs = 50
+const hardLimitHeadroomMiB = 1024
+/** What a thread uses before it runs anything. */
+export const threadOwnBytes = 32 * MiB
+const idleMs = 60_000
+
+export type ThreadEnd =
+  | { readonly type: 'exited'; readonly code: number }
+  | { readonly type: 'out-of-memory' }
+  | { readonly type: 'crashed'; readonly message: string }
+
+export interface ThreadUser {
+  onMessage(message: FromThread): void
+  /** The thread ended by itself. Not called after `end()`. */
+  onEnd(end: ThreadEnd): void
+  onOutput?(stream: 'stdout' | 'stderr', text: string): void
+  /** Called with heap and buffers together while the user holds the thread. */
+  onMemory?(bytes: Bytes): void
+}
+
+export interface SkillThread {
+  post(message: ToThread, transfer?: ArrayBuffer[]): void
+  /** Terminates the thread and kills what it started. Resolves when it is gone, at the latest after a second. */
+  end(): Promise<void>
+}
+
+export interface ThreadPool {
+  /** A warm thread or a new one. @param memoryBytes the limit of what it will run. */
+  acquire(memoryBytes: Bytes, user: ThreadUser): SkillThread
+  /** Gives back a thread that ended its run cleanly. */
+  release(thread: SkillThread): void
+  /** Threads that exist now are not used again: their modules are out of date. */
+  retire(): void
+  close(): Promise<void>
+}
+
+interface PooledThread extends SkillThread {
+  readonly hardLimitMiB: number
+  readonly generation: number
+  use(user: ThreadUser | undefined): void
+  readonly ended: boolean
+}
+
+/** @param threadsIdleMax warm threads to keep. */
+export function createThreadPool(threadsIdleMax: number): ThreadPool {
+  const idle: { thread: PooledThread; timer: NodeJS.Timeout }[] = []
+  const all = new Set<PooledThread>()
+  let generation = 0
+  let closed = false
+
+  function takeIdle(hardLimitMiB: number): PooledThread | undefined {
+    for (let i = idle.length - 1; i >= 0; i--) {
+      const entry = idle[i]
+      if (entry === undefined || entry.thread.hardLimitMiB !== hardLimitMiB) continue
+      idle.splice(i, 1)
+      clearTimeout(entry.timer)
+      if (!entry.thread.ended) return entry.thread
+    }
+    return undefined
+  }
+
+  function dropIdle(thread: PooledThread): void {
+    const at = idle.findIndex((entry) => entry.thread === thread)
+    if (at >= 0) clearTimeout(idle.splice(at, 1)[0]?.timer)
+    void thread.end()
+  }
+
+  return {
+    acquire(memoryBytes, user) {
+      const hardLimitMiB = Math.ceil(memoryBytes / MiB) + hardLimitHeadroomMiB
+      const thread = takeIdle(hardLimitMiB) ?? startThread(hardLimitMiB, generation, (gone) => all.delete(gone))
+      all.add(thread)
+      thread.use(user)
+      return thread
+    },
+    release(released) {
+      const thread = released as PooledThread
+      thread.use(undefined)
+      if (closed || thread.generation !== generation || thread.ended) {
+        void thread.end()
+        return
+      }
+      const timer = setTimeout(() => dropIdle(thread), idleMs)
+      timer.unref()
+      idle.push({ thread, timer })
+      const oldest = idle.length > threadsIdleMax ? idle[0] : undefined
+      if (oldest !== undefined) dropIdle(oldest.thread)
+    },
+    retire() {
+      generation++
+      for (const { thread } of [...idle]) dropIdle(thread)
+    },
+    async close() {
+      closed = true
+      for (const { timer } of idle) clearTimeout(timer)
+      idle.length = 0
+      await Promise.all([...all].map((thread) => thread.end()))
+    },
+  }
+}
+
+function startThread(hardLimitMiB: number, generation: number, onGone: (thread: PooledThread) => void): PooledThread {
+  const worker = new Worker(siblingModule(import.meta.url, './skill-thread.worker'), {
+    name: 'skein-skill',
+    env: safeEnv(),
+    argv: [],
+    execArgv: [],
+    stdin: false,
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: hardLimitMiB, maxYoungGenerationSizeMb: 32 },
+  })
+  const children = new Set<number>()
+  let user: ThreadUser | undefined
+  let over = false
+  let ending: Promise<void> | undefined
+  let asking = false
+
+  const polls = setInterval(() => {
+    if (user?.onMemory === undefined || asking) return
+    asking = true
+    worker.getHeapStatistics().then(
+      (heap) => {
+        asking = false
+        user?.onMemory?.(heap.used_heap_size + heap.external_memory)
+      },
+      () => {
+        asking = false
+      },
+    )
+  }, memoryPollMs)
+  polls.unref()
+
+  function gone(end: ThreadEnd): void {
+    if (over) return
+    over = true
+    clearInterval(polls)
+    for (const pid of children) killQuietly(pid)
+    onGone(thread)
+    if (ending === undefined) user?.onEnd(end)
+  }
+
+  worker.on('message', (message: FromThread) => {
+    if (message.type !== 'child-process') user?.onMessage(message)
+    else if (message.alive) children.add(message.pid)
+    else children.delete(message.pid)
+  })
+  worker.on('error', (thrown: unknown) => {
+    const outOfMemory = thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_WORKER_OUT_OF_MEMORY'
+    gone(outOfMemory ? { type: 'out-of-memory' } : { type: 'crashed', message: thrown instanceof Error ? thrown.message : String(thrown) })
+  })
+  worker.on('exit', (code) => gone({ type: 'exited', code }))
+  for (const stream of ['stdout', 'stderr'] as const) {
+    worker[stream].setEncoding('utf8').on('data', (text: string) => user?.onOutput?.(stream, text))
+  }
+
+  const thread: PooledThread = {
+    hardLimitMiB,
+    generation,
+    get ended() {
+      return over || ending !== undefined
+    },
+    use(next) {
+      user = next
+      // An idle thread must not keep the node alive.
+      if (next === undefined) worker.unref()
+      else worker.ref()
+    },
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    end() {
+      ending ??= Promise.race([worker.terminate().then(() => undefined), new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())])
+        .finally(() => gone({ type: 'exited', code: 1 }))
+      return ending
+    },
+  }
+  return thread
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended by itself.
+  }
+}

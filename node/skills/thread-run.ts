@@ -1,0 +1,198 @@
+/** One run of a skill in a thread, from the input's blobs to the output's payload. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { RunStats } from '../../protocols/bidding/schema.ts'
+import type { Fault } from '../../protocols/kernel/errors.ts'
+import { fault, toFault } from '../../protocols/kernel/errors.ts'
+import type { BlobStore } from '../../actors/ports/blob-store.ts'
+import type { SkillRun, SkillRunEvent } from '../../actors/ports/skill-runner.ts'
+import { copyInSlices, parcelOf, payloadOf, readBlob, transferable } from './payload-transfer.ts'
+import type { SkillDescription } from './skill-module.ts'
+import { threadOwnBytes } from './thread-pool.ts'
+import type { SkillThread, ThreadEnd, ThreadPool } from './thread-pool.ts'
+import type { ChildParcel, FromThread } from './thread-messages.ts'
+
+/** Time that importing a skill's module may take before its own time limit starts. */
+const importMs = 30_000
+const outputCharsMax = 16 * 1024
+
+export interface RunningSkill {
+  /** Ends it with `failed` and this fault, unless it has ended. */
+  stop(why: Fault): void
+  /** Resolves when nothing of it is left. */
+  readonly gone: Promise<void>
+}
+
+export interface ThreadRunInit {
+  readonly run: SkillRun
+  readonly skill: SkillDescription
+  readonly url: string
+  readonly pool: ThreadPool
+  readonly blobs: BlobStore
+  readonly pulseMs: number
+  readonly listener: (event: SkillRunEvent) => void
+  /** A line the skill logged or printed. */
+  readonly onLog: (stream: 'log' | 'stdout' | 'stderr', text: string) => void
+}
+
+export function startThreadRun(init: ThreadRunInit): RunningSkill {
+  const { run, skill, pool, blobs, listener } = init
+  const atMs = performance.now()
+  let queueMs = 0
+  let transferMs = 0
+  let executingAtMs: number | undefined
+  let memoryBytesMax = 0
+  let printedChars = 0
+  let over = false
+  let limitTimer: NodeJS.Timeout | undefined
+  let root: string | undefined
+  const finished = Promise.withResolvers<undefined>()
+
+  const stats = (runMs?: number): RunStats => ({
+    queueMs, transferMs, costUsd: 0,
+    runMs: runMs ?? (executingAtMs === undefined ? 0 : performance.now() - executingAtMs),
+    ...(memoryBytesMax === 0 ? {} : { memoryBytesMax }),
+  })
+
+  /** Exactly one of the two ends: nothing of the run is heard after it. */
+  function close(): boolean {
+    if (over) return false
+    over = true
+    clearTimeout(limitTimer)
+    return true
+  }
+
+  async function cleanUp(): Promise<void> {
+    if (root !== undefined) await rm(root, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined)
+    finished.resolve(undefined)
+  }
+
+  function failNow(why: Fault, runMs?: number): void {
+    if (!close()) return
+    const final = stats(runMs)
+    void thread.end().then(() => {
+      listener({ type: 'failed', fault: why, stats: final })
+      return cleanUp()
+    })
+  }
+
+  async function succeed(message: Extract<FromThread, { type: 'done' }>): Promise<void> {
+    if (over) return
+    clearTimeout(limitTimer)
+    try {
+      const output = await payloadOf(blobs, message.output)
+      if (!close()) return
+      if (message.clean) pool.release(thread)
+      else void thread.end()
+      listener({ type: 'done', output, stats: stats(message.runMs) })
+      await cleanUp()
+    } catch (thrown) {
+      failNow(toFault(thrown, 'storage-failed'), message.runMs)
+    }
+  }
+
+  function limitTime(limitMs: number): void {
+    clearTimeout(limitTimer)
+    limitTimer = setTimeout(() => {
+      failNow(fault('skill-timeout', `${skill.capability} ran longer than ${run.timeLimitMs} ms`, { next: 'give the task a higher timeLimitMs, or less work' }))
+    }, limitMs)
+  }
+
+  async function answerBlob(message: Extract<FromThread, { type: 'read-blob' | 'write-blob' }>): Promise<void> {
+    const { requestId } = message
+    try {
+      if (message.type === 'read-blob') {
+        const bytes = await copyInSlices(await readBlob(blobs, message.ref))
+        if (!over) thread.post({ type: 'blob-answer', requestId, bytes }, [bytes.buffer])
+      } else {
+        const { name, mediaType } = message
+        const ref = await blobs.put(message.bytes, { ...(name === undefined ? {} : { name }), ...(mediaType === undefined ? {} : { mediaType }) })
+        if (!over) thread.post({ type: 'blob-answer', requestId, ref })
+      }
+    } catch (thrown) {
+      if (!over) thread.post({ type: 'blob-answer', requestId, fault: toFault(thrown, 'storage-failed') })
+    }
+  }
+
+  function onMessage(message: FromThread): void {
+    if (over || !('runId' in message) || message.runId !== run.runId) return
+    switch (message.type) {
+      case 'started':
+        queueMs = performance.now() - atMs
+        listener({ type: 'started' })
+        break
+      case 'executing':
+        executingAtMs = performance.now()
+        limitTime(run.timeLimitMs)
+        break
+      case 'pulse':
+        listener({
+          type: 'pulse',
+          ...(message.fraction === undefined ? {} : { fraction: message.fraction }),
+          ...(message.text === undefined ? {} : { text: message.text }),
+        })
+        break
+      case 'log':
+        init.onLog('log', message.text)
+        break
+      case 'read-blob':
+      case 'write-blob':
+        void answerBlob(message)
+        break
+      case 'done':
+        void succeed(message)
+        break
+      case 'failed':
+        failNow(message.fault, message.runMs)
+        break
+    }
+  }
+
+  function onEnd(end: ThreadEnd): void {
+    if (end.type === 'out-of-memory') failNow(outOfMemory())
+    else if (end.type === 'exited') failNow(fault('skill-exited', `${skill.capability} ended its thread with exit code ${end.code} and no result`, { next: 'return a value instead of calling process.exit()' }))
+    else failNow(fault('skill-failed', `the thread of ${skill.capability} crashed: ${end.message}`))
+  }
+
+  function outOfMemory(): Fault {
+    const limitMiB = Math.ceil(skill.limits.memoryBytes / 1024 / 1024)
+    return fault('skill-out-of-memory', `${skill.capability} used more than its ${limitMiB} MiB`, { next: `raise limits.memoryBytes of the skill, or give it less work` })
+  }
+
+  const thread: SkillThread = pool.acquire(skill.limits.memoryBytes, {
+    onMessage,
+    onEnd,
+    onOutput(stream, text) {
+      if (printedChars >= outputCharsMax) return
+      printedChars += text.length
+      init.onLog(stream, text.slice(0, outputCharsMax))
+    },
+    onMemory(bytes) {
+      memoryBytesMax = Math.max(memoryBytesMax, bytes)
+      if (bytes > skill.limits.memoryBytes + threadOwnBytes) failNow(outOfMemory())
+    },
+  })
+  thread.post({ type: 'begin', runId: run.runId, pulseMs: init.pulseMs })
+
+  async function hand(): Promise<void> {
+    const transferAtMs = performance.now()
+    const input = await parcelOf(blobs, run.input)
+    const children: ChildParcel[] = await Promise.all((run.children ?? []).map(async ({ output, ...child }) => (
+      output === undefined ? child : { ...child, output: await parcelOf(blobs, output) }
+    )))
+    transferMs = performance.now() - transferAtMs
+    root = await mkdtemp(join(tmpdir(), 'skein-run-'))
+    if (over) return cleanUp()
+    const { missionId, taskId, attempt, principal, planLimits } = run
+    limitTime(run.timeLimitMs + importMs)
+    thread.post({
+      type: 'run', runId: run.runId, url: init.url, capability: skill.capability, version: skill.version, step: run.step, input, children,
+      about: { missionId, taskId, attempt, principal, ...(planLimits === undefined ? {} : { planLimits }) },
+      workFolder: join(root, 'work'),
+    }, transferable([input, ...children.map((child) => child.output)]))
+  }
+  hand().catch((thrown: unknown) => failNow(toFault(thrown, 'storage-failed')))
+
+  return { stop: (why) => failNow(why), gone: finished.promise }
+}
