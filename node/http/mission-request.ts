@@ -1,0 +1,61 @@
+/** What is posted to `/v1/missions`: a mission request, or a bare plan. */
+import { z } from 'zod'
+import { fault } from '../../protocols/kernel/errors.ts'
+import { MissionLimits, MissionRequest, Plan, Priority } from '../../protocols/tasking/schema.ts'
+import { HttpFault } from './problem.ts'
+import { issuesOf } from './route-table.ts'
+
+export const SubmitBody = z.union([MissionRequest, Plan])
+
+/**
+ * A document with `tasks` and neither `plan` nor `capability` is a plan of one's own; anything else is a mission request.
+ * @throws HttpFault `bad-plan` or `bad-request` that names each wrong path.
+ */
+export function parseMissionRequest(document: unknown): MissionRequest {
+  if (document === null || typeof document !== 'object' || Array.isArray(document)) {
+    throw new HttpFault(fault('bad-request', 'the body is not an object', { next: 'send a capability with its input, or a plan' }))
+  }
+  const isPlan = 'tasks' in document && !('plan' in document) && !('capability' in document)
+  const parsed = MissionRequest.safeParse(isPlan ? { plan: document } : document)
+  if (!parsed.success) {
+    const planOnly = parsed.error.issues.every((issue) => issue.path[0] === 'plan')
+    const issues = isPlan ? new z.ZodError(parsed.error.issues.map((issue) => ({ ...issue, path: issue.path.slice(1) }))) : parsed.error
+    throw new HttpFault(planOnly
+      ? fault('bad-plan', `the plan is not valid: ${issuesOf(issues)}`, { next: 'see Plan in /openapi.json' })
+      : fault('bad-request', `the mission request is not valid: ${issuesOf(issues)}`, { next: 'see MissionRequest in /openapi.json' }))
+  }
+  const request = parsed.data
+  if ((request.capability === undefined) === (request.plan === undefined)) {
+    throw new HttpFault(fault('bad-request', request.plan === undefined ? 'the mission names neither a capability nor a plan' : 'the mission names both a capability and a plan', { next: 'give exactly one of "capability" and "plan"' }))
+  }
+  if (request.plan === undefined) return request
+  // What the plan says for the whole mission holds unless the request itself says otherwise.
+  const { plan } = request
+  const said = isPlan ? {} : document
+  return {
+    ...request,
+    ...(plan.priority !== undefined && !('priority' in said) ? { priority: plan.priority } : {}),
+    ...(plan.name !== undefined && request.name === undefined ? { name: plan.name } : {}),
+  }
+}
+
+/** Limits without defaults: an absent one stays as it is. (`MissionLimits.partial()` would fill every absent one with its default.) */
+const LimitChange = z.object({
+  leavesMax: MissionLimits.shape.leavesMax.unwrap().optional(),
+  depthMax: MissionLimits.shape.depthMax.unwrap().optional(),
+  budgetUsd: MissionLimits.shape.budgetUsd.unwrap().optional(),
+  durationMs: MissionLimits.shape.durationMs.unwrap().optional(),
+}).strict()
+
+export const MissionChange = z.object({ priority: Priority.optional(), limits: LimitChange.optional() }).strict()
+export type MissionChange = z.infer<typeof MissionChange>
+
+/** @throws HttpFault `bad-request` that names each wrong path, or says that nothing would change. */
+export function parseMissionChange(document: unknown): MissionChange {
+  const parsed = MissionChange.safeParse(document)
+  if (!parsed.success) throw new HttpFault(fault('bad-request', `the change is not valid: ${issuesOf(parsed.error)}`, { next: 'a mission\'s priority and limits can be changed' }))
+  if (parsed.data.priority === undefined && Object.keys(parsed.data.limits ?? {}).length === 0) {
+    throw new HttpFault(fault('bad-request', 'the change names nothing to change', { next: 'give "priority", "limits" or both' }))
+  }
+  return parsed.data
+}

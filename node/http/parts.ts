@@ -1,0 +1,17 @@
+import type { MeshApi } from '../../actors/mesh-api.ts'
+import type { BlobStore } from '../../actors/ports/blob-store.ts'
+import type { Telemetry } from '../../actors/ports/telemetry.ts'
+import type { NodeMetrics } from '../telemetry/metrics.ts'
+import type { BridgeLimits } from './bridge-limits.ts'
+import type { StreamSet } from './stream-set.ts'
+
+/** What the routes are made of. */
+export interface BridgeParts {
+  readonly mesh: MeshApi
+  readonly blobs: BlobStore
+  readonly metrics: NodeMetrics
+  readonly log: Telemetry
+  readonly version: string
+  readonly limits: BridgeLimits
+  readonly streams: StreamSet
+}
