@@ -16,7 +16,7 @@ const noArgumentDate = [
 ]
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/', 'dist/', 'coverage/', 'test/fixtures/', 'test/rules/planted/', '.skein/', 'skein-report/', 'examples/**/dist/'] },
+  { ignores: ['**/node_modules/', 'dist/', 'coverage/', 'test/fixtures/', '.skein/', 'skein-report/', 'examples/**/dist/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

@@ -45,7 +45,7 @@ afterEach(() => {
 function pretendOldNode(): void {
   const path = join(folder, 'bin/relaunch.js')
   const source = readFileSync(path, 'utf8')
-  const pretended = source.replace('return parseInt(process.versions.node, 10) >= majorMin', "return process.env.SKEIN_LAUNCHER === String(process.ppid)")
+  const pretended = source.replace('return parseInt(process.versions.node, 10) >= majorMin', 'return process.env.SKEIN_LAUNCHER === String(process.ppid)')
   expect(pretended).not.toBe(source)
   writeFileSync(path, pretended)
 }
