@@ -34,14 +34,15 @@ interface InlineSkill {
 /** @param onDemoted told once for every skill that goes to the threads, with the reason. */
 export function createInlineSkills(blobs: BlobStore, onDemoted: (key: string, why: string) => void): InlineSkills {
   const skills = new Map<string, InlineSkill>()
-  let loads = 0
+  const loads = new Map<string, number>()
 
   async function load(module: SkillModule): Promise<void> {
     const keys = module.skills.map((skill) => skillKey(skill.capability, skill.version))
     for (const key of keys) skills.delete(key)
     if (!module.skills.some((skill) => skill.inline)) return
     registerSkillImports()
-    const load = ++loads
+    const load = (loads.get(module.url) ?? 0) + 1
+    loads.set(module.url, load)
     // A reloaded module is another module: the query makes the import see its new text.
     for (const skill of await skillsIn(load === 1 ? module.url : `${module.url}?load=${load}`)) {
       if (skill.kind === 'leaf' && skill.inline) skills.set(skillKey(skill.capability, skill.version), { skill, slow: [] })

@@ -3,6 +3,7 @@ import { watch } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { Fault } from '../../protocols/kernel/errors.ts'
 import { MeshError, fault, toFault } from '../../protocols/kernel/errors.ts'
 import { siblingModule } from '../source-or-bundle.ts'
 import { packageSpecifier } from './module-hooks.ts'
@@ -109,7 +110,7 @@ export interface SkillWatch {
   /** Called with the module's new state after an edit. */
   onReloaded(module: SkillModule, skills: readonly SkillDescription[]): void
   /** The edit is broken (or clashes with another skill): the old version stays. */
-  onBroken(origin: string, fault: ReturnType<typeof fault>): void
+  onBroken(origin: string, why: Fault): void
 }
 
 /**

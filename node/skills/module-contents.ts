@@ -34,13 +34,28 @@ export function describeSkill(skill: Skill): SkillDescription {
 function inputSchemaOf(skill: Skill): Json | undefined {
   const standard = skill.input['~standard']
   try {
+    if ('_zod' in skill.input) return zodInputSchema(skill.input as unknown as z.ZodType)
     if ('jsonSchema' in standard) {
       const { jsonSchema } = standard as { jsonSchema: { input(options: { target: string }): unknown } }
       return JSON.parse(JSON.stringify(jsonSchema.input({ target: 'draft-2020-12' }))) as Json
     }
-    if (skill.input instanceof z.ZodType) return JSON.parse(JSON.stringify(z.toJSONSchema(skill.input, { io: 'input' }))) as Json
   } catch {
     return undefined
   }
   return undefined
+}
+
+/** Undefined for schemas that coerce or preprocess: JSON Schema would refuse what they accept. */
+function zodInputSchema(schema: z.ZodType): Json | undefined {
+  let rewrites = false
+  const jsonSchema = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override({ zodSchema }) {
+      const { def } = zodSchema._zod
+      if ('coerce' in def && def.coerce === true) rewrites = true
+      if (def.type === 'pipe' && def.in._zod.def.type === 'transform') rewrites = true
+    },
+  })
+  return rewrites ? undefined : (JSON.parse(JSON.stringify(jsonSchema)) as Json)
 }
