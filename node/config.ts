@@ -89,7 +89,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     throw settingError(at, issue?.message ?? 'is not valid', origins, sources)
   }
   return {
-    config: { ...parsed.data, asked: { listenPort: origins['listen.port'] !== 'default', httpPort: origins['http.port'] !== 'default' } },
+    config: { ...parsed.data, asked: { listenPort: origins['listen.port'] !== 'default', httpPort: origins['http.port'] !== 'default' }, programsFrom: sources.has(origins['programs'] ?? '') ? dirname(origins['programs'] ?? cwd) : resolve(cwd) },
     origins,
     files: [...sources.keys()],
     ignored: ignoredVariables(env, paths),

@@ -5,12 +5,10 @@ import { z } from 'zod'
 import { Duty } from '../../protocols/capability/schema.ts'
 import { Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import { ProgramDeclaration } from '../skills/program/declaration.ts'
 
 const Port = z.number().int().min(0).max(65_535)
 const count = z.number().int().min(1)
-
-/** A program that becomes a capability, as the configuration states it; `node/skills/` checks the rest of it. */
-export const ProgramSetting = z.object({ capability: z.string(), command: z.union([z.string(), z.array(z.string())]) }).loose()
 
 export const ConfigSchema = z.object({
   name: z.string().min(1).max(64).regex(/^[A-Za-z0-9._-]+$/, 'may have letters, digits, dot, dash and underscore'),
@@ -28,7 +26,7 @@ export const ConfigSchema = z.object({
   duties: z.array(Duty).min(1),
   slots: z.number().int().min(0).max(1_024),
   skills: z.array(z.string().min(1)),
-  programs: z.array(ProgramSetting),
+  programs: z.array(ProgramDeclaration),
   watch: z.boolean(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
   onBattery: z.enum(['work', 'refuse']),
@@ -54,6 +52,8 @@ export type Settings = z.infer<typeof ConfigSchema>
 export interface NodeConfig extends Settings {
   /** Whether somebody asked for these ports: a default that is taken moves to the next free one, a wish is an error. */
   readonly asked: { readonly listenPort: boolean; readonly httpPort: boolean }
+  /** The folder that relative paths of programs start at: that of the file which declares them. */
+  readonly programsFrom: string
 }
 
 /** One line about each setting, for `config show` and the reference. */

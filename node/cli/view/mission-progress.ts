@@ -1,47 +1,22 @@
 /**
- * What a watcher knows of a mission: the fold of its events and progress notes. Pure: time comes in as an argument.
- * `step` style: the state is changed in place and belongs to this fold alone.
+ * What a watcher knows of a mission: the fold of its events, and what progress notes add that no log keeps. Pure: time
+ * comes in as an argument. The state is changed in place and belongs to its one watcher.
  */
 import type { BidSummary } from '../../../protocols/bidding/schema.ts'
-import type { Fault } from '../../../protocols/kernel/errors.ts'
-import type { MissionId, TaskId } from '../../../protocols/kernel/ids.ts'
-import type { AwardRecord, IndexedEvent, MissionEvent, MissionState, ProgressNote, TaskSpec, TaskState } from '../../../protocols/tasking/schema.ts'
+import type { TaskId } from '../../../protocols/kernel/ids.ts'
+import { type Attempt, type MissionFold, type TaskNode, applyEvent as foldEvent, isTerminal, liveAttempt, missionEnded, openMission } from '../../../protocols/tasking/mission-state.ts'
+import type { AwardRecord, IndexedEvent, ProgressNote, TaskState } from '../../../protocols/tasking/schema.ts'
 
-export interface AttemptProgress {
-  readonly award: AwardRecord
-  readonly awardedAtWallMs: number
-  endedAtWallMs?: number
-  outcome: 'running' | 'accepted' | 'refused' | 'lost' | 'failed' | 'cancelled'
-  fault?: Fault
-}
-
-export interface TaskProgress {
-  readonly id: TaskId
-  readonly name: string
-  readonly kind: TaskSpec['kind']
-  readonly capability: string
-  readonly after: readonly TaskId[]
-  readonly children: TaskId[]
-  readonly attempts: AttemptProgress[]
-  state: TaskState
-  tookMs?: number
+export interface LiveNote {
+  phase: ProgressNote['note']
   fraction?: number
   text?: string
-  fault?: Fault
 }
 
 export interface MissionProgress {
-  missionId?: MissionId
-  name: string
-  capability?: string
-  state: MissionState
-  owner?: string
-  priority?: number
-  submittedAtWallMs?: number
-  endedAtWallMs?: number
-  fault?: Fault
-  lastIndex: number
-  readonly tasks: Map<TaskId, TaskProgress>
+  /** Absent until the first event is here. */
+  fold?: MissionFold
+  readonly notes: Map<TaskId, LiveNote>
   /** Names of peers, as their bids told. */
   readonly names: Map<string, string>
   /** How far the owner's wall clock is ahead of ours, at least: the newest event cannot be from the future. */
@@ -51,177 +26,71 @@ export interface MissionProgress {
 }
 
 export function newProgress(): MissionProgress {
-  return { name: 'mission', state: 'accepted', lastIndex: 0, tasks: new Map(), names: new Map(), clockAheadMs: Number.NEGATIVE_INFINITY, repeated: 0 }
+  return { notes: new Map(), names: new Map(), clockAheadMs: Number.NEGATIVE_INFINITY, repeated: 0 }
 }
 
-/** The feed starts again from a snapshot or from the beginning. */
-export function forgetAll(progress: MissionProgress): void {
-  progress.tasks.clear()
-  progress.lastIndex = 0
-  progress.repeated = 0
-  progress.state = 'accepted'
+export function lastIndexOf(progress: MissionProgress): number {
+  return progress.fold?.lastIndex ?? 0
 }
 
-/** @returns false for an event that was folded before (after a reconnect). */
-export function applyEvent(progress: MissionProgress, indexed: IndexedEvent, receivedAtWallMs: number): boolean {
-  if (indexed.index <= progress.lastIndex) return false
-  progress.lastIndex = indexed.index
-  progress.clockAheadMs = Math.max(progress.clockAheadMs, indexed.event.atWallMs - receivedAtWallMs)
-  fold(progress, indexed.event)
+/** @returns false for an event that was folded before, as comes after a reconnect. */
+export function applyEvent(progress: MissionProgress, { index, event }: IndexedEvent, receivedAtWallMs: number): boolean {
+  if (index <= lastIndexOf(progress)) return false
+  progress.clockAheadMs = Math.max(progress.clockAheadMs, event.atWallMs - receivedAtWallMs)
+  if (event.type === 'submitted') progress.fold = openMission(event, index)
+  else if (progress.fold === undefined) return false
+  else {
+    if (event.type === 'awarded') meet(progress, event.award)
+    foldEvent(progress.fold, event, index)
+  }
+  if (event.type === 'award-ended' || event.type === 'accepted' || event.type === 'dead') progress.notes.delete(event.taskId)
   return true
 }
 
+function meet(progress: MissionProgress, award: AwardRecord): void {
+  if (progress.fold?.tasks.get(award.taskId)?.state === 'accepted') progress.repeated += 1
+  for (const { peer, name } of [...award.bids, ...award.refusals]) progress.names.set(peer, name)
+  progress.names.set(award.worker, award.workerName)
+  progress.notes.delete(award.taskId)
+}
+
 export function applyNote(progress: MissionProgress, note: ProgressNote): void {
-  const task = progress.tasks.get(note.taskId)
-  if (task === undefined || isEnded(task.state)) return
-  if (note.fraction !== undefined) task.fraction = note.fraction
-  if (note.text !== undefined) task.text = note.text
-  if (note.note === 'announced' && task.state === 'pending') task.state = 'announced'
-  if (note.note === 'running' && (task.state === 'awarded' || task.state === 'announced' || task.state === 'pending')) task.state = 'running'
-  if (task.id === 'root' && note.note === 'synthesising') progress.state = 'synthesising'
-  if (task.id === 'root' && note.note === 'planning' && progress.state === 'accepted') progress.state = 'planning'
-}
-
-function fold(progress: MissionProgress, event: MissionEvent): void {
-  const task = 'taskId' in event ? progress.tasks.get(event.taskId) : undefined
-  switch (event.type) {
-    case 'submitted':
-      progress.missionId = event.missionId
-      progress.name = event.name
-      progress.capability = event.rootSpec.capability
-      progress.owner = event.owner
-      progress.priority = event.priority
-      progress.submittedAtWallMs = event.atWallMs
-      addTask(progress, event.rootSpec)
-      return
-    case 'took-over':
-      progress.owner = event.owner
-      return
-    case 'planned':
-      progress.state = 'running'
-      for (const spec of event.children) {
-        if (!progress.tasks.has(spec.taskId)) task?.children.push(spec.taskId)
-        addTask(progress, spec)
-      }
-      return
-    case 'awarded': {
-      const awarded = progress.tasks.get(event.award.taskId)
-      if (awarded === undefined) return
-      if (awarded.state === 'accepted') progress.repeated += 1
-      for (const bid of event.award.bids) progress.names.set(bid.peer, bid.name)
-      for (const refusal of event.award.refusals) progress.names.set(refusal.peer, refusal.name)
-      progress.names.set(event.award.worker, event.award.workerName)
-      awarded.attempts.push({ award: event.award, awardedAtWallMs: event.atWallMs, outcome: 'running' })
-      awarded.state = 'awarded'
-      delete awarded.fraction
-      delete awarded.text
-      if (progress.state === 'accepted') progress.state = 'running'
-      return
-    }
-    case 'award-ended':
-      endAttempt(task, event.awardId, event.outcome, event.atWallMs, event.fault)
-      if (task !== undefined && !isEnded(task.state)) task.state = 'pending'
-      return
-    case 'accepted':
-      endAttempt(task, event.awardId, 'accepted', event.atWallMs)
-      if (task !== undefined) {
-        task.state = 'accepted'
-        task.tookMs = event.tookMs
-        delete task.fault
-      }
-      return
-    case 'dead':
-      if (task !== undefined) {
-        task.state = 'dead'
-        task.fault = event.fault
-      }
-      return
-    case 'retried':
-      if (task !== undefined) {
-        task.state = 'pending'
-        delete task.fault
-      }
-      progress.state = 'running'
-      delete progress.endedAtWallMs
-      delete progress.fault
-      return
-    case 'task-cancelled':
-      if (task !== undefined) cancel(task, event.atWallMs)
-      return
-    case 'paused':
-      progress.state = 'paused'
-      return
-    case 'resumed':
-      progress.state = 'running'
-      return
-    case 'changed':
-      if (event.priority !== undefined) progress.priority = event.priority
-      return
-    case 'cancel-requested':
-      return
-    case 'completed':
-      progress.state = 'completed'
-      progress.endedAtWallMs = event.atWallMs
-      return
-    case 'failed':
-      progress.state = 'failed'
-      progress.fault = event.fault
-      progress.endedAtWallMs = event.atWallMs
-      for (const open of progress.tasks.values()) if (!isEnded(open.state)) cancel(open, event.atWallMs)
-      return
-    case 'cancelled':
-      progress.state = 'cancelled'
-      progress.endedAtWallMs = event.atWallMs
-      for (const open of progress.tasks.values()) if (!isEnded(open.state)) cancel(open, event.atWallMs)
-  }
-}
-
-function addTask(progress: MissionProgress, spec: TaskSpec): void {
-  if (progress.tasks.has(spec.taskId)) return
-  progress.tasks.set(spec.taskId, {
-    id: spec.taskId,
-    name: spec.taskId.slice(spec.taskId.lastIndexOf('/') + 1),
-    kind: spec.kind,
-    capability: spec.capability,
-    after: spec.after,
-    children: [],
-    attempts: [],
-    state: 'pending',
+  const task = progress.fold?.tasks.get(note.taskId)
+  if (task === undefined || isTerminal(task.state)) return
+  const known = progress.notes.get(note.taskId)
+  progress.notes.set(note.taskId, {
+    // Text about the work arrives while it runs: it says no more than that.
+    phase: note.note === 'progress' ? (known?.phase ?? 'running') : note.note,
+    ...(known?.fraction === undefined ? {} : { fraction: known.fraction }),
+    ...(known?.text === undefined ? {} : { text: known.text }),
+    ...(note.fraction === undefined ? {} : { fraction: note.fraction }),
+    ...(note.text === undefined ? {} : { text: note.text }),
   })
 }
 
-function endAttempt(task: TaskProgress | undefined, awardId: string, outcome: AttemptProgress['outcome'], atWallMs: number, fault?: Fault): void {
-  const attempt = task?.attempts.find((candidate) => candidate.award.awardId === awardId)
-  if (attempt === undefined) return
-  attempt.outcome = outcome
-  attempt.endedAtWallMs = atWallMs
-  if (fault !== undefined) attempt.fault = fault
+/** The task's state with what the notes add: `announced` and `running` are in no log. */
+export function stateOf(progress: MissionProgress, task: TaskNode): TaskState {
+  const phase = progress.notes.get(task.spec.taskId)?.phase
+  if (task.state === 'pending' && phase === 'announced') return 'announced'
+  if (task.state === 'awarded' && phase !== undefined && phase !== 'announced') return 'running'
+  return task.state
 }
 
-function cancel(task: TaskProgress, atWallMs: number): void {
-  task.state = 'cancelled'
-  const attempt = lastAttempt(task)
-  if (attempt?.outcome === 'running') {
-    attempt.outcome = 'cancelled'
-    attempt.endedAtWallMs = atWallMs
-  }
+export function nameOf(task: TaskNode): string {
+  return task.spec.taskId.slice(task.spec.taskId.lastIndexOf('/') + 1)
 }
 
-export function isEnded(state: TaskState): boolean {
-  return state === 'accepted' || state === 'dead' || state === 'cancelled'
-}
-
-export function missionEnded(progress: MissionProgress): boolean {
-  return progress.state === 'completed' || progress.state === 'failed' || progress.state === 'cancelled' || progress.state === 'orphaned'
-}
-
-export function lastAttempt(task: TaskProgress): AttemptProgress | undefined {
+export function lastAttempt(task: TaskNode): Attempt | undefined {
   return task.attempts.at(-1)
 }
 
-/** Is somebody at work on it, as far as the log and the notes tell? */
-export function isRunning(task: TaskProgress): boolean {
-  return lastAttempt(task)?.outcome === 'running' && !isEnded(task.state)
+/** Is somebody at work on it, as far as the log tells? */
+export function isRunning(task: TaskNode): boolean {
+  return liveAttempt(task) !== undefined && !isTerminal(task.state)
+}
+
+export function hasEnded(progress: MissionProgress): boolean {
+  return progress.fold !== undefined && missionEnded(progress.fold)
 }
 
 /** The bids of an award, the winner's first, then by the time they promised. */
@@ -249,13 +118,13 @@ export function tallies(progress: MissionProgress): Map<string, NodeTally> {
     byPeer.set(peer, known)
     return known
   }
-  for (const task of progress.tasks.values()) {
+  for (const task of progress.fold?.tasks.values() ?? []) {
     for (const attempt of task.attempts) {
       for (const bid of attempt.award.bids) of(bid.peer).bidsMade += 1
       const winner = of(attempt.award.worker)
       winner.bidsWon += 1
       if (attempt.outcome === 'lost') winner.lost += 1
-      if (task.kind === 'leaf' && attempt.outcome === 'accepted') {
+      if (task.spec.kind === 'leaf' && attempt.outcome === 'accepted') {
         winner.leavesRun += 1
         winner.busyMs += task.tookMs ?? 0
       }
@@ -267,8 +136,8 @@ export function tallies(progress: MissionProgress): Map<string, NodeTally> {
 /** Leaves by how far they are. */
 export function leafCounts(progress: MissionProgress): { leaves: number; done: number; running: number; dead: number } {
   const counts = { leaves: 0, done: 0, running: 0, dead: 0 }
-  for (const task of progress.tasks.values()) {
-    if (task.kind !== 'leaf') continue
+  for (const task of progress.fold?.tasks.values() ?? []) {
+    if (task.spec.kind !== 'leaf') continue
     counts.leaves += 1
     if (task.state === 'accepted') counts.done += 1
     else if (task.state === 'dead') counts.dead += 1

@@ -8,7 +8,7 @@ import { bidsLine } from './tree-lines.ts'
 export function plainLine(progress: MissionProgress, event: MissionEvent): string | undefined {
   const text = wording(progress, event)
   if (text === undefined) return undefined
-  const at = progress.submittedAtWallMs === undefined ? '' : seconds(event.atWallMs - progress.submittedAtWallMs)
+  const at = progress.fold === undefined ? '' : seconds(event.atWallMs - progress.fold.submittedAtWallMs)
   return `${at.padStart(8)}  ${text}`
 }
 
@@ -21,18 +21,18 @@ function wording(progress: MissionProgress, event: MissionEvent): string | undef
     case 'planned':
       return `planned    ${event.taskId}: ${counted(event.children.length, 'task')}`
     case 'awarded': {
-      const task = progress.tasks.get(event.award.taskId)
+      const task = progress.fold?.tasks.get(event.award.taskId)
       const attempt = task === undefined ? undefined : lastAttempt(task)
       const again = event.award.attempt > 1 ? ` (attempt ${event.award.attempt})` : ''
       return `awarded    ${event.award.taskId} → ${printable(event.award.workerName)}${again}${attempt === undefined ? '' : `  ${bidsLine(attempt)}`}`
     }
     case 'award-ended': {
-      const who = progress.tasks.get(event.taskId)?.attempts.find((attempt) => attempt.award.awardId === event.awardId)?.award.workerName ?? 'the worker'
+      const who = progress.fold?.tasks.get(event.taskId)?.attempts.find((attempt) => attempt.award.awardId === event.awardId)?.award.workerName ?? 'the worker'
       const retry = event.retryInMs === undefined || event.retryInMs === 0 ? '' : `; again in ${seconds(event.retryInMs)}`
       return `${event.outcome.padEnd(9)}  ${event.taskId} by ${printable(who)}: ${printable(event.fault.detail)}${retry}`
     }
     case 'accepted': {
-      const task = progress.tasks.get(event.taskId)
+      const task = progress.fold?.tasks.get(event.taskId)
       const who = task === undefined ? undefined : lastAttempt(task)?.award.workerName
       return `accepted   ${event.taskId}${who === undefined ? '' : ` from ${printable(who)}`}  ${seconds(event.tookMs)}`
     }

@@ -1,8 +1,10 @@
 /** A mission as the lines of a tree: pure, from what is known to text. */
+import type { TaskId } from '../../../protocols/kernel/ids.ts'
+import { type Attempt, type MissionFold, type TaskNode, isTerminal } from '../../../protocols/tasking/mission-state.ts'
 import type { MissionState, TaskState } from '../../../protocols/tasking/schema.ts'
 import type { Colours } from './colours.ts'
-import { type AttemptProgress, type MissionProgress, type TaskProgress, isEnded, isRunning, lastAttempt, leafCounts, rankedBids } from './mission-progress.ts'
 import { counted, fit, pad, printable, seconds, width } from './format.ts'
+import { type MissionProgress, isRunning, lastAttempt, leafCounts, nameOf, rankedBids, stateOf } from './mission-progress.ts'
 
 export interface TreeOptions {
   readonly columns: number
@@ -43,33 +45,42 @@ type Compaction = (typeof compactions)[number]
 /** @returns at most `rows` lines, each at most `columns` wide: a header, then the tree. */
 export function treeLines(progress: MissionProgress, options: TreeOptions): string[] {
   const now = options.nowWallMs + (Number.isFinite(progress.clockAheadMs) ? progress.clockAheadMs : 0)
-  const header = headerLine(progress, now, options.colours)
+  const header = fit(headerLine(progress, now, options.colours), options.columns)
+  const { fold } = progress
+  if (fold === undefined) return [header]
   const rowsMax = Math.max(1, options.rows - 1)
   let rows: Row[] = []
   for (const compaction of compactions) {
-    rows = rowsOf(progress, now, compaction)
+    rows = rowsOf({ progress, fold, now, compaction })
     if (rows.length <= rowsMax) break
   }
   const hidden = rows.length - rowsMax
   const shown = hidden > 0 ? rows.slice(0, rowsMax - 1) : rows
   const lines = laidOut(shown, options)
   if (hidden > 0) lines.push(options.colours.dim(`   … ${counted(hidden + 1, 'more line')}`))
-  return [header, ...lines].map((line) => fit(line, options.columns))
+  return [header, ...lines.map((line) => fit(line, options.columns))]
 }
 
-export function headerLine(progress: MissionProgress, nowOwnerWallMs: number, colours: Colours): string {
+function headerLine(progress: MissionProgress, now: number, colours: Colours): string {
+  const { fold } = progress
+  if (fold === undefined) return `${colours.cyan('○')} waiting for the mission's first event`
   const counts = leafCounts(progress)
-  const took = progress.submittedAtWallMs === undefined ? undefined : (progress.endedAtWallMs ?? nowOwnerWallMs) - progress.submittedAtWallMs
-  const paint = missionPaint(progress.state, colours)
+  const state = missionState(progress, fold)
+  const paint = missionPaint(state, colours)
   const facts = [
-    paint(progress.state),
-    took === undefined ? '' : seconds(took),
-    counts.leaves === 0 ? '' : `${counts.done} of ${counted(counts.leaves, 'leaf').replace('leafs', 'leaves')} done`,
+    paint(state),
+    seconds((fold.endedAtWallMs ?? now) - fold.submittedAtWallMs),
+    counts.leaves === 0 ? '' : `${counts.done} of ${counts.leaves} ${counts.leaves === 1 ? 'leaf' : 'leaves'} done`,
     counts.running === 0 ? '' : `${counts.running} running`,
     counts.dead === 0 ? '' : colours.red(`${counts.dead} dead`),
-    progress.missionId === undefined ? '' : colours.dim(progress.missionId),
+    colours.dim(fold.missionId),
   ]
-  return `${paint(missionGlyphs[progress.state])} ${colours.bold(printable(progress.name))} · ${facts.filter((fact) => fact !== '').join(' · ')}`
+  return `${paint(missionGlyphs[state])} ${colours.bold(printable(fold.name))} · ${facts.filter((fact) => fact !== '').join(' · ')}`
+}
+
+/** The root's synthesis is a state of the mission that no log entry tells. */
+function missionState(progress: MissionProgress, fold: MissionFold): MissionState {
+  return fold.state === 'running' && progress.notes.get('root' as TaskId)?.phase === 'synthesising' ? 'synthesising' : fold.state
 }
 
 function missionPaint(state: MissionState, colours: Colours): (text: string) => string {
@@ -78,23 +89,30 @@ function missionPaint(state: MissionState, colours: Colours): (text: string) => 
   return state === 'paused' || state === 'cancelled' || state === 'waiting' ? colours.yellow : colours.cyan
 }
 
-function rowsOf(progress: MissionProgress, now: number, compaction: Compaction): Row[] {
+interface View {
+  readonly progress: MissionProgress
+  readonly fold: MissionFold
+  readonly now: number
+  readonly compaction: Compaction
+}
+
+function rowsOf(view: View): Row[] {
   const rows: Row[] = []
-  const root = progress.tasks.get('root' as TaskProgress['id'])
+  const root = view.fold.tasks.get('root' as TaskId)
   if (root === undefined) return rows
-  rows.push(rowOf(progress, root, now, '', compaction))
-  if (!(compaction.foldDone && isDone(progress, root) && isEnded(root.state))) children(progress, root, '', now, compaction, rows)
+  rows.push(rowOf(view, root, ''))
+  if (!(view.compaction.foldDone && isDone(view.fold, root))) addChildren(view, root, '', rows)
   return rows
 }
 
-function children(progress: MissionProgress, parent: TaskProgress, indent: string, now: number, compaction: Compaction, rows: Row[]): void {
-  const listed = parent.children.flatMap((id) => progress.tasks.get(id) ?? [])
-  const shown: TaskProgress[] = []
-  const done: TaskProgress[] = []
-  const idle: TaskProgress[] = []
-  for (const task of listed) {
-    if (compaction.mergeDone && isDone(progress, task)) done.push(task)
-    else if (compaction.mergeIdle && task.children.length === 0 && (task.state === 'pending' || task.state === 'announced') && task.attempts.length === 0) idle.push(task)
+function addChildren(view: View, parent: TaskNode, indent: string, rows: Row[]): void {
+  const { fold, compaction } = view
+  const shown: TaskNode[] = []
+  const done: TaskNode[] = []
+  const idle: TaskNode[] = []
+  for (const task of parent.children.flatMap((id) => fold.tasks.get(id) ?? [])) {
+    if (compaction.mergeDone && isDone(fold, task)) done.push(task)
+    else if (compaction.mergeIdle && task.children.length === 0 && task.state === 'pending' && task.attempts.length === 0) idle.push(task)
     else shown.push(task)
   }
   const merged: Row[] = []
@@ -102,71 +120,73 @@ function children(progress: MissionProgress, parent: TaskProgress, indent: strin
   if (idle.length > 0) merged.push(mergedRow('pending', counted(idle.length, 'waiting task'), idle))
   shown.forEach((task, index) => {
     const isLast = index === shown.length - 1 && merged.length === 0
-    rows.push(rowOf(progress, task, now, `${indent}${isLast ? '└─ ' : '├─ '}`, compaction))
-    if (!(compaction.foldDone && isDone(progress, task))) children(progress, task, `${indent}${isLast ? '   ' : '│  '}`, now, compaction, rows)
+    rows.push(rowOf(view, task, `${indent}${isLast ? '└─ ' : '├─ '}`))
+    if (!(compaction.foldDone && isDone(fold, task))) addChildren(view, task, `${indent}${isLast ? '   ' : '│  '}`, rows)
   })
   merged.forEach((row, index) => rows.push({ ...row, lead: `${indent}${index === merged.length - 1 ? '└─ ' : '├─ '}` }))
 }
 
-function mergedRow(state: TaskState, name: string, tasks: readonly TaskProgress[]): Row {
-  const names = tasks.slice(0, 4).map((task) => task.name).join(', ')
+function mergedRow(state: TaskState, name: string, tasks: readonly TaskNode[]): Row {
+  const names = tasks.slice(0, 4).map(nameOf).join(', ')
   return { lead: '', name, capability: '', worker: '', time: '', detail: `${names}${tasks.length > 4 ? ', …' : ''}`, state }
 }
 
 /** The whole subtree came to a good end. */
-function isDone(progress: MissionProgress, task: TaskProgress): boolean {
+function isDone(fold: MissionFold, task: TaskNode): boolean {
   return task.state === 'accepted' && task.children.every((id) => {
-    const child = progress.tasks.get(id)
-    return child === undefined || isDone(progress, child)
+    const child = fold.tasks.get(id)
+    return child === undefined || isDone(fold, child)
   })
 }
 
-function rowOf(progress: MissionProgress, task: TaskProgress, now: number, lead: string, compaction: Compaction): Row {
+function rowOf(view: View, task: TaskNode, lead: string): Row {
   const attempt = lastAttempt(task)
-  const folded = compaction.foldDone && task.children.length > 0 && isDone(progress, task)
+  const folded = view.compaction.foldDone && task.children.length > 0 && isDone(view.fold, task)
   return {
     lead,
-    name: task.id === 'root' ? printable(progress.name) : task.name,
-    capability: task.capability,
-    worker: attempt === undefined || (attempt.outcome !== 'running' && !isEnded(task.state)) ? '' : printable(attempt.award.workerName),
-    time: timeOf(task, attempt, now),
-    detail: folded ? `${counted(descendants(progress, task), 'task')} below` : detailOf(progress, task, attempt),
-    state: task.state,
+    name: task.spec.taskId === 'root' ? printable(view.fold.name) : nameOf(task),
+    capability: task.spec.capability,
+    worker: attempt === undefined || (attempt.outcome !== 'running' && !isTerminal(task.state)) ? '' : printable(attempt.award.workerName),
+    time: timeOf(task, attempt, view.now),
+    detail: folded ? `${counted(descendants(view.fold, task), 'task')} below` : detailOf(view, task, attempt),
+    state: stateOf(view.progress, task),
   }
 }
 
-function descendants(progress: MissionProgress, task: TaskProgress): number {
+function descendants(fold: MissionFold, task: TaskNode): number {
   return task.children.reduce((sum, id) => {
-    const child = progress.tasks.get(id)
-    return sum + 1 + (child === undefined ? 0 : descendants(progress, child))
+    const child = fold.tasks.get(id)
+    return sum + 1 + (child === undefined ? 0 : descendants(fold, child))
   }, 0)
 }
 
-function timeOf(task: TaskProgress, attempt: AttemptProgress | undefined, now: number): string {
+function timeOf(task: TaskNode, attempt: Attempt | undefined, now: number): string {
   if (attempt === undefined) return ''
   if (task.state === 'accepted' && task.tookMs !== undefined) return seconds(task.tookMs)
   return isRunning(task) ? seconds(now - attempt.awardedAtWallMs) : ''
 }
 
-function detailOf(progress: MissionProgress, task: TaskProgress, attempt: AttemptProgress | undefined): string {
+function detailOf({ progress, fold }: View, task: TaskNode, attempt: Attempt | undefined): string {
   const parts: string[] = []
   const earlier = task.attempts.filter((past) => past.outcome === 'lost' || past.outcome === 'failed' || past.outcome === 'refused')
   if (earlier.length > 0) parts.push(earlier.map((past) => `${printable(past.award.workerName)} ${past.outcome}${past.endedAtWallMs === undefined ? '' : ` after ${seconds(past.endedAtWallMs - past.awardedAtWallMs)}`}`).join(', '))
-  if (task.fault !== undefined) parts.push(printable(task.fault.detail))
+  if (task.state === 'dead') parts.push(printable(task.fault?.detail ?? 'given up'))
   else if (attempt !== undefined && (attempt.outcome === 'running' || attempt.outcome === 'accepted')) parts.push(bidsLine(attempt))
+  else if (stateOf(progress, task) === 'announced') parts.push('waiting for bids')
   else if (task.state === 'pending') {
-    const waitsFor = task.after.filter((id) => progress.tasks.get(id)?.state !== 'accepted').map((id) => id.slice(id.lastIndexOf('/') + 1))
+    const waitsFor = task.spec.after.filter((id) => fold.tasks.get(id)?.state !== 'accepted').map((id) => id.slice(id.lastIndexOf('/') + 1))
     if (waitsFor.length > 0) parts.push(`after ${waitsFor.slice(0, 3).join(', ')}${waitsFor.length > 3 ? ', …' : ''}`)
     else if (earlier.length > 0) parts.push('to be awarded again')
-  } else if (task.state === 'announced') parts.push('waiting for bids')
-  if (isRunning(task) && (task.text !== undefined || task.fraction !== undefined)) {
-    parts.push(`${task.fraction === undefined ? '' : `${Math.round(task.fraction * 100)} % `}${printable(task.text ?? '')}`.trim())
+  }
+  const note = progress.notes.get(task.spec.taskId)
+  if (isRunning(task) && (note?.text !== undefined || note?.fraction !== undefined)) {
+    parts.push(`${note.fraction === undefined ? '' : `${Math.round(note.fraction * 100)} % `}${printable(note.text ?? '')}`.trim())
   }
   return parts.join(' · ')
 }
 
 /** `3 bids: node-b 0.9 s, node-c 1.1 s · earliest finish`. */
-export function bidsLine(attempt: AttemptProgress): string {
+export function bidsLine(attempt: Attempt): string {
   const { award } = attempt
   const best = rankedBids(award).slice(0, 2).map((bid) => `${printable(bid.name)} ${seconds(bid.calibratedFinishMs)}`)
   return `${counted(award.bids.length, 'bid')}${best.length === 0 ? '' : `: ${best.join(', ')}`}${award.why === '' ? '' : ` · ${printable(award.why)}`}`

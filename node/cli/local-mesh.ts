@@ -1,0 +1,190 @@
+/**
+ * A mesh of real processes of this program on this machine, for `up` and `demo`.
+ *
+ * The children cannot outlive their parent: each holds the other end of a pipe on its standard input and stops when it
+ * closes, however the parent ended. They have process groups of their own, so that Ctrl-C reaches the parent alone.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { MeshError, Fault } from '../../protocols/kernel/errors.ts'
+import { adoptMeshKey, createInvite, createMeshKey, readMeshKey } from '../mesh-key.ts'
+import { type Ready, parseReadyLine } from './ready-line.ts'
+import { readRunFile } from './run-file.ts'
+
+export interface LocalMeshOptions {
+  readonly count: number
+  /** Each node gets a folder in it, named after it. */
+  readonly dataDir: string
+  /** The program's own script. */
+  readonly bin: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Where the nodes look for a configuration file; absent: their own data folder. */
+  readonly cwd?: string
+  /** Address the first node listens on for other nodes; the others stay on loopback. Default loopback. */
+  readonly firstHost?: string
+  /** Lets the first node have the default ports, if they are free. */
+  readonly firstOnDefaultPorts?: boolean
+  /** Further flags for every node. */
+  readonly flags?: readonly string[]
+  readonly readyTimeoutMs?: number
+}
+
+export interface MeshMember {
+  readonly name: string
+  readonly pid: number
+  readonly peerId: string
+  readonly http: string
+  readonly addrs: readonly string[]
+  readonly dataDir: string
+  /** Token for its bridge, when it demands one. */
+  readonly token?: string
+  /** Fulfilled when the process is gone. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>
+}
+
+export interface LocalMesh {
+  readonly members: readonly MeshMember[]
+  /** The line that joins another node. */
+  readonly invite: string
+  /** kill -9. */
+  kill(name: string): void
+  /** Asks all to drain; those that have not gone after the grace are killed. Fulfilled when all are gone. */
+  stop(graceMs?: number): Promise<void>
+}
+
+interface Started {
+  readonly member: MeshMember
+  readonly child: ChildProcess
+}
+
+const graceMsDefault = 15_000
+const readyTimeoutMsDefault = 60_000
+
+/** @returns `node-a`, `node-b`, … `node-z`, `node-27`, … */
+export function memberName(index: number): string {
+  return `node-${index < 26 ? String.fromCharCode(97 + index) : index + 1}`
+}
+
+/**
+ * Starts the first node, then the others at once, joined to it.
+ *
+ * @throws MeshError with the reason of the node that could not start; all others have been stopped by then.
+ */
+export async function startLocalMesh(options: LocalMeshOptions): Promise<LocalMesh> {
+  const children: ChildProcess[] = []
+  const started: Started[] = []
+  try {
+    const first = await startMember(options, 0, children)
+    started.push(first)
+    const meshKey = await readMeshKey(first.member.dataDir)
+    if (meshKey === undefined) throw new MeshError('internal', `${first.member.name} is ready, but has no mesh key in ${first.member.dataDir}`)
+    const others = await Promise.allSettled(Array.from({ length: options.count - 1 }, async (_, index) => startMember(options, index + 1, children, first.member.addrs)))
+    for (const other of others) {
+      if (other.status === 'rejected') throw other.reason
+      started.push(other.value)
+    }
+    return {
+      members: started.map(({ member }) => member),
+      invite: createInvite({ meshKey, addrs: first.member.addrs, name: first.member.name }),
+      kill(name) {
+        started.find(({ member }) => member.name === name)?.child.kill('SIGKILL')
+      },
+      stop: (graceMs = graceMsDefault) => stopAll(children, graceMs),
+    }
+  } catch (thrown) {
+    await stopAll(children, 2_000)
+    throw thrown
+  }
+}
+
+async function startMember(options: LocalMeshOptions, index: number, children: ChildProcess[], joinAddrs: readonly string[] = []): Promise<Started> {
+  const name = memberName(index)
+  const dataDir = join(options.dataDir, name)
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  // The key goes by the disk: a command line can be read by every user of the machine.
+  const key = (await readMeshKey(join(options.dataDir, memberName(0)))) ?? createMeshKey()
+  await adoptMeshKey(dataDir, key)
+  const ports = index === 0 && options.firstOnDefaultPorts === true ? [] : ['--listen-port', '0', '--http-port', '0']
+  const argv = [
+    options.bin, 'node', 'start', '--json', '--with-parent', '--data', dataDir, '--name', name,
+    '--listen-host', index === 0 ? (options.firstHost ?? '127.0.0.1') : '127.0.0.1', '--no-mdns', ...ports,
+    ...joinAddrs.flatMap((addr) => ['--join', addr]), ...(options.flags ?? []),
+  ]
+  const child = spawn(process.execPath, argv, {
+    cwd: options.cwd ?? dataDir,
+    env: Object.fromEntries(Object.entries(options.env).filter(([variable]) => !variable.startsWith('SKEIN_'))),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  })
+  children.push(child)
+  // A pipe to a child that is gone must not end this program.
+  child.stdin?.on('error', () => undefined)
+  const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
+  const ready = await awaitReady(name, child, options.readyTimeoutMs ?? readyTimeoutMsDefault)
+  const run = await readRunFile(dataDir)
+  if (child.pid === undefined || ready.http === undefined) throw new MeshError('internal', `${name} started without a bridge`, { next: 'let the nodes of a local mesh serve HTTP (http.enabled)' })
+  return {
+    child,
+    member: { name, pid: child.pid, peerId: ready.peerId, http: ready.http, addrs: ready.addrs, dataDir, exited, ...(run?.token === undefined ? {} : { token: run.token }) },
+  }
+}
+
+function awaitReady(name: string, child: ChildProcess, timeoutMs: number): Promise<Ready> {
+  const complaints: string[] = []
+  return new Promise((resolve, reject) => {
+    const fail = (error: MeshError): void => {
+      clearTimeout(timer)
+      reject(error)
+    }
+    const timer = setTimeout(() => fail(new MeshError('timeout', `${name} was not ready after ${timeoutMs / 1_000} s${lastWords(complaints)}`, { next: 'look whether the machine is very busy, then try again' })), timeoutMs)
+    child.once('error', (error) => fail(new MeshError('internal', `${name} could not be started: ${error.message}`)))
+    child.once('close', (code, signal) => fail(startFailure(name, code, signal, complaints)))
+    // Both streams are read to the end: a child whose pipe is full would stand still.
+    readLines(child.stderr, (line) => {
+      complaints.push(line)
+      if (complaints.length > 20) complaints.shift()
+    })
+    readLines(child.stdout, (line) => {
+      const ready = parseReadyLine(line)
+      if (ready === undefined) return
+      clearTimeout(timer)
+      resolve(ready)
+    })
+  })
+}
+
+function readLines(stream: Readable | null, listener: (line: string) => void): void {
+  if (stream !== null) createInterface({ input: stream }).on('line', listener)
+}
+
+function startFailure(name: string, code: number | null, signal: string | null, complaints: readonly string[]): MeshError {
+  for (const line of complaints) {
+    try {
+      const { error } = JSON.parse(line) as { error?: unknown }
+      const parsed = Fault.safeParse(error)
+      if (parsed.success) return MeshError.from({ ...parsed.data, detail: `${name} could not start: ${parsed.data.detail}` })
+    } catch {
+      // Not an error of ours: one of the last words below.
+    }
+  }
+  return new MeshError('internal', `${name} ended before it was ready (${signal ?? `exit code ${String(code)}`})${lastWords(complaints)}`)
+}
+
+function lastWords(complaints: readonly string[]): string {
+  return complaints.length === 0 ? '' : `; it said: ${complaints.slice(-3).join(' | ')}`
+}
+
+async function stopAll(children: readonly ChildProcess[], graceMs: number): Promise<void> {
+  await Promise.all(children.map((child) => new Promise<void>((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return resolve()
+    const force = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    child.once('exit', () => {
+      clearTimeout(force)
+      resolve()
+    })
+    child.kill('SIGTERM')
+  })))
+}
