@@ -31,7 +31,7 @@ export function measureComplexity(language: string, codeLines: readonly string[]
       return indentedFunctions(codeLines)
     case 'ended':
       return endedFunctions(codeLines, language)
-    case undefined:
+    default:
       return []
   }
 }

@@ -3,7 +3,7 @@
  * which two findings of the same value can be told. What is passed on to everything else is the text with values masked.
  */
 import { createHmac } from 'node:crypto'
-import { extname } from 'node:path'
+import { basename, extname } from 'node:path'
 import { rules } from '@secretlint/secretlint-rule-preset-recommend'
 import type { SecretLintRuleContext, SecretLintRuleReportHandler, SecretLintSourceCode } from '@secretlint/types'
 import { ownSecretRules } from './own-secret-rules.ts'
@@ -45,11 +45,13 @@ function secretlintHandlers(): readonly SecretLintRuleReportHandler[] {
   return handlers
 }
 
+/** A path is told by its last part only, and not at all where a rule would open it: the file is not on this machine. */
 function sourceOf(path: string, content: string): SecretLintSourceCode {
+  const filePath = extname(path).toLowerCase() === '.p12' ? undefined : basename(path)
   const here = { line: 1, column: 0 }
   return {
-    hasBOM: false, content, filePath: path, physicalFilePath: undefined, contentType: 'text', ext: extname(path),
-    getFilePath: () => path,
+    hasBOM: false, content, filePath, physicalFilePath: undefined, contentType: 'text', ext: extname(path),
+    getFilePath: () => filePath,
     getPhysicalFilePath: () => undefined,
     locationToRange: () => [0, 0],
     rangeToLocation: () => ({ start: here, end: here }),
