@@ -2,7 +2,9 @@
  * Runs one command-line tool within a time and an output limit, and never rejects.
  * Parsing what the tool printed is somebody else's work.
  */
+import type { ChildProcessByStdio } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 
 export interface ToolLimits {
   readonly timeoutMs: number
@@ -28,9 +30,14 @@ export type RunTool = (file: string, args: readonly string[], limits: ToolLimits
  */
 export const runTool: RunTool = (file, args, limits) =>
   new Promise((resolve) => {
-    let settled = false
-    let timer: NodeJS.Timeout | undefined
+    const running = start(file, args, limits)
+    if (running instanceof Error) {
+      resolve({ kind: 'failed', reason: running.message, text: '' })
+      return
+    }
     const printed = { stdout: collector(), stderr: collector() }
+    const text = (): string => [printed.stdout.text(), printed.stderr.text()].filter((part) => part !== '').join('\n')
+    let settled = false
 
     const settle = (outcome: ToolOutcome): void => {
       if (settled) return
@@ -38,17 +45,6 @@ export const runTool: RunTool = (file, args, limits) =>
       clearTimeout(timer)
       resolve(outcome)
     }
-    const text = (): string => [printed.stdout.text(), printed.stderr.text()].filter((part) => part !== '').join('\n')
-
-    let child
-    try {
-      // Numbers and messages are parsed, so they must not follow the user's language.
-      child = spawn(file, [...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...(limits.env ?? process.env), LC_ALL: 'C' }, windowsHide: true })
-    } catch (thrown) {
-      settle({ kind: 'failed', reason: thrown instanceof Error ? thrown.message : String(thrown), text: '' })
-      return
-    }
-    const running = child
     const giveUp = (reason: string): void => {
       running.kill('SIGKILL')
       // A grandchild may hold the pipes open for ever; nobody listens to it any more.
@@ -57,7 +53,7 @@ export const runTool: RunTool = (file, args, limits) =>
       running.unref()
       settle({ kind: 'failed', reason, text: text() })
     }
-    timer = setTimeout(() => giveUp(`${file} gave no answer within ${limits.timeoutMs} ms`), limits.timeoutMs)
+    const timer = setTimeout(() => giveUp(`${file} gave no answer within ${limits.timeoutMs} ms`), limits.timeoutMs)
 
     for (const name of ['stdout', 'stderr'] as const) {
       running[name].on('data', (chunk: Buffer) => {
@@ -74,6 +70,15 @@ export const runTool: RunTool = (file, args, limits) =>
       else settle({ kind: 'failed', reason: signal === null ? `${file} ended with code ${code}` : `${file} was ended by ${signal}`, text: text() })
     })
   })
+
+function start(file: string, args: readonly string[], limits: ToolLimits): ChildProcessByStdio<null, Readable, Readable> | Error {
+  try {
+    // Numbers and messages are parsed, so they must not follow the user's language.
+    return spawn(file, [...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...(limits.env ?? process.env), LC_ALL: 'C' }, windowsHide: true })
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown))
+  }
+}
 
 function collector(): { add(chunk: Buffer): number; text(): string } {
   const chunks: Buffer[] = []
