@@ -86,7 +86,7 @@ export type Advert = z.infer<typeof Advert>
 /** The canonical JSON of an Advert with the Ed25519 signature of the peer named in it. */
 export const SignedAdvert = z.object({
   advert: z.string().max(limits.advertBytesMax),
-  signature: z.instanceof(Uint8Array),
+  signature: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength === 64, 'is not a 64-byte signature'),
 })
 export type SignedAdvert = z.infer<typeof SignedAdvert>
 

@@ -89,6 +89,7 @@ function unknownTask(taskId: TaskId): Fault {
 export function isWithin(subtree: TaskId, event: MissionEvent): boolean {
   const taskId = event.type === 'awarded' ? event.award.taskId : 'taskId' in event ? event.taskId : undefined
   if (taskId === undefined) return false
+  if (subtree === 'root') return true
   if (event.type === 'planned') return taskId === subtree
   return taskId.startsWith(`${subtree}/`)
 }

@@ -154,6 +154,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       task.state = 'dead'
       task.fault = event.fault
       endLiveAttempt(task, event.atWallMs, 'failed')
+      cancelOpenTasks(fold, event.atWallMs, `${event.taskId}/`)
       break
     }
     case 'retried':
@@ -165,6 +166,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       const task = taskOf(fold, event.taskId)
       task.state = 'cancelled'
       endLiveAttempt(task, event.atWallMs, 'cancelled')
+      cancelOpenTasks(fold, event.atWallMs, `${event.taskId}/`)
       break
     }
     case 'paused':
@@ -204,9 +206,9 @@ function endLiveAttempt(task: TaskNode, atWallMs: WallMs, outcome: 'failed' | 'c
   if (attempt !== undefined) Object.assign(attempt, { outcome, endedAtWallMs: atWallMs })
 }
 
-function cancelOpenTasks(fold: MissionFold, atWallMs: WallMs): void {
+function cancelOpenTasks(fold: MissionFold, atWallMs: WallMs, below = ''): void {
   for (const task of fold.tasks.values()) {
-    if (isTerminal(task.state)) continue
+    if (isTerminal(task.state) || !task.spec.taskId.startsWith(below)) continue
     task.state = 'cancelled'
     endLiveAttempt(task, atWallMs, 'cancelled')
   }

@@ -178,7 +178,7 @@ export type ProgressNote = z.infer<typeof ProgressNote>
 export const Attach = z.object({ kind: z.literal('attach'), missionId: MissionId, taskId: TaskId, awardId: AwardId })
 export const Attached = z.object({
   kind: z.literal('attached'), missionId: MissionId, taskId: TaskId, epoch: Epoch, paused: z.boolean(),
-  limits: MissionLimits, priority: Priority, remainingMs: z.number(), events: z.array(IndexedEvent), last: z.boolean(),
+  limits: MissionLimits, leavesLeft: z.number().int(), priority: Priority, remainingMs: z.number(), events: z.array(IndexedEvent), last: z.boolean(),
 })
 /** A manager proposes events of its subtree, fenced by its award. Answered by `recorded` or `record-refused`. */
 export const RecordEvents = z.object({ kind: z.literal('record'), missionId: MissionId, taskId: TaskId, awardId: AwardId, requestId: z.number().int(), events: z.array(MissionEvent).max(1_000) })

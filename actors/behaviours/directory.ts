@@ -1,0 +1,225 @@
+/** What this node knows of the others: who is connected, what they offer, how far their bids can be believed. */
+import { admitAdvert, emptyAdvertCache, expireAdverts, type AdvertCache } from '../../protocols/capability/advert-cache.ts'
+import { match, nearestNames } from '../../protocols/capability/matching.ts'
+import { Advert, type CapabilityQuery, type SignedAdvert } from '../../protocols/capability/schema.ts'
+import type { CapabilityView, NodeView } from '../../protocols/capability/views.ts'
+import { assess, learnFailure, learnSuccess, type Calibration } from '../../protocols/bidding/calibration.ts'
+import { fault } from '../../protocols/kernel/errors.ts'
+import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
+import { protocolMajor, protocolMinor } from '../../protocols/wire.ts'
+import type { ActorMessage, Offer } from '../messages.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
+import { fact, tell, type Effect } from '../runtime/effects.ts'
+
+export interface DirectoryInit {
+  readonly name: string
+  readonly release: string
+}
+
+interface Question {
+  readonly tag: string
+  readonly queries: readonly CapabilityQuery[]
+  readonly asker: ActorAddress
+}
+
+interface DirectoryState {
+  readonly cache: AdvertCache
+  readonly calibration: Calibration
+  readonly connected: Set<PeerId>
+  /** Last connection lost, by peer, with what was known of its name. */
+  readonly gone: Map<PeerId, { name: string; atMs: InstantMs; reason: string }>
+  readonly watchers: Map<string, ActorAddress>
+  readonly nodeWatchers: Map<string, ActorAddress>
+  own: { advert: Advert; signed: SignedAdvert } | undefined
+  /** Questions that wait for the DHT, once each. */
+  readonly searching: Map<string, Question>
+  searches: number
+}
+
+const searchMs = 1_500
+const goneKeptMs = 10 * 60_000
+
+export function directory(init: DirectoryInit): Behaviour<DirectoryState> {
+  return {
+    kind: 'directory',
+    supervision: 'resume',
+    start: () => ({
+      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, searching: new Map(), searches: 0 },
+      effects: [{ type: 'set-timer', key: 'expire', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } }],
+    }),
+    receive: (state, delivery, context) => receive(init, state, delivery, context),
+  }
+}
+
+function receive(init: DirectoryInit, state: DirectoryState, { message, from }: Delivery, context: ActorContext): readonly Effect[] {
+  switch (message.kind) {
+    case 'peer-up': {
+      state.connected.add(message.peer)
+      state.gone.delete(message.peer)
+      const there = at(message.peer, actorNames.directory)
+      const greeting: Effect[] = [tell(there, { kind: 'hello', name: init.name, release: init.release, protocolMajor, protocolMinor })]
+      if (state.own !== undefined) greeting.push(tell(there, { kind: 'advert', signed: state.own.signed }))
+      return [...greeting, ...toWatchers(state, message), ...nodesChanged(state), fact('info', 'mesh.peer-up', { peer: message.peer })]
+    }
+    case 'peer-down': {
+      if (!state.connected.delete(message.peer)) return []
+      const name = state.cache.kept.get(message.peer)?.advert.name ?? message.peer
+      const leaving = state.cache.kept.get(message.peer)?.advert.leaving ?? false
+      // A node that is gone must not look attractive: its last advert says "no load".
+      state.cache.kept.delete(message.peer)
+      state.gone.set(message.peer, { name, atMs: context.nowMs, reason: leaving ? 'it left' : 'the connection was lost' })
+      return [...toWatchers(state, message), ...nodesChanged(state), fact('info', 'mesh.peer-down', { peer: message.peer, name, leaving })]
+    }
+    case 'hello':
+      if (message.protocolMajor === protocolMajor) return []
+      return [tell(from, { kind: 'goodbye', reason: `this node speaks protocol ${protocolMajor}.${protocolMinor}, yours speaks ${message.protocolMajor}.${message.protocolMinor}: run the same major release on both` })]
+    case 'goodbye':
+      return [fact('warn', 'mesh.goodbye', { peer: from.peer, reason: message.reason })]
+    case 'advert':
+      return admit(state, message.signed, context)
+    case 'advert-request':
+      return state.own === undefined ? [] : [tell(from, { kind: 'advert', signed: state.own.signed })]
+    case 'own-advert': {
+      const signed = { advert: message.text, signature: message.signature }
+      state.own = { advert: message.advert, signed }
+      admitAdvert(state.cache, message.advert, signed, context.nowMs, context.wallMs)
+      return [tell(from, population(state)), tell(at(context.self.peer, actorNames.participant), population(state)), ...nodesChanged(state)]
+    }
+    case 'watch-peers':
+      state.watchers.set(from.actor, from)
+      return []
+    case 'unwatch-peers':
+      state.watchers.delete(from.actor)
+      state.nodeWatchers.delete(from.actor)
+      return []
+    case 'who-offers': {
+      const question: Question = { tag: message.tag, queries: message.queries, asker: from }
+      const unknown = message.queries.find((query) => offerFor(state, query, context).providers.length === 0)
+      if (unknown === undefined || !message.patient) return [answer(state, question, context)]
+      state.searches += 1
+      const tag = `search-${state.searches}`
+      state.searching.set(tag, question)
+      return [{ type: 'find-providers', key: `capability/${unknown.capability}`, max: 5, timeoutMs: searchMs, tag }]
+    }
+    case 'providers-found': {
+      const strangers = message.peers.filter((peer) => !state.cache.kept.has(peer) && peer !== context.self.peer)
+      if (strangers.length === 0) return answerSearch(state, message.tag, context)
+      return [
+        ...strangers.map((peer) => tell(at(peer, actorNames.directory), { kind: 'advert-request' as const })),
+        { type: 'set-timer', key: message.tag, delayMs: searchMs, message: { kind: 'tick', what: message.tag } },
+      ]
+    }
+    case 'outcome-learned':
+      if (message.good) learnSuccess(state.calibration, message.peer, message.promisedMs, message.actualMs, message.samples)
+      else learnFailure(state.calibration, message.peer, context.nowMs)
+      return []
+    case 'assessments-asked':
+      return [tell(from, { kind: 'assessments', assessments: new Map([...state.calibration.keys()].map((peer) => [peer, assess(state.calibration, peer, context.nowMs)])) })]
+    case 'describe-nodes':
+      if (message.replyTo.actor.startsWith('nodes/')) state.nodeWatchers.set(message.replyTo.actor, message.replyTo)
+      return [tell(message.replyTo, { kind: 'nodes-described', nodes: describeNodes(state, context), capabilities: describeCapabilities(state) })]
+    case 'tick': {
+      if (message.what !== undefined) return answerSearch(state, message.what, context)
+      const expired = expireAdverts(state.cache, context.nowMs).filter((peer) => peer !== context.self.peer)
+      for (const [peer, { atMs }] of state.gone) if (atMs < context.nowMs - goneKeptMs) state.gone.delete(peer)
+      return [{ type: 'set-timer', key: 'expire', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } }, ...(expired.length > 0 ? nodesChanged(state) : [])]
+    }
+    default:
+      return []
+  }
+}
+
+function admit(state: DirectoryState, signed: SignedAdvert, context: ActorContext): Effect[] {
+  let advert: Advert
+  try {
+    advert = Advert.parse(JSON.parse(signed.advert))
+  } catch {
+    return [fact('warn', 'advert.malformed')]
+  }
+  if (advert.peerId === context.self.peer) return []
+  if (!context.verify(advert.peerId, new TextEncoder().encode(signed.advert), signed.signature)) return [fact('warn', 'advert.forged', { peer: advert.peerId })]
+  const before = state.cache.kept.get(advert.peerId)?.advert
+  const admission = admitAdvert(state.cache, advert, signed, context.nowMs, context.wallMs)
+  if (admission === 'equivocation') return [fact('error', 'advert.equivocation', { peer: advert.peerId, sequence: advert.sequence }), ...nodesChanged(state)]
+  if (admission !== 'new') return []
+  const changed = before === undefined || before.leaving !== advert.leaving || before.capabilities.length !== advert.capabilities.length
+  return changed ? nodesChanged(state) : []
+}
+
+function toWatchers(state: DirectoryState, message: { kind: 'peer-up' | 'peer-down'; peer: PeerId }): Effect[] {
+  return [...state.watchers.values()].map((watcher) => tell(watcher, message))
+}
+
+function population(state: DirectoryState): ActorMessage {
+  const providers = new Map<string, number>()
+  for (const { advert } of state.cache.kept.values()) {
+    for (const name of new Set(advert.capabilities.map((capability) => capability.name))) providers.set(name, (providers.get(name) ?? 0) + 1)
+  }
+  return { kind: 'population', nodes: state.cache.kept.size, providers }
+}
+
+function nodesChanged(state: DirectoryState): Effect[] {
+  return [...state.nodeWatchers.values()].map((watcher) => tell(watcher, { kind: 'nodes-changed' }))
+}
+
+function answerSearch(state: DirectoryState, tag: string, context: ActorContext): Effect[] {
+  const question = state.searching.get(tag)
+  if (question === undefined) return []
+  state.searching.delete(tag)
+  return [answer(state, question, context)]
+}
+
+function answer(state: DirectoryState, question: Question, context: ActorContext): Effect {
+  return tell(question.asker, { kind: 'offers', tag: question.tag, offers: question.queries.map((query) => offerFor(state, query, context)), population: state.cache.kept.size })
+}
+
+function offerFor(state: DirectoryState, query: CapabilityQuery, context: ActorContext): Offer {
+  const providers = [...state.cache.kept.values()].flatMap(({ advert }) => {
+    if (advert.leaving || !advert.duties.includes('worker')) return []
+    const matched = match(advert.capabilities, query)
+    if ('unmet' in matched) return []
+    return [{ peer: advert.peerId, name: advert.name, capability: matched.capability, connected: context.connected(advert.peerId), assessment: assess(state.calibration, advert.peerId, context.nowMs) }]
+  })
+  const everKnown = [...state.cache.known.values()]
+  const remembered = match(everKnown, query)
+  const known = providers[0]?.capability ?? ('capability' in remembered ? remembered.capability : undefined)
+  const named = everKnown.filter((capability) => capability.name === query.capability)
+  return {
+    query, providers, ...(known === undefined ? {} : { known }),
+    versions: [...new Set(named.map((capability) => capability.version))],
+    nearest: named.length > 0 ? [] : nearestNames(query.capability, everKnown.map((capability) => capability.name)),
+  }
+}
+
+function describeNodes(state: DirectoryState, context: ActorContext): NodeView[] {
+  const views = new Map<PeerId, NodeView>()
+  for (const [peer, { name, atMs, reason }] of state.gone) {
+    views.set(peer, { peerId: peer, name, self: false, state: 'gone', lastSeenAgoMs: context.nowMs - atMs, fault: fault('owner-unreachable', reason) })
+  }
+  for (const peer of state.connected) views.set(peer, { peerId: peer, name: peer.slice(-8), self: false, state: 'connected' })
+  for (const { advert } of state.cache.kept.values()) {
+    const self = advert.peerId === context.self.peer
+    views.set(advert.peerId, { peerId: advert.peerId, name: advert.name, self, state: advert.leaving ? 'leaving' : self || state.connected.has(advert.peerId) ? 'connected' : 'known', advert, lastSeenAgoMs: Math.max(0, context.wallMs - advert.issuedAtWallMs) })
+  }
+  for (const peer of state.cache.quarantined.keys()) {
+    views.set(peer, { peerId: peer, name: peer.slice(-8), self: false, state: 'quarantined', fault: fault('forbidden', 'it sent two different adverts under one sequence number') })
+  }
+  return [...views.values()].sort((left, right) => Number(right.self) - Number(left.self) || (left.name < right.name ? -1 : 1))
+}
+
+function describeCapabilities(state: DirectoryState): CapabilityView[] {
+  const views = new Map<string, CapabilityView>()
+  for (const { advert } of state.cache.kept.values()) {
+    if (advert.leaving) continue
+    for (const capability of advert.capabilities) {
+      const key = `${capability.name}@${capability.version}`
+      const view = views.get(key) ?? { ...capability, providers: [] }
+      view.providers.push({ peerId: advert.peerId, name: advert.name })
+      views.set(key, view)
+    }
+  }
+  return [...views.values()].sort((left, right) => (left.name < right.name ? -1 : 1))
+}

@@ -1,0 +1,323 @@
+/** A manager's contract net: it prepares tasks that are ready, calls for proposals, awards, and reacts to what contractors say. */
+import { stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput } from '../../protocols/bidding/initiator.ts'
+import type { Award, Call, Refusal } from '../../protocols/bidding/schema.ts'
+import { callTopic, shardCount, shardOf, thresholdFor } from '../../protocols/capability/shards.ts'
+import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import { awardIdOf, callIdOf, type ActorAddress, type AwardId, type CallId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import { blobRefsIn, type Payload } from '../../protocols/kernel/payload.ts'
+import { grantLease, leasesOf } from '../../protocols/leasing/lease.ts'
+import { isTerminal, liveAttempt, type TaskNode } from '../../protocols/tasking/mission-state.ts'
+import { referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
+import { decideRetry } from '../../protocols/tasking/retry.ts'
+import type { MissionEvent } from '../../protocols/tasking/schema.ts'
+import type { Offer } from '../messages.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { childrenOf, foldOf, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+
+const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
+
+/** Starts whatever can be started now. */
+export function startReadyTasks(state: ManagerState, context: ActorContext): Effect[] {
+  if (state.phase !== 'running' || state.paused) return []
+  const children = childrenOf(state)
+  // Once a task that is needed is dead nothing new is started: what runs may finish, so that a retry finds it done.
+  if (children.some((child) => child.state === 'dead' && !child.spec.optional)) return []
+  const ready: TaskNode[] = []
+  for (const child of children) {
+    if (child.state !== 'pending' || state.preparing.has(child.spec.taskId) || state.callOf.has(child.spec.taskId) || child.notBeforeWallMs > context.wallMs) continue
+    if (awaitsCommit(state, child.spec.taskId)) continue
+    if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready.push(child)
+  }
+  for (const child of ready) state.preparing.add(child.spec.taskId)
+  return [...ready.flatMap((child) => resolveInput(state, child)), ...lookUpProviders(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
+}
+
+function awaitsCommit(state: ManagerState, taskId: TaskId): boolean {
+  for (const { events } of state.records.values()) if (events.some((event) => ('taskId' in event ? event.taskId : event.type === 'awarded' ? event.award.taskId : undefined) === taskId)) return true
+  return false
+}
+
+/** An input that refers to other tasks' outputs is put together once all of those are loaded. */
+function resolveInput(state: ManagerState, task: TaskNode): Effect[] {
+  const { taskId, input, after } = task.spec
+  if (state.inputs.has(taskId)) return []
+  if (after.length === 0) {
+    state.inputs.set(taskId, input)
+    return []
+  }
+  const inputKey = `input of ${taskId}`
+  const own = 'inline' in input ? input.inline : state.values.get(inputKey)
+  if (own === undefined) return load(state, inputKey, input)
+  const names = referencesIn(own)
+  if (names.length === 0) {
+    state.inputs.set(taskId, input)
+    return []
+  }
+  const outputs = new Map<string, unknown>()
+  const loads: Effect[] = []
+  for (const neededId of after) {
+    const needed = taskOf(state, neededId)
+    const name = taskName(neededId)
+    if (!names.includes(name) || needed.result === undefined) continue
+    const value = 'inline' in needed.result ? needed.result.inline : state.values.get(neededId)
+    if (value === undefined) loads.push(...load(state, neededId, needed.result))
+    else outputs.set(name, value)
+  }
+  if (loads.length > 0 || [...after].some((neededId) => state.loading.has(neededId))) return loads
+  return [{ type: 'store-value', value: resolveReferences(own, outputs), tag: `resolved ${taskId}` }]
+}
+
+function load(state: ManagerState, key: string, payload: Payload): Effect[] {
+  if (state.loading.has(key)) return []
+  state.loading.add(key)
+  return [{ type: 'load-value', payload, alsoTry: [state.orchestrator.peer], tag: `load ${key}` }]
+}
+
+/** A value arrived that some task's input waited for. */
+export function onValueForInput(state: ManagerState, context: ActorContext): Effect[] {
+  const waiting = [...state.preparing].filter((taskId) => !state.inputs.has(taskId)).map((taskId) => taskOf(state, taskId))
+  return [...waiting.flatMap((task) => resolveInput(state, task)), ...lookUpProviders(state, waiting.filter((task) => state.inputs.has(task.spec.taskId)), context)]
+}
+
+export function onInputResolved(state: ManagerState, taskId: TaskId, payload: Payload, context: ActorContext): Effect[] {
+  state.inputs.set(taskId, payload)
+  return lookUpProviders(state, [taskOf(state, taskId)], context)
+}
+
+function lookUpProviders(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext): Effect[] {
+  if (tasks.length === 0) return []
+  const tag = `offers ${state.nextRequest++}`
+  state.questions.set(tag, tasks.map((task) => task.spec.taskId))
+  const queries = tasks.map(({ spec }) => ({ capability: spec.capability, ...(spec.version === undefined ? {} : { version: spec.version }), ...(spec.attributes === undefined ? {} : { attributes: spec.attributes }) }))
+  return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag, patient: false, queries })]
+}
+
+/** The directory has answered: put the tasks out to tender. */
+export function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+  const taskIds = state.questions.get(tag) ?? []
+  state.questions.delete(tag)
+  const calls: { call: Call; expectedBidders: number }[] = []
+  const effects: Effect[] = []
+  taskIds.forEach((taskId, i) => {
+    const task = taskOf(state, taskId)
+    const offer = offers[i]
+    state.preparing.delete(taskId)
+    if (offer === undefined || task.state !== 'pending' || state.callOf.has(taskId)) return
+    const providers = offer.providers.filter((provider) => provider.connected)
+    state.providers.set(task.spec.capability, offer.providers.length)
+    for (const provider of providers) state.assessments = new Map(state.assessments).set(provider.peer, provider.assessment)
+    if (providers.length > 0) state.unprovidedSinceMs.delete(taskId)
+    else if (!state.unprovidedSinceMs.has(taskId)) state.unprovidedSinceMs.set(taskId, context.nowMs)
+    const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
+    // The last to fail is avoided, unless there is nobody else.
+    const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
+    const input = state.inputs.get(taskId) ?? task.spec.input
+    const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
+    const call: Call = {
+      callId: callIdOf(state.init.missionId, taskId, attemptNumber(state, task) , state.epoch), missionId: state.init.missionId, taskId, attempt: attemptNumber(state, task), kind: task.spec.kind, capability: task.spec.capability,
+      ...(task.spec.version === undefined ? {} : { version: task.spec.version }), ...(task.spec.attributes === undefined ? {} : { attributes: task.spec.attributes }), effects: task.spec.effects,
+      priority: state.priority ?? task.spec.priority, effort: task.spec.effort, inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0),
+      holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: Math.max(0, foldOf(state).limits.budgetUsd - foldOf(state).spentUsd), remainingMs: state.deadlineAtMs - context.nowMs,
+    }
+    state.callOf.set(taskId, call.callId)
+    const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
+    calls.push({ call, expectedBidders: fit > 0 && fit <= limits.biddersAimed ? fit : Number.MAX_SAFE_INTEGER })
+    effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
+    if (providers.length === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
+  })
+  return [...effects, ...drive(state, { type: 'open', calls }, context)]
+}
+
+function noProviderText(task: TaskNode): string {
+  const wanted = `${task.spec.capability}${task.spec.version === undefined ? '' : `@${task.spec.version}`}`
+  return `no live node offers ${wanted}; start one that does: skein node start --join INVITE (see: skein capabilities)`
+}
+
+function attemptNumber(state: ManagerState, task: TaskNode): number {
+  return Math.max(task.attempts.at(-1)?.award.attempt ?? 0, state.attemptsMade.get(task.spec.taskId) ?? 0) + 1
+}
+
+/** One step of the initiator's machine, its outputs turned into effects. */
+export function drive(state: ManagerState, input: InitiatorInput, context: ActorContext): Effect[] {
+  const outputs = stepInitiator(state.book, input, context.nowMs, (peer) => state.assessments.get(peer) ?? noAssessment)
+  const effects = outputs.flatMap((output) => perform(state, output, context))
+  const tickAtMs = nextInitiatorTickMs(state.book, context.nowMs)
+  if (tickAtMs !== undefined) effects.push({ type: 'set-timer', key: 'auction', delayMs: Math.max(1, tickAtMs - context.nowMs), message: { kind: 'tick', what: 'auction' } })
+  return effects
+}
+
+function perform(state: ManagerState, output: InitiatorOutput, context: ActorContext): Effect[] {
+  switch (output.type) {
+    case 'announce':
+      return announce(state, output.calls, output.round, context)
+    case 'award':
+      return award(state, output, context)
+    case 'reject':
+      return [tell(at(output.participant, actorNames.participant), { kind: 'reject-proposal', callIds: [...output.callIds] })]
+    case 'silent': {
+      const task = taskOf(state, output.call.taskId)
+      const sinceMs = state.unprovidedSinceMs.get(output.call.taskId)
+      if (sinceMs !== undefined && output.proposals === 0 && output.refusals.length === 0 && context.nowMs - sinceMs >= limits.noProviderMs) {
+        return giveUp(state, task, fault('no-provider', noProviderText(task), { retryable: false, next: 'start a node that offers it, then: skein mission retry' }), context)
+      }
+      const permanent = output.refusals.length > 0 && output.proposals === 0 && output.refusals.every((refusal) => !refusal.retryable)
+      const text = output.refusals.length > 0 ? `${output.refusals.length} refused: ${output.refusals.slice(0, 3).map((refusal) => `${refusal.name}: ${refusal.detail}`).join('; ')}` : sinceMs !== undefined ? noProviderText(task) : 'no node has answered yet'
+      if (permanent && output.openForMs >= limits.noProviderMs) return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next: 'see why: skein mission why' }), context)
+      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...output.refusals] })]
+    }
+  }
+}
+
+function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
+  const groups = new Map<string, Call[]>()
+  for (const call of calls) {
+    const shards = shardCount(state.providers.get(call.capability) ?? 1)
+    const asked = round === 0 ? [shardOf(call.callId, shards)] : Array.from({ length: shards }, (_, shard) => shard)
+    for (const shard of asked) {
+      const topic = callTopic(call.capability, shard)
+      groups.set(topic, [...(groups.get(topic) ?? []), call])
+    }
+  }
+  return [...groups].map(([topic, grouped]) => {
+    const population = state.providers.get(grouped[0]?.capability ?? '') ?? 1
+    return {
+      type: 'publish' as const, topic, to: actorNames.participant, principal: state.init.principal,
+      message: { kind: 'cfp' as const, initiator: context.self, principal: state.init.principal, threshold: round === 0 ? thresholdFor(Math.min(population, limits.shardSubscribersMax)) : 1, expiresInMs: limits.callExpiryMs, calls: grouped },
+    }
+  })
+}
+
+/** The best bid is committed as an award first; the accept-proposal leaves when the log has it. */
+function award(state: ManagerState, output: Extract<InitiatorOutput, { type: 'award' }>, context: ActorContext): Effect[] {
+  const { call, winner } = output
+  const task = taskOf(state, call.taskId)
+  const attempt = attemptNumber(state, task)
+  const awardId = awardIdOf(state.init.missionId, call.taskId, attempt, state.epoch)
+  state.attemptsMade.set(call.taskId, attempt)
+  const full: Award = {
+    awardId, callId: call.callId, missionId: state.init.missionId, taskId: call.taskId, attempt, epoch: state.epoch, kind: task.spec.kind, manager: context.self, orchestrator: state.orchestrator, principal: state.init.principal,
+    capability: call.capability, version: winner.version, effects: call.effects, effort: call.effort, input: state.inputs.get(call.taskId) ?? task.spec.input, priority: call.priority, timeLimitMs: task.spec.timeLimitMs,
+    leaseMs: state.init.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
+  }
+  state.committing.set(awardId, { award: full, participant: output.participant })
+  return record(state, [{
+    type: 'awarded', atWallMs: context.wallMs,
+    award: { awardId, taskId: call.taskId, attempt, epoch: state.epoch, worker: winner.peer, workerName: winner.name, capability: call.capability, version: winner.version, bid: winner, bids: [...output.bids], refusals: [...output.refusals], why: output.why.slice(0, 500) },
+  }], context)
+}
+
+/** An award is in the log: now the worker may hear of it. */
+export function onAwardCommitted(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
+  const committed = state.committing.get(awardId)
+  if (committed === undefined) return []
+  state.committing.delete(awardId)
+  const { peer } = committed.participant
+  const attempt = liveAttempt(taskOf(state, committed.award.taskId))
+  if (attempt?.award.awardId !== awardId) return []
+  if (!context.connected(peer)) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
+  state.contracts.set(awardId, { peer, actor: at(peer, actorNames.award(awardId)), promised: attempt.award.bid, sinceMs: context.nowMs })
+  grantLease(state.leases, awardId, peer, state.init.leaseMs, context.nowMs)
+  return [tell(committed.participant, { kind: 'accept-proposal', award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) } }, state.init.principal)]
+}
+
+export function onConfirm(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
+  const contract = state.contracts.get(awardId)
+  if (contract === undefined) return []
+  const taskId = taskIdOf(awardId, state)
+  const callId = taskId === undefined ? undefined : state.callOf.get(taskId)
+  if (taskId === undefined || callId === undefined) return []
+  state.callOf.delete(taskId)
+  return [note(state, { taskId, note: 'running', worker: contract.peer }), ...drive(state, { type: 'confirmed', callId }, context)]
+}
+
+/** The worker could not take it after all: the next bid is tried under a new award. */
+export function onAwardRefused(state: ManagerState, peer: PeerId, awardId: AwardId, refusal: Refusal, context: ActorContext): Effect[] {
+  const contract = state.contracts.get(awardId)
+  if (contract?.peer !== peer) return []
+  const ended = endAward(state, awardId, 'refused', fault('overloaded', refusal.detail), context)
+  return [...ended, ...drive(state, { type: 'award-refused', callId: refusal.callId, peer, refusal }, context)]
+}
+
+/** Every award that ran on a lost peer ends, but those with effects outside: their lease must run out first. */
+export function onPeerDown(state: ManagerState, peer: PeerId, context: ActorContext): Effect[] {
+  const effects = drive(state, { type: 'peer-down', peer }, context)
+  for (const awardId of leasesOf(state.leases, peer)) {
+    const taskId = taskIdOf(awardId, state)
+    if (taskId === undefined || taskOf(state, taskId).spec.effects === 'external') continue
+    effects.push(...endAward(state, awardId, 'lost', fault('lost-worker', 'the connection to the worker was lost'), context))
+  }
+  return effects
+}
+
+/** Ends a live award that gave no result: retried, or the task is dead. */
+export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refused' | 'lost' | 'failed', problem: Fault, context: ActorContext): Effect[] {
+  const taskId = taskIdOf(awardId, state)
+  if (taskId === undefined) return []
+  const task = taskOf(state, taskId)
+  state.leases.delete(awardId)
+  state.adopting.delete(awardId)
+  const contract = state.contracts.get(awardId)
+  state.contracts.delete(awardId)
+  const decision = decideRetry(task.spec.retry, outcome, problem, task.failures + (outcome === 'failed' ? 1 : 0), task.losses + (outcome === 'lost' ? 1 : 0))
+  const events: MissionEvent[] = [{ type: 'award-ended', atWallMs: context.wallMs, awardId, taskId, outcome, fault: problem, ...(decision.retry ? { retryInMs: decision.inMs } : {}) }]
+  if (!decision.retry) events.push({ type: 'dead', atWallMs: context.wallMs, taskId, fault: { ...problem, detail: decision.reason.slice(0, 4_000), retryable: false } })
+  const effects: Effect[] = []
+  if (outcome !== 'refused') {
+    effects.push(...closeCall(state, taskId, context))
+    if (contract !== undefined) effects.push(tell(at(context.self.peer, actorNames.directory), { kind: 'outcome-learned', peer: contract.peer, good: false, promisedMs: 0, actualMs: 0, samples: 0 }))
+    effects.push(fact('warn', 'award.ended', { award: awardId, outcome, detail: problem.detail, retry: decision.retry }))
+  }
+  return [...effects, ...record(state, events, context)]
+}
+
+export function closeCall(state: ManagerState, taskId: TaskId, context: ActorContext): Effect[] {
+  const callId = state.callOf.get(taskId)
+  if (callId === undefined) return []
+  state.callOf.delete(taskId)
+  return drive(state, { type: 'close', callIds: [callId] }, context)
+}
+
+/** A task that nobody can take is dead. */
+function giveUp(state: ManagerState, task: TaskNode, problem: Fault, context: ActorContext): Effect[] {
+  return [...closeCall(state, task.spec.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: task.spec.taskId, fault: problem }], context)]
+}
+
+/** Calls of a paused manager are withdrawn; what runs goes on. */
+export function withdrawCalls(state: ManagerState, context: ActorContext): Effect[] {
+  const callIds: CallId[] = [...state.callOf.values()]
+  state.callOf.clear()
+  state.preparing.clear()
+  return drive(state, { type: 'close', callIds }, context)
+}
+
+/** The task of one of this manager's own awards; undefined for an award of somebody else. */
+export function taskIdOf(awardId: AwardId, state: ManagerState): TaskId | undefined {
+  const taskId = awardId.slice(state.init.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId
+  return state.fold?.tasks.has(taskId) === true ? taskId : undefined
+}
+
+/** Asks for every live award of an earlier manager by its id. */
+export function adoptLiveAwards(state: ManagerState, context: ActorContext): Effect[] {
+  const effects: Effect[] = []
+  for (const child of childrenOf(state)) {
+    const attempt = liveAttempt(child)
+    if (attempt === undefined) continue
+    const { award } = attempt
+    state.adopting.set(award.awardId, context.nowMs + limits.adoptTimeoutMs)
+    effects.push(tell(at(award.worker, actorNames.participant), { kind: 'adopt', awardId: award.awardId, epoch: state.epoch, manager: context.self, orchestrator: state.orchestrator, leaseMs: state.init.leaseMs }, state.init.principal))
+  }
+  return effects
+}
+
+export function onHolding(state: ManagerState, awardId: AwardId, worker: ActorAddress, context: ActorContext): Effect[] {
+  const taskId = taskIdOf(awardId, state)
+  if (!state.adopting.delete(awardId) || taskId === undefined) return []
+  const attempt = liveAttempt(taskOf(state, taskId))
+  if (attempt?.award.awardId !== awardId) return []
+  state.contracts.set(awardId, { peer: worker.peer, actor: worker, promised: attempt.award.bid, sinceMs: context.nowMs })
+  grantLease(state.leases, awardId, worker.peer, state.init.leaseMs, context.nowMs)
+  return [fact('info', 'award.adopted', { award: awardId, worker: worker.peer }), note(state, { taskId, note: 'running', worker: worker.peer })]
+}

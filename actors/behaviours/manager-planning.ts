@@ -1,0 +1,164 @@
+/** The two ends of a composite task: its plan, made by its skill, and its synthesis from the children's results. */
+import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import { taskDepth } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+import { finish, outcomeDue, type Outcome } from '../../protocols/leasing/holder.ts'
+import { isTerminal } from '../../protocols/tasking/mission-state.ts'
+import { planFault, referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
+import { Plan } from '../../protocols/tasking/schema.ts'
+import { specify } from '../../protocols/tasking/specify.ts'
+import type { Offer } from '../messages.ts'
+import { actorNames, at } from '../names.ts'
+import type { SkillRun } from '../ports/skill-runner.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { childrenOf, foldOf, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+
+function skillRun(state: ManagerState, step: 'plan' | 'synthesise', context: ActorContext): SkillRun | undefined {
+  const award = state.init.award
+  if (award === undefined) return undefined
+  return {
+    runId: `${award.awardId}:${step}`, capability: award.capability, version: award.version, step, input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt,
+    planLimits: { leavesLeft: state.leavesLeft, depthLeft: foldOf(state).limits.depthMax - taskDepth(state.init.taskId) },
+    timeLimitMs: Math.max(1, Math.min(award.timeLimitMs, state.deadlineAtMs - context.nowMs)),
+    ...(step === 'synthesise' ? {
+      children: childrenOf(state).map((child) => ({
+        name: taskName(child.spec.taskId), capability: child.spec.capability, state: child.state === 'accepted' ? 'accepted' as const : child.state === 'dead' ? 'dead' as const : 'cancelled' as const,
+        ...(child.result === undefined ? {} : { output: child.result }), ...(child.fault === undefined ? {} : { fault: child.fault }),
+      })),
+    } : {}),
+  }
+}
+
+export function startPlanning(state: ManagerState, context: ActorContext): Effect[] {
+  const run = skillRun(state, 'plan', context)
+  if (run === undefined) return fail(state, fault('internal', 'a mission was opened without its plan'), context)
+  state.phase = 'planning'
+  state.skillRunning = true
+  return [{ type: 'start-skill', run }, note(state, { taskId: state.init.taskId, note: 'planning' })]
+}
+
+/** The skill's plan arrived: check its shape, then store inputs that are too large to travel inline. */
+export function onPlan(state: ManagerState, document: Json, context: ActorContext): Effect[] {
+  const parsed = Plan.safeParse(document)
+  const problem = parsed.success ? planFault(parsed.data) : fault('bad-plan', `the plan of ${state.init.taskId} is malformed: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`)
+  if (!parsed.success || problem !== undefined) return fail(state, { ...(problem as Fault), retryable: false }, context)
+  state.draft = { plan: parsed.data, inputs: new Map() }
+  return Object.entries(parsed.data.tasks).map(([name, task]) => ({ type: 'store-value' as const, value: (task.input ?? {}) as Json, tag: `planned ${name}` }))
+}
+
+export function onPlannedInput(state: ManagerState, name: string, payload: Payload, context: ActorContext): Effect[] {
+  if (state.draft === undefined) return []
+  state.draft.inputs.set(name, payload)
+  const tasks = Object.values(state.draft.plan.tasks)
+  if (state.draft.inputs.size < tasks.length) return []
+  const queries = tasks.map((task) => ({ capability: task.capability, ...(task.version === undefined ? {} : { version: task.version }), ...(task.attributes === undefined ? {} : { attributes: task.attributes }) }))
+  return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag: 'plan', patient: true, queries })]
+}
+
+export function onPlanOffers(state: ManagerState, offers: readonly Offer[], context: ActorContext): Effect[] {
+  const draft = state.draft
+  if (draft === undefined) return []
+  const names = Object.keys(draft.plan.tasks)
+  const unknown: Offer = { query: { capability: 'unknown' as never }, providers: [], versions: [], nearest: [] }
+  const specs = specify(draft.plan, {
+    parent: state.init.taskId, priority: state.priority ?? taskOf(state, state.init.taskId).spec.priority,
+    input: (name) => draft.inputs.get(name) ?? { inline: {} },
+    capability: (name) => offers[names.indexOf(name)] ?? unknown,
+  })
+  state.draft = undefined
+  if (!Array.isArray(specs)) return fail(state, { ...specs, retryable: false }, context)
+  return record(state, [{ type: 'planned', atWallMs: context.wallMs, taskId: state.init.taskId, children: specs, ...(draft.plan.result === undefined ? {} : { result: { inline: draft.plan.result as Json } }) }], context)
+}
+
+/** @returns the effects that end this task when all of its children have ended; undefined while some have not. */
+export function finishIfDone(state: ManagerState, context: ActorContext): Effect[] | undefined {
+  if (state.phase !== 'running' || state.records.size > 0) return undefined
+  const children = childrenOf(state)
+  const broken = children.find((child) => child.state === 'dead' && !child.spec.optional)
+  if (broken !== undefined) {
+    // Nothing new is started any more; what runs is awaited.
+    const busy = children.some((child) => child.state === 'awarded' || state.callOf.has(child.spec.taskId))
+    if (busy) return undefined
+    const problem = broken.fault ?? fault('skill-failed', 'it failed')
+    return fail(state, { ...problem, detail: `task ${taskName(broken.spec.taskId)} failed: ${problem.detail}`.slice(0, 4_000), retryable: false }, context)
+  }
+  if (!children.every((child) => isTerminal(child.state))) return undefined
+  if (state.init.award === undefined) return synthesiseGiven(state, context)
+  const run = skillRun(state, 'synthesise', context)
+  if (run === undefined) return undefined
+  state.phase = 'finishing'
+  state.skillRunning = true
+  return [{ type: 'start-skill', run }, note(state, { taskId: state.init.taskId, note: 'synthesising' })]
+}
+
+/** A plan of one's own says what its result is; without a word it is every task's output by name. */
+export function synthesiseGiven(state: ManagerState, context: ActorContext): Effect[] {
+  const task = taskOf(state, state.init.taskId)
+  const children = childrenOf(state)
+  const template = task.planResult !== undefined && 'inline' in task.planResult ? task.planResult.inline : Object.fromEntries(children.map((child) => [taskName(child.spec.taskId), { $from: taskName(child.spec.taskId) }]))
+  // The whole of one task's output needs no loading: it is that task's payload.
+  const only = children.find((child) => isWholeOf(template, taskName(child.spec.taskId)))
+  if (only?.result !== undefined) {
+    state.phase = 'finishing'
+    return complete(state, only.result, context)
+  }
+  const wanted = referencesIn(template)
+  const outputs = new Map<string, unknown>()
+  const loads: Effect[] = []
+  for (const child of children) {
+    const name = taskName(child.spec.taskId)
+    if (!wanted.includes(name) || child.result === undefined) continue
+    const value = 'inline' in child.result ? child.result.inline : state.values.get(child.spec.taskId)
+    if (value !== undefined) outputs.set(name, value)
+    else if (!state.loading.has(child.spec.taskId)) {
+      state.loading.add(child.spec.taskId)
+      loads.push({ type: 'load-value', payload: child.result, alsoTry: [state.orchestrator.peer], tag: `load ${child.spec.taskId}` })
+    } else return []
+  }
+  if (loads.length > 0) return loads
+  state.phase = 'finishing'
+  return [{ type: 'store-value', value: resolveReferences(template, outputs), tag: 'result' }, note(state, { taskId: state.init.taskId, note: 'synthesising' })]
+}
+
+function isWholeOf(template: unknown, name: string): boolean {
+  return typeof template === 'object' && template !== null && Object.keys(template).length === 1 && '$from' in template && template.$from === name
+}
+
+function cited(state: ManagerState) {
+  return childrenOf(state).flatMap((child) => (child.state === 'accepted' && child.acceptedAward !== undefined ? [child.acceptedAward] : []))
+}
+
+/** The composite task has its result: told to the parent's manager, or, by the root's manager, to the owner. */
+export function complete(state: ManagerState, result: Payload, context: ActorContext): Effect[] {
+  state.skillRunning = false
+  if (state.holder === undefined) {
+    return record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: state.init.taskId, awardId: state.init.awardId, result, cites: cited(state), tookMs: Math.max(0, context.wallMs - foldOf(state).submittedAtWallMs) }], context)
+  }
+  return tellOutcome(state, { kind: 'inform', awardId: state.init.awardId, result, cites: cited(state), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)
+}
+
+export function fail(state: ManagerState, problem: Fault, context: ActorContext): Effect[] {
+  state.skillRunning = false
+  state.phase = 'finishing'
+  const log = fact('warn', 'manager.failed', { task: state.init.taskId, code: problem.code, detail: problem.detail })
+  if (state.holder === undefined) return [log, ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: state.init.taskId, fault: problem }], context)]
+  return [log, ...tellOutcome(state, { kind: 'failure', awardId: state.init.awardId, fault: problem, stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)]
+}
+
+function tellOutcome(state: ManagerState, outcome: Outcome, context: ActorContext): Effect[] {
+  const { holder } = state
+  if (holder === undefined) return []
+  state.phase = 'finished'
+  finish(holder, outcome, context.nowMs)
+  const due = outcomeDue(holder, context.nowMs)
+  const { award } = holder
+  return [
+    ...(due === undefined ? [] : [tell(holder.manager, due, state.init.principal)]),
+    tell(at(context.self.peer, actorNames.participant), { kind: 'award-finished', awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(outcome.kind === 'inform' ? { runMs: context.nowMs - (holder.leaseEndsAtMs - award.leaseMs) } : {}) }),
+  ]
+}
+
+/** How long a finished manager waits for its acknowledgement. */
+export const resultKeptMs = limits.resultKeptMs

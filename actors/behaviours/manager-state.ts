@@ -1,0 +1,119 @@
+/** What a manager remembers between two messages. */
+import type { Assessment } from '../../protocols/bidding/calibration.ts'
+import { emptyCallBook, type CallBook } from '../../protocols/bidding/initiator.ts'
+import type { Award, BidSummary } from '../../protocols/bidding/schema.ts'
+import type { ActorAddress, AwardId, CallId, Epoch, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import { invariant } from '../../protocols/kernel/errors.ts'
+import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
+import type { Holder } from '../../protocols/leasing/holder.ts'
+import type { LeaseTable } from '../../protocols/leasing/lease.ts'
+import type { MissionFold, TaskNode } from '../../protocols/tasking/mission-state.ts'
+import type { IndexedEvent, MissionEvent, Plan, ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { tell, type Effect } from '../runtime/effects.ts'
+
+/** What a manager is told when it starts. A root manager has no award: its fence is its owner's epoch. */
+export interface ManagerInit {
+  readonly missionId: MissionId
+  readonly taskId: TaskId
+  readonly awardId: AwardId
+  readonly epoch: Epoch
+  readonly orchestrator: ActorAddress
+  readonly principal: Principal
+  readonly leaseMs: number
+  readonly award?: Award
+}
+
+export type Phase = 'attaching' | 'planning' | 'running' | 'finishing' | 'finished'
+
+/** A live award of this manager: where it runs, and what was promised for it. */
+export interface Contract {
+  readonly peer: PeerId
+  readonly actor: ActorAddress
+  readonly promised: BidSummary
+  readonly sinceMs: InstantMs
+}
+
+export interface ManagerState {
+  readonly init: ManagerInit
+  phase: Phase
+  /** The mission as far as this manager's subtree goes; undefined until attached. */
+  fold: MissionFold | undefined
+  readonly holder: Holder | undefined
+  orchestrator: ActorAddress
+  epoch: Epoch
+  attachEvents: IndexedEvent[]
+  attachSentAtMs: InstantMs
+  leavesLeft: number
+  deadlineAtMs: InstantMs
+  paused: boolean
+  priority: number | undefined
+  readonly book: CallBook
+  readonly leases: LeaseTable
+  /** Awards of an earlier manager, claimed and not answered yet, with the instant when silence means no. */
+  readonly adopting: Map<AwardId, InstantMs>
+  /** Proposed events that are not known to be committed. */
+  readonly records: Map<number, { readonly events: readonly MissionEvent[]; sentAtMs: InstantMs }>
+  nextRequest: number
+  /** Awards that are being committed, with what the accept-proposal needs. */
+  readonly committing: Map<AwardId, { readonly award: Award; readonly participant: ActorAddress }>
+  readonly contracts: Map<AwardId, Contract>
+  readonly callOf: Map<TaskId, CallId>
+  /** Tasks between "ready" and "announced": inputs are being resolved, providers looked up. */
+  readonly preparing: Set<TaskId>
+  readonly inputs: Map<TaskId, Payload>
+  /** Values that were loaded: outputs by task, and inputs that were blobs under `input of <task>`. */
+  readonly values: Map<string, Json>
+  readonly loading: Set<string>
+  readonly questions: Map<string, readonly TaskId[]>
+  readonly providers: Map<string, number>
+  readonly unprovidedSinceMs: Map<TaskId, InstantMs>
+  readonly attemptsMade: Map<TaskId, number>
+  /** Outcomes that arrived and are not committed yet: whom to acknowledge. */
+  readonly settling: Map<AwardId, ActorAddress>
+  assessments: ReadonlyMap<PeerId, Assessment>
+  skillRunning: boolean
+  /** A plan whose inputs are being stored. */
+  draft: { readonly plan: Plan; readonly inputs: Map<string, Payload> } | undefined
+}
+
+export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
+  return {
+    init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachSentAtMs: nowMs, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
+    book: emptyCallBook(), leases: new Map(), adopting: new Map(), records: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), preparing: new Set(), inputs: new Map(),
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), assessments: new Map(), skillRunning: false, draft: undefined,
+  }
+}
+
+export function foldOf(state: ManagerState): MissionFold {
+  invariant(state.fold !== undefined, 'a manager acts only after it was attached')
+  return state.fold
+}
+
+export function taskOf(state: ManagerState, taskId: TaskId): TaskNode {
+  const task = foldOf(state).tasks.get(taskId)
+  invariant(task !== undefined, `task ${taskId} belongs to the subtree`)
+  return task
+}
+
+/** The children of the manager's own task, in the plan's order. */
+export function childrenOf(state: ManagerState): TaskNode[] {
+  return taskOf(state, state.init.taskId).children.map((taskId) => taskOf(state, taskId))
+}
+
+export function taskName(taskId: TaskId): string {
+  return taskId.slice(taskId.lastIndexOf('/') + 1)
+}
+
+/** Proposes events to the mission's owner; `committed` reacts once they are in the log. */
+export function record(state: ManagerState, events: readonly MissionEvent[], context: ActorContext): Effect[] {
+  if (events.length === 0) return []
+  const requestId = state.nextRequest++
+  state.records.set(requestId, { events, sentAtMs: context.nowMs })
+  return [tell(state.orchestrator, { kind: 'record', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId, requestId, events: [...events] }, state.init.principal)]
+}
+
+export function note(state: ManagerState, ...notes: ProgressNote[]): Effect {
+  return tell(state.orchestrator, { kind: 'progress', missionId: state.init.missionId, notes })
+}

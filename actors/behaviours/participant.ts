@@ -1,0 +1,171 @@
+/** The node's bidder: hears calls, bids, takes awards and starts whoever runs them. */
+import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
+import type { Award } from '../../protocols/bidding/schema.ts'
+import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
+import { callTopic, shardCount, shardOf } from '../../protocols/capability/shards.ts'
+import type { Capability } from '../../protocols/capability/schema.ts'
+import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { Json } from '../../protocols/kernel/payload.ts'
+import type { QueueView } from '../../protocols/tasking/views.ts'
+import { actorNames, at } from '../names.ts'
+import { erased, type ActorContext, type Behaviour, type Delivery } from '../runtime/actor.ts'
+import { fact, tell, type Effect } from '../runtime/effects.ts'
+
+export interface ParticipantInit {
+  readonly name: string
+  readonly slots: number
+  readonly capabilities: readonly Capability[]
+  /** Refuse work while the machine runs on battery. */
+  readonly refuseOnBattery: boolean
+  readonly leaseMs: number
+  /** Makes whoever runs an award: a worker for a leaf, a manager for a composite task. */
+  readonly runnerOf: (award: Award) => Behaviour<never>
+}
+
+interface State {
+  readonly core: ParticipantState
+  capabilities: readonly Capability[]
+  readonly topics: Map<string, string>
+  providers: ReadonlyMap<string, number>
+  /** Award actors that are alive, running or keeping a result. */
+  readonly held: Set<AwardId>
+  readonly hosted: Set<MissionId>
+  leaving: boolean
+  stalled: boolean
+  onBattery: boolean
+  drainAsker: ActorAddress | undefined
+}
+
+export function participant(init: ParticipantInit): Behaviour<State> {
+  return {
+    kind: 'participant',
+    supervision: 'resume',
+    start(context) {
+      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), providers: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, onBattery: false, drainAsker: undefined }
+      return { state, effects: [...subscribe(state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
+    },
+    receive: (state, delivery, context) => receive(init, state, delivery, context),
+  }
+}
+
+function viewOf(init: ParticipantInit, state: State, context: ActorContext): ParticipantView {
+  return {
+    own: { peer: context.self.peer, capabilities: state.capabilities, leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
+    slots: init.slots,
+    managers: limits.managersPerNodeMax,
+    hostsOrchestrator: (missionId) => state.hosted.has(missionId as MissionId),
+    locality: (call) => (call.inputBytes === 0 || call.holders.includes(context.self.peer) ? 1 : 0),
+  }
+}
+
+function receive(init: ParticipantInit, state: State, { message, from, principal }: Delivery, context: ActorContext): readonly Effect[] {
+  const view = viewOf(init, state, context)
+  switch (message.kind) {
+    case 'cfp':
+      // A call speaks for the actor that gossip vouches for, not for whom it names.
+      if (message.initiator.peer !== from.peer) return [fact('warn', 'cfp.forged', { from: from.peer, initiator: message.initiator.peer })]
+      return send(init, hearCfp(state.core, message, view, context.nowMs), context)
+    case 'reject-proposal':
+      forgetCalls(state.core, message.callIds)
+      return []
+    case 'accept-proposal': {
+      const { award } = message
+      if (award.manager.peer !== from.peer) return [fact('warn', 'award.forged', { from: from.peer, award: award.awardId })]
+      const refusal = takeAward(state.core, award, view, context.nowMs)
+      if (refusal !== undefined) return [tell(award.manager, { kind: 'refuse-award', awardId: award.awardId, refusal })]
+      const name = actorNames.award(award.awardId)
+      const confirm = tell(award.manager, { kind: 'confirm', awardId: award.awardId, worker: at(context.self.peer, name) }, principal)
+      if (state.held.has(award.awardId)) return [confirm]
+      state.held.add(award.awardId)
+      return [confirm, { type: 'spawn', name, behaviour: erased(init.runnerOf(award)) }, fact('info', 'award.taken', { award: award.awardId, capability: award.capability, kind: award.kind, from: from.peer })]
+    }
+    case 'adopt': {
+      const name = actorNames.award(message.awardId)
+      if (!context.exists(name)) return [tell(message.manager, { kind: 'not-holding', awardId: message.awardId })]
+      return [tell(at(context.self.peer, name), message)]
+    }
+    case 'award-finished':
+      endAward(state.core, message.awardId)
+      if (message.runMs !== undefined) learnSpeed(state.core.speeds, speedKey(message.capability, message.version), message.effort, message.runMs)
+      return bidAgain(init, state, context)
+    case 'award-forgotten':
+      endAward(state.core, message.awardId)
+      state.held.delete(message.awardId)
+      return [...bidAgain(init, state, context), ...sayDrained(state)]
+    case 'child-failed': {
+      const awardId = message.name.slice('award/'.length) as AwardId
+      const award = state.core.running.get(awardId)?.award
+      endAward(state.core, awardId)
+      state.held.delete(awardId)
+      return award === undefined ? [] : [tell(award.manager, { kind: 'hand-back', awardId, reason: 'the actor that ran it failed' }), ...bidAgain(init, state, context)]
+    }
+    case 'peer-down':
+      forgetInitiator(state.core, message.peer)
+      return []
+    case 'capabilities-changed':
+      state.capabilities = message.capabilities
+      return [...subscribe(state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
+    case 'population':
+      state.providers = message.providers
+      return subscribe(state, context)
+    case 'hosting':
+      if (message.hosts) state.hosted.add(message.missionId)
+      else state.hosted.delete(message.missionId)
+      return []
+    case 'stalled':
+      Object.assign(state, { stalled: message.stalled, onBattery: message.onBattery })
+      return bidAgain(init, state, context)
+    case 'load-asked':
+      return [tell(from, { kind: 'load', slots: init.slots, slotsBusy: init.slots - slotsFree(state.core, view), waiting: state.core.calls.size, managers: limits.managersPerNodeMax - managersFree(state.core, view), missionsOwned: state.hosted.size })]
+    case 'local-ask':
+      return [tell(message.replyTo, { kind: 'local-answer', requestId: message.requestId, answer: queueView(init, state, context) as unknown as Json })]
+    case 'drain':
+      state.leaving = true
+      state.drainAsker = from
+      return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: limits.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
+    case 'tick':
+      return [...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'tick' as const, what: 'hand-back' }))
+    default:
+      return []
+  }
+}
+
+function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], context: ActorContext): Effect[] {
+  const self = at(context.self.peer, actorNames.participant)
+  return outputs.map((output) =>
+    output.type === 'propose'
+      ? tell(output.to, { kind: 'propose', participant: self, name: init.name, bids: [...output.bids] })
+      : tell(output.to, { kind: 'refuse', participant: self, name: init.name, refusals: [...output.refusals] }),
+  )
+}
+
+function bidAgain(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
+  if (state.leaving) return []
+  return send(init, bidForWaiting(state.core, viewOf(init, state, context), context.nowMs), context)
+}
+
+/** Listens where calls for its capabilities are announced; the shard follows the number of providers. */
+function subscribe(state: State, context: ActorContext): Effect[] {
+  const wanted = new Map<string, string>()
+  for (const { name } of state.capabilities) wanted.set(name, callTopic(name, shardOf(context.self.peer, shardCount(state.providers.get(name) ?? 1))))
+  const effects: Effect[] = []
+  for (const [name, topic] of state.topics) if (wanted.get(name) !== topic) effects.push({ type: 'unsubscribe', topic })
+  for (const [name, topic] of wanted) if (state.topics.get(name) !== topic) effects.push({ type: 'subscribe', topic })
+  state.topics.clear()
+  for (const [name, topic] of wanted) state.topics.set(name, topic)
+  return effects
+}
+
+function sayDrained(state: State): Effect[] {
+  return state.drainAsker !== undefined && state.held.size === 0 ? [tell(state.drainAsker, { kind: 'drained' })] : []
+}
+
+function queueView(init: ParticipantInit, state: State, context: ActorContext): QueueView {
+  return {
+    node: context.self.peer,
+    slots: init.slots,
+    running: [...state.core.running.values()].map(({ award, sinceMs }) => ({ awardId: award.awardId, capability: award.capability, principal: award.principal, runningMs: context.nowMs - sinceMs })),
+    waiting: [...state.core.calls.values()].map((known) => ({ callId: known.call.callId, capability: known.call.capability, principal: known.principal, priority: known.call.priority, waitingMs: context.nowMs - known.heardAtMs })),
+  }
+}

@@ -1,0 +1,100 @@
+/** What actors of one node say to each other. These never cross the wire; what does is in `protocols/wire.ts`. */
+import type { Assessment } from '../protocols/bidding/calibration.ts'
+import type { Advert, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
+import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
+import type { Fault } from '../protocols/kernel/errors.ts'
+import type { ActorAddress, AwardId, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
+import type { Json, Payload } from '../protocols/kernel/payload.ts'
+import type { LogEntry, LogHead } from '../protocols/replicated-log/schema.ts'
+import type { MissionOperation } from '../protocols/tasking/schema.ts'
+import type { Message } from '../protocols/wire.ts'
+import type { HardwareSample } from './ports/hardware.ts'
+import type { Claim } from './ports/log-store.ts'
+import type { SkillRunEvent } from './ports/skill-runner.ts'
+
+/** Outcomes of effects, by the tag the actor gave. */
+export type EffectOutcome =
+  | { readonly kind: 'value-loaded'; readonly tag: string; readonly value?: Json; readonly fault?: Fault }
+  | { readonly kind: 'value-stored'; readonly tag: string; readonly payload?: Payload; readonly fault?: Fault }
+  | { readonly kind: 'blobs-fetched'; readonly tag: string; readonly fault?: Fault }
+  | { readonly kind: 'log-written'; readonly tag: string; readonly fault?: Fault }
+  | { readonly kind: 'log-read'; readonly tag: string; readonly entries: readonly LogEntry[]; readonly fault?: Fault }
+  | { readonly kind: 'log-opened'; readonly tag: string; readonly heads: readonly LogHead[]; readonly claims: readonly Claim[]; readonly fault?: Fault }
+  | { readonly kind: 'input-checked'; readonly tag: string; readonly fault?: Fault }
+  | { readonly kind: 'skill-event'; readonly runId: string; readonly event: SkillRunEvent }
+  | { readonly kind: 'providers-found'; readonly tag: string; readonly peers: readonly PeerId[] }
+  | { readonly kind: 'hardware-sampled'; readonly sample: HardwareSample }
+
+/** From the world below: connections and what the skills changed to. */
+export type WorldNews =
+  | { readonly kind: 'peer-up'; readonly peer: PeerId }
+  | { readonly kind: 'peer-down'; readonly peer: PeerId }
+  | { readonly kind: 'capabilities-changed'; readonly capabilities: readonly Capability[] }
+  | { readonly kind: 'undelivered'; readonly peer: PeerId; readonly to: string; readonly messageKind: string; readonly reason: string }
+  | { readonly kind: 'child-failed'; readonly name: string; readonly reason: string }
+
+/** A provider as a manager sees it. */
+export interface Provider {
+  readonly peer: PeerId
+  readonly name: string
+  readonly capability: Capability
+  readonly connected: boolean
+  readonly assessment: Assessment
+}
+
+export type DirectoryMessage =
+  | { readonly kind: 'watch-peers' }
+  | { readonly kind: 'unwatch-peers' }
+  /** Answered by `offers`, one per query, in order. */
+  | { readonly kind: 'who-offers'; readonly tag: string; readonly queries: readonly CapabilityQuery[]; readonly patient: boolean }
+  | { readonly kind: 'offers'; readonly tag: string; readonly offers: readonly Offer[]; readonly population: number }
+  | { readonly kind: 'outcome-learned'; readonly peer: PeerId; readonly good: boolean; readonly promisedMs: number; readonly actualMs: number; readonly samples: number }
+  | { readonly kind: 'assessments-asked' }
+  | { readonly kind: 'assessments'; readonly assessments: ReadonlyMap<PeerId, Assessment> }
+  | { readonly kind: 'own-advert'; readonly advert: Advert; readonly text: string; readonly signature: Uint8Array }
+  | { readonly kind: 'describe-nodes'; readonly replyTo: ActorAddress }
+  | { readonly kind: 'nodes-described'; readonly nodes: NodeView[]; readonly capabilities: CapabilityView[] }
+  | { readonly kind: 'nodes-changed' }
+  /** How many nodes are known, and how many of them offer each capability: decides the number of shards. */
+  | { readonly kind: 'population'; readonly nodes: number; readonly providers: ReadonlyMap<string, number> }
+
+export interface Offer {
+  readonly query: CapabilityQuery
+  readonly providers: readonly Provider[]
+  /** The capability as it was last heard of, even when nobody offers it now. */
+  readonly known?: Capability
+  /** Versions that are offered or known, when none matches. */
+  readonly versions: readonly string[]
+  readonly nearest: readonly string[]
+}
+
+export type LogMessage =
+  /** Answered by `appended` once synced, in the order asked. */
+  | { readonly kind: 'append'; readonly tag: string; readonly entries: readonly LogEntry[]; readonly head: LogHead; readonly claim?: Claim }
+  | { readonly kind: 'appended'; readonly tag: string; readonly fault?: Fault }
+
+export type MissionsMessage =
+  | { readonly kind: 'local-ask'; readonly requestId: string; readonly principal: Principal; readonly operation: MissionOperation; readonly replyTo: ActorAddress }
+  | { readonly kind: 'local-answer'; readonly requestId: string; readonly answer?: Json; readonly fault?: Fault }
+  | { readonly kind: 'local-watch'; readonly missionId: MissionId; readonly fromIndex: number; readonly subscriber: ActorAddress }
+  /** An orchestrator tells where it stands: for admission and for the load in the advert. */
+  | { readonly kind: 'mission-changed'; readonly missionId: MissionId; readonly principal: Principal; readonly ended: boolean }
+  /** The first events of a new mission are committed. */
+  | { readonly kind: 'mission-opened'; readonly missionId: MissionId; readonly requestId: string; readonly view?: Json; readonly fault?: Fault }
+
+export type ParticipantMessage =
+  | { readonly kind: 'award-finished'; readonly awardId: AwardId; readonly effort: number; readonly capability: string; readonly version: string; readonly runMs?: number }
+  | { readonly kind: 'award-forgotten'; readonly awardId: AwardId }
+  | { readonly kind: 'hosting'; readonly missionId: MissionId; readonly hosts: boolean }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'drained' }
+  | { readonly kind: 'load-asked' }
+  | { readonly kind: 'load'; readonly slots: number; readonly slotsBusy: number; readonly waiting: number; readonly managers: number; readonly missionsOwned: number }
+  | { readonly kind: 'stalled'; readonly stalled: boolean; readonly onBattery: boolean }
+
+/** A behaviour's own timers and requests to itself. */
+export type OwnMessage =
+  | { readonly kind: 'tick'; readonly what?: string }
+
+export type LocalMessage = EffectOutcome | WorldNews | DirectoryMessage | LogMessage | MissionsMessage | ParticipantMessage | OwnMessage
+export type ActorMessage = Message | LocalMessage

@@ -1,0 +1,26 @@
+/** Names of the actors of a node. Those with an argument are one per mission, award or task. */
+import type { ActorAddress, AwardId, MissionId, PeerId } from '../protocols/kernel/ids.ts'
+import { hash32 } from '../protocols/kernel/hashing.ts'
+
+export const actorNames = {
+  root: 'root',
+  directory: 'directory',
+  advertiser: 'advertiser',
+  participant: 'participant',
+  missions: 'missions',
+  logKeeper: 'log-keeper',
+  nodeDesk: 'node-desk',
+  orchestrator: (missionId: MissionId) => `orchestrator/${missionId}`,
+  /** Whoever runs an award, leaf or composite: its worker or manager. */
+  award: (awardId: AwardId) => `award/${awardId}`,
+  rootManager: (missionId: MissionId) => `manager/${missionId}`,
+} as const
+
+export function at(peer: PeerId, actor: string): ActorAddress {
+  return { peer, actor }
+}
+
+/** Eight characters of [a-z0-9] that a mission id carries to say which node owns it. */
+export function fingerprintOf(peer: PeerId): string {
+  return (hash32(peer).toString(36) + hash32(`${peer}#`).toString(36)).padStart(8, '0').slice(-8)
+}

@@ -1,0 +1,44 @@
+/** What an actor is made of. */
+import type { ActorAddress, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import type { Random } from '../../protocols/kernel/prng.ts'
+import type { InstantMs, WallMs } from '../../protocols/kernel/units.ts'
+import type { ActorMessage } from '../messages.ts'
+import type { Effect } from './effects.ts'
+
+/** What to do with an actor that threw: keep its state, start anew, end it, or fail its parent. */
+export type SupervisionStrategy = 'resume' | 'restart' | 'stop' | 'escalate'
+
+export interface ActorContext {
+  readonly self: ActorAddress
+  readonly nowMs: InstantMs
+  readonly wallMs: WallMs
+  readonly random: Random
+  sign(message: Uint8Array): Uint8Array
+  verify(peer: PeerId, message: Uint8Array, signature: Uint8Array): boolean
+  /** Whether an actor of this name lives on this node now. */
+  exists(name: string): boolean
+  /** Whether a connection to the peer is usable now. This node itself always is. */
+  connected(peer: PeerId): boolean
+}
+
+export interface Delivery {
+  readonly message: ActorMessage
+  readonly from: ActorAddress
+  readonly principal?: Principal
+}
+
+/**
+ * `start` makes the state; `receive` may change it in place. Both return what they want done, as values.
+ * A behaviour is made by a function over its arguments, so that a restart begins from the same arguments.
+ */
+export interface Behaviour<State> {
+  readonly kind: string
+  readonly supervision: SupervisionStrategy
+  start(context: ActorContext): { state: State; effects: readonly Effect[] }
+  receive(state: State, delivery: Delivery, context: ActorContext): readonly Effect[]
+}
+
+/** Forgets the state's type, so that behaviours of all kinds can be spawned. Only the runtime passes a state back, and only its own. */
+export function erased<State>(behaviour: Behaviour<State>): Behaviour<never> {
+  return behaviour as unknown as Behaviour<never>
+}

@@ -1,0 +1,50 @@
+/** Everything an actor can cause, as values. The interpreter is the only thing that performs them; tests compare them. */
+import type { Fault } from '../../protocols/kernel/errors.ts'
+import type { ActorAddress, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
+import type { DurationMs } from '../../protocols/kernel/units.ts'
+import type { Message } from '../../protocols/wire.ts'
+import type { ActorMessage, LocalMessage } from '../messages.ts'
+import type { LogBatch } from '../ports/log-store.ts'
+import type { SkillRun } from '../ports/skill-runner.ts'
+import type { Fact } from '../ports/telemetry.ts'
+import type { Behaviour } from './actor.ts'
+
+export type Effect =
+  /** To an actor of this node (any message) or of another (wire messages only). */
+  | { readonly type: 'tell'; readonly to: ActorAddress; readonly message: ActorMessage; readonly principal?: Principal }
+  | { readonly type: 'publish'; readonly topic: string; readonly to: string; readonly message: Message; readonly principal?: Principal }
+  | { readonly type: 'subscribe'; readonly topic: string }
+  | { readonly type: 'unsubscribe'; readonly topic: string }
+  /** Replaces a timer of the same key. */
+  | { readonly type: 'set-timer'; readonly key: string; readonly delayMs: DurationMs; readonly message: LocalMessage }
+  | { readonly type: 'clear-timer'; readonly key: string }
+  | { readonly type: 'spawn'; readonly name: string; readonly behaviour: Behaviour<never> }
+  | { readonly type: 'stop-self' }
+  | { readonly type: 'write-log'; readonly batch: LogBatch; readonly tag: string }
+  | { readonly type: 'open-log'; readonly tag: string }
+  | { readonly type: 'read-log'; readonly missionId: MissionId; readonly fromIndex: number; readonly max: number; readonly tag: string }
+  /** A payload's JSON value, fetched when it is a blob. */
+  | { readonly type: 'load-value'; readonly payload: Payload; readonly alsoTry: readonly PeerId[]; readonly tag: string }
+  /** The reverse: inline when small, a blob otherwise. */
+  | { readonly type: 'store-value'; readonly value: Json; readonly tag: string }
+  /** Makes all of them local. */
+  | { readonly type: 'fetch-blobs'; readonly refs: readonly BlobRef[]; readonly alsoTry: readonly PeerId[]; readonly tag: string }
+  /** Checks an input against the schema of a skill of this node; no fault when the skill is not here. */
+  | { readonly type: 'check-input'; readonly capability: string; readonly version: string | undefined; readonly input: Json; readonly tag: string }
+  | { readonly type: 'start-skill'; readonly run: SkillRun }
+  | { readonly type: 'stop-skill'; readonly runId: string; readonly why: Fault }
+  | { readonly type: 'provide'; readonly keys: readonly string[] }
+  | { readonly type: 'find-providers'; readonly key: string; readonly max: number; readonly timeoutMs: DurationMs; readonly tag: string }
+  | { readonly type: 'sample-hardware' }
+  | { readonly type: 'fact'; readonly fact: Fact }
+  /** The node must not go on: it exits, and recovers from its log when it is started again. */
+  | { readonly type: 'give-up'; readonly reason: string }
+
+export function tell(to: ActorAddress, message: ActorMessage, principal?: Principal): Effect {
+  return { type: 'tell', to, message, ...(principal === undefined ? {} : { principal }) }
+}
+
+export function fact(level: Fact['level'], name: string, fields: Fact['fields'] = {}): Effect {
+  return { type: 'fact', fact: { level, name, fields } }
+}

@@ -1,0 +1,150 @@
+/** Performs effects through the ports. The only place where actors meet the world; every outcome goes back as a message. */
+import { fault, toFault } from '../../protocols/kernel/errors.ts'
+import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
+import { Message } from '../../protocols/wire.ts'
+import type { LocalMessage } from '../messages.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Discovery } from '../ports/discovery.ts'
+import type { Gossip } from '../ports/gossip.ts'
+import type { Hardware } from '../ports/hardware.ts'
+import type { LogStore } from '../ports/log-store.ts'
+import type { SkillRunner } from '../ports/skill-runner.ts'
+import type { Telemetry } from '../ports/telemetry.ts'
+import type { Transport } from '../ports/transport.ts'
+import type { Effect } from './effects.ts'
+import type { ActorSystem } from './system.ts'
+import type { Timers } from './timers.ts'
+
+export interface WorldPorts {
+  readonly clock: Clock
+  readonly transport: Transport
+  readonly gossip: Gossip
+  readonly discovery: Discovery
+  readonly logStore: LogStore
+  readonly blobStore: BlobStore
+  readonly skillRunner: SkillRunner
+  readonly hardware: Hardware
+  readonly telemetry: Telemetry
+  /** Called once, when the node's state can no longer be trusted (a failed sync). */
+  giveUp(reason: string): void
+}
+
+const wireKinds: ReadonlySet<string> = new Set(Message.options.map((option) => option.shape.kind.value))
+
+/** @returns what performs one effect on behalf of one actor. Never throws; a failed effect is a message with a fault. */
+export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, timers: Timers): (effect: Effect, by: ActorAddress) => void {
+  function back(by: ActorAddress, message: LocalMessage): void {
+    system().deliver(by.actor, { message, from: by }, 'system')
+  }
+
+  function after<T>(by: ActorAddress, work: Promise<T>, done: (value: T) => LocalMessage, failed: (thrown: unknown) => LocalMessage): void {
+    work.then(
+      (value) => back(by, done(value)),
+      (thrown: unknown) => back(by, failed(thrown)),
+    )
+  }
+
+  async function load(payload: Payload, alsoTry: readonly PeerId[]): Promise<Json> {
+    if ('inline' in payload) return payload.inline
+    await ports.blobStore.fetch(payload.blob, alsoTry)
+    const bytes = await ports.blobStore.get(payload.blob.$blob)
+    if (bytes === undefined) throw new Error(`blob ${payload.blob.$blob} vanished after it was fetched`)
+    return JSON.parse(new TextDecoder().decode(bytes)) as Json
+  }
+
+  async function store(value: Json): Promise<Payload> {
+    const text = JSON.stringify(value)
+    // A UTF-16 unit is at most three bytes of UTF-8: short texts need no encoding to be known to fit.
+    if (text.length * 3 <= limits.payloadInlineBytesMax) return { inline: value }
+    const bytes = new TextEncoder().encode(text)
+    if (bytes.byteLength <= limits.payloadInlineBytesMax) return { inline: value }
+    return { blob: await ports.blobStore.put(bytes, { mediaType: 'application/json' }) }
+  }
+
+  async function fetchAll(refs: readonly BlobRef[], alsoTry: readonly PeerId[]): Promise<void> {
+    const pending = [...refs]
+    const workers = Array.from({ length: Math.min(limits.blobFetchConcurrencyMax, pending.length) }, async () => {
+      for (let ref = pending.shift(); ref !== undefined; ref = pending.shift()) await ports.blobStore.fetch(ref, alsoTry)
+    })
+    await Promise.all(workers)
+  }
+
+  return (effect, by) => {
+    switch (effect.type) {
+      case 'tell':
+        if (effect.to.peer === system().self) {
+          system().deliver(effect.to.actor, { message: effect.message, from: by, ...(effect.principal === undefined ? {} : { principal: effect.principal }) })
+        } else if (wireKinds.has(effect.message.kind)) {
+          ports.transport.send(effect.to.peer, { to: effect.to.actor, from: by.actor, message: effect.message as Message, ...(effect.principal === undefined ? {} : { principal: effect.principal }) })
+        } else {
+          ports.telemetry.record({ level: 'error', name: 'actor.local-message-to-remote', fields: { kind: effect.message.kind, by: by.actor, to: effect.to.actor } })
+        }
+        return
+      case 'publish':
+        ports.gossip.publish(effect.topic, { to: effect.to, from: by.actor, message: effect.message, ...(effect.principal === undefined ? {} : { principal: effect.principal }) })
+        return
+      case 'subscribe':
+        ports.gossip.subscribe(effect.topic)
+        return
+      case 'unsubscribe':
+        ports.gossip.unsubscribe(effect.topic)
+        return
+      case 'set-timer':
+        timers.set(by.actor, effect.key, effect.delayMs, () => back(by, effect.message))
+        return
+      case 'clear-timer':
+        timers.clear(by.actor, effect.key)
+        return
+      case 'write-log':
+        after(by, ports.logStore.write(effect.batch), () => ({ kind: 'log-written', tag: effect.tag }), (thrown) => ({ kind: 'log-written', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'open-log':
+        after(by, Promise.all([ports.logStore.heads(), ports.logStore.claims()]), ([heads, claims]) => ({ kind: 'log-opened', tag: effect.tag, heads, claims }), (thrown) => ({ kind: 'log-opened', tag: effect.tag, heads: [], claims: [], fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'read-log':
+        after(by, ports.logStore.read(effect.missionId, effect.fromIndex, effect.max), (entries) => ({ kind: 'log-read', tag: effect.tag, entries }), (thrown) => ({ kind: 'log-read', tag: effect.tag, entries: [], fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'load-value':
+        after(by, load(effect.payload, effect.alsoTry), (value) => ({ kind: 'value-loaded', tag: effect.tag, value }), (thrown) => ({ kind: 'value-loaded', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))
+        return
+      case 'store-value':
+        after(by, store(effect.value), (payload) => ({ kind: 'value-stored', tag: effect.tag, payload }), (thrown) => ({ kind: 'value-stored', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'fetch-blobs':
+        after(by, fetchAll(effect.refs, effect.alsoTry), () => ({ kind: 'blobs-fetched', tag: effect.tag }), (thrown) => ({ kind: 'blobs-fetched', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))
+        return
+      case 'check-input': {
+        const problem = ports.skillRunner.checkInput(effect.capability, effect.version, effect.input)
+        back(by, { kind: 'input-checked', tag: effect.tag, ...(problem === undefined ? {} : { fault: problem }) })
+        return
+      }
+      case 'start-skill':
+        ports.skillRunner.start(effect.run, (event) => back(by, { kind: 'skill-event', runId: effect.run.runId, event }))
+        return
+      case 'stop-skill':
+        ports.skillRunner.stop(effect.runId, effect.why)
+        return
+      case 'provide':
+        ports.discovery.provide(effect.keys)
+        return
+      case 'find-providers':
+        after(by, ports.discovery.findProviders(effect.key, effect.max, effect.timeoutMs), (peers) => ({ kind: 'providers-found', tag: effect.tag, peers }), () => ({ kind: 'providers-found', tag: effect.tag, peers: [] }))
+        return
+      case 'sample-hardware':
+        after(by, ports.hardware.sample(), (sample) => ({ kind: 'hardware-sampled', sample }), (thrown) => ({ kind: 'child-failed', name: 'hardware', reason: fault('internal', String(thrown)).detail }))
+        return
+      case 'fact':
+        ports.telemetry.record(effect.fact)
+        return
+      case 'give-up':
+        ports.giveUp(effect.reason)
+        return
+      case 'spawn':
+      case 'stop-self':
+        return
+    }
+  }
+}

@@ -1,0 +1,16 @@
+/** How often an actor may be restarted before it is given up. */
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
+import type { SupervisionStrategy } from './actor.ts'
+
+export interface RestartHistory {
+  readonly atMs: InstantMs[]
+}
+
+/** @returns what to do now: `restart` becomes `escalate` once there were too many within the window. */
+export function decide(strategy: SupervisionStrategy, history: RestartHistory, nowMs: InstantMs): SupervisionStrategy {
+  if (strategy !== 'restart' && strategy !== 'resume') return strategy
+  while (history.atMs.length > 0 && (history.atMs[0] ?? 0) <= nowMs - limits.restartWindowMs) history.atMs.shift()
+  history.atMs.push(nowMs)
+  return history.atMs.length > limits.restartsMax ? 'escalate' : strategy
+}

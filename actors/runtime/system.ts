@@ -1,0 +1,205 @@
+/**
+ * The actor system of one node: names, mailboxes, turns, supervision. It performs nothing itself: effects go to the
+ * interpreter, and what comes of them returns as messages.
+ */
+import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
+import type { Random } from '../../protocols/kernel/prng.ts'
+import type { ActorMessage } from '../messages.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Identity } from '../ports/identity.ts'
+import type { ActorContext, Behaviour, Delivery } from './actor.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import { fact, type Effect } from './effects.ts'
+import { createMailbox, type Mailbox } from './mailbox.ts'
+import { decide, type RestartHistory } from './supervision.ts'
+
+interface Cell {
+  readonly name: string
+  readonly behaviour: Behaviour<never>
+  readonly parent: string | undefined
+  readonly mailbox: Mailbox
+  readonly random: Random
+  readonly history: RestartHistory
+  state: never
+  queued: boolean
+  stopped: boolean
+}
+
+export interface ActorSystem {
+  readonly self: PeerId
+  spawn(name: string, behaviour: Behaviour<never>, parent?: string): void
+  /** Delivers to a local actor or to an attached listener; what reaches nobody is a dead letter. */
+  deliver(to: string, delivery: Delivery, lane?: 'system' | 'user'): void
+  /** A listener outside the actors (a request of the bridge) under a name of its own. @returns detach. */
+  attach(name: string, listener: (message: ActorMessage) => void): () => void
+  stop(name: string): void
+  exists(name: string): boolean
+  readonly actorCount: number
+  /** Ends every actor; nothing is delivered any more. */
+  shutDown(): void
+}
+
+export interface ActorSystemParts {
+  readonly clock: Clock
+  readonly identity: Identity
+  readonly random: Random
+  readonly deadLetters: DeadLetters
+  connected(peer: PeerId): boolean
+  perform(effect: Effect, by: ActorAddress): void
+  onStopped(name: string): void
+}
+
+/** After this many messages the loop gets a turn, so that sockets and timers are not starved. */
+const messagesPerTurn = 512
+
+export function createActorSystem(parts: ActorSystemParts): ActorSystem {
+  const { clock, identity } = parts
+  const self = identity.peerId
+  const cells = new Map<string, Cell>()
+  const listeners = new Map<string, (message: ActorMessage) => void>()
+  let runQueue: Cell[] = []
+  let turnPlanned = false
+  let down = false
+
+  function contextOf(cell: Cell): ActorContext {
+    return {
+      self: { peer: self, actor: cell.name }, nowMs: clock.monotonicMs(), wallMs: clock.wallMs(), random: cell.random,
+      sign: (message) => identity.sign(message),
+      verify: (peer, message, signature) => identity.verify(peer, message, signature),
+      exists: (name) => cells.has(name),
+      connected: (peer) => peer === self || parts.connected(peer),
+    }
+  }
+
+  function planTurn(): void {
+    if (turnPlanned || down) return
+    turnPlanned = true
+    queueMicrotask(turn)
+  }
+
+  function turn(): void {
+    turnPlanned = false
+    let budget = messagesPerTurn
+    while (runQueue.length > 0 && budget > 0) {
+      const batch = runQueue
+      runQueue = []
+      for (const cell of batch) {
+        cell.queued = false
+        const delivery = cell.stopped ? undefined : cell.mailbox.take()
+        if (delivery === undefined) continue
+        budget -= 1
+        receive(cell, delivery)
+        if (!cell.stopped && cell.mailbox.size > 0) enqueue(cell)
+      }
+    }
+    if (runQueue.length > 0 && !turnPlanned && !down) {
+      turnPlanned = true
+      clock.schedule(0, turn)
+    }
+  }
+
+  function enqueue(cell: Cell): void {
+    if (cell.queued) return
+    cell.queued = true
+    runQueue.push(cell)
+    planTurn()
+  }
+
+  function receive(cell: Cell, delivery: Delivery): void {
+    let effects: readonly Effect[]
+    try {
+      effects = cell.behaviour.receive(cell.state, delivery, contextOf(cell))
+    } catch (thrown) {
+      supervise(cell, thrown, delivery)
+      return
+    }
+    performAll(cell, effects)
+  }
+
+  function performAll(cell: Cell, effects: readonly Effect[]): void {
+    const by = { peer: self, actor: cell.name }
+    for (const effect of effects) {
+      if (effect.type === 'stop-self') stop(cell.name)
+      else if (effect.type === 'spawn') system.spawn(effect.name, effect.behaviour, cell.name)
+      else parts.perform(effect, by)
+    }
+  }
+
+  function supervise(cell: Cell, thrown: unknown, delivery: Delivery | undefined): void {
+    const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+    const decision = decide(cell.behaviour.supervision, cell.history, clock.monotonicMs())
+    parts.perform(fact('error', 'actor.failed', { actor: cell.name, kind: cell.behaviour.kind, decision, on: delivery?.message.kind, reason }), { peer: self, actor: cell.name })
+    if (decision === 'resume') return
+    if (decision === 'restart') {
+      begin(cell)
+      return
+    }
+    stop(cell.name)
+    if (cell.parent === undefined) return
+    const parent = cells.get(cell.parent)
+    if (parent === undefined) return
+    if (decision === 'escalate') supervise(parent, thrown, undefined)
+    else system.deliver(cell.parent, { message: { kind: 'child-failed', name: cell.name, reason: reason.slice(0, 500) }, from: { peer: self, actor: cell.name } }, 'system')
+  }
+
+  function begin(cell: Cell): void {
+    try {
+      const started = cell.behaviour.start(contextOf(cell))
+      cell.state = started.state
+      performAll(cell, started.effects)
+    } catch (thrown) {
+      supervise({ ...cell, behaviour: { ...cell.behaviour, supervision: 'stop' } }, thrown, undefined)
+    }
+  }
+
+  function stop(name: string): void {
+    const cell = cells.get(name)
+    if (cell === undefined) return
+    cell.stopped = true
+    cells.delete(name)
+    parts.onStopped(name)
+  }
+
+  const system: ActorSystem = {
+    self,
+    spawn(name, behaviour, parent) {
+      if (down || cells.has(name)) return
+      const cell: Cell = { name, behaviour, parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, state: undefined as never, queued: false, stopped: false }
+      cells.set(name, cell)
+      begin(cell)
+    },
+    deliver(to, delivery, lane = 'user') {
+      if (down) return
+      const cell = cells.get(to)
+      if (cell !== undefined) {
+        if (cell.mailbox.put(delivery, lane)) enqueue(cell)
+        else letter(to, delivery, 'the mailbox is full')
+        return
+      }
+      const listener = listeners.get(to)
+      if (listener !== undefined) listener(delivery.message)
+      else letter(to, delivery, 'no such actor')
+    },
+    attach(name, listener) {
+      listeners.set(name, listener)
+      return () => listeners.delete(name)
+    },
+    stop,
+    exists: (name) => cells.has(name),
+    get actorCount() {
+      return cells.size
+    },
+    shutDown() {
+      down = true
+      for (const name of [...cells.keys()]) stop(name)
+      listeners.clear()
+      runQueue = []
+    },
+  }
+
+  function letter(to: string, delivery: Delivery, reason: string): void {
+    parts.deadLetters.add({ atWallMs: clock.wallMs(), to, from: `${delivery.from.peer}/${delivery.from.actor}`, messageKind: delivery.message.kind, reason })
+  }
+
+  return system
+}
