@@ -17,6 +17,9 @@ const hardLimitHeadroomMiB = 1024
 /** What a thread uses before it runs anything. */
 export const threadOwnBytes = 32 * MiB
 const idleMs = 60_000
+const terminateMs = 1_000
+const reapWaitMs = 5
+const reapWaitsMax = 20
 
 export type ThreadEnd =
   | { readonly type: 'exited'; readonly code: number }
@@ -145,6 +148,14 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
   }, memoryPollMs)
   polls.unref()
 
+  /** Killed before their thread, so that it can still reap them: after it nobody would, and they would stay as zombies. */
+  async function endChildren(): Promise<void> {
+    for (const pid of children) killQuietly(pid)
+    for (let waits = 0; children.size > 0 && !over && waits < reapWaitsMax; waits++) await wait(reapWaitMs)
+  }
+
+  const terminate = (): Promise<void> => Promise.race([worker.terminate().then(() => undefined), wait(terminateMs)])
+
   function gone(end: ThreadEnd): void {
     if (over) return
     over = true
@@ -182,12 +193,16 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
     },
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     end() {
-      ending ??= Promise.race([worker.terminate().then(() => undefined), new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())])
-        .finally(() => gone({ type: 'exited', code: 1 }))
-      return ending
+      return (ending ??= endChildren().then(terminate).finally(() => gone({ type: 'exited', code: 1 })))
     },
   }
   return thread
+}
+
+function wait(durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, durationMs)
+  })
 }
 
 function killQuietly(pid: number): void {

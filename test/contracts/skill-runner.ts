@@ -11,9 +11,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { Principal } from '../../protocols/kernel/ids.ts'
+import type { Digest, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { Json } from '../../protocols/kernel/payload.ts'
+import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
 import type { SkillRun, SkillRunEvent, SkillRunner } from '../../actors/ports/skill-runner.ts'
 
@@ -89,7 +89,7 @@ export function skillRunnerContract(name: string, setup: () => Promise<SkillRunn
     })
 
     it('fails with unknown-blob when the input cannot be had', async () => {
-      const blob = { $blob: '0'.repeat(64), sizeBytes: 5 } as SkillRun['input'] & { $blob: never } as never
+      const blob: BlobRef = { $blob: '0'.repeat(64) as Digest, sizeBytes: 5 }
       const { ended } = follow(under.runner, skillRun('contract.echo', null, { input: { blob } }))
       expect(expectFailed(await ended).fault.code).toBe('unknown-blob')
     })
