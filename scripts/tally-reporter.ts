@@ -16,7 +16,17 @@ export const tallyVariable = 'SKEIN_TALLY'
 function reasonOf(test: TestCase): string | undefined {
   const result = test.result()
   if (result.state === 'skipped' && result.note !== undefined) return result.note
-  return /\[skipped: ([^\]]+)\]/.exec(test.fullName)?.[1]
+  return /\[skipped: ([^\]]+)\]/.exec(test.fullName)?.[1] ?? reasonAround(test)
+}
+
+/** A hook that failed takes all tests of its suite along; the failure itself is counted there. */
+function reasonAround(test: TestCase): string | undefined {
+  let around = test.parent
+  while (around.errors().length === 0) {
+    if (around.type === 'module') return undefined
+    around = around.parent
+  }
+  return 'not run, for the suite around it failed'
 }
 
 export default class TallyReporter implements Reporter {
