@@ -15,14 +15,14 @@ import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import type { Ping } from '@libp2p/ping'
-import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import type { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { fingerprintOf, swarmKeyOf } from '../mesh-key.ts'
+import { fingerprintOf } from '../mesh-key.ts'
 import type { MeshKey } from '../mesh-key.ts'
+import { privateNetwork } from './private-network.ts'
 
 export const dhtProtocol = '/skein/kad/1.0.0'
 
@@ -60,7 +60,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [tcp()],
-    connectionProtector: preSharedKey({ psk: swarmKeyOf(options.meshKey) }),
+    connectionProtector: privateNetwork(new Uint8Array(Buffer.from(options.meshKey, 'hex'))),
     connectionEncrypters: [noise()],
     // A paused stream still gets what its window allows, and libp2p aborts it at 4 MiB unread: keep the window well below.
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 2 * MiB } })],

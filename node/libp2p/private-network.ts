@@ -1,0 +1,102 @@
+/**
+ * The mesh key on the wire: libp2p's private network protocol (pnet). Both sides send a random nonce of 24 bytes; from
+ * then on everything either says is XORed with XSalsa20(mesh key, its nonce). Whoever lacks the key sees and says noise.
+ *
+ * Same bytes as `@libp2p/pnet`, not its code: the cipher under it (`xsalsa20`, WebAssembly) never gives its slots back and
+ * multiplies its memory once it has grown, so that a peer without the key ends the process with some thousand connections,
+ * and a peer with it by one large message (measured; see docs/decisions).
+ *
+ * @see https://github.com/libp2p/specs/blob/master/pnet/Private-Networks-PSK-V1.md
+ * @packageDocumentation
+ */
+import { randomBytes } from 'node:crypto'
+import { AbstractMultiaddrConnection, byteStream } from '@libp2p/utils'
+import type { SendResult } from '@libp2p/utils'
+import type { AbortOptions, ConnectionProtector, Logger, MultiaddrConnection } from '@libp2p/interface'
+import { xsalsa20 } from '@noble/ciphers/salsa.js'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+const nonceBytes = 24
+const blockBytes = 64
+/** The cipher counts blocks in 32 bits: a connection is ended long before the key stream could repeat. */
+const streamBytesMax = (2 ** 32 - 2 ** 16) * blockBytes
+/** What is ciphered in one go; bounds the time one write holds the loop. */
+const chunkBytes = 64 * 1024
+
+/** @param key the 32 bytes of the mesh key. */
+export function privateNetwork(key: Uint8Array): () => ConnectionProtector {
+  return () => ({
+    async protect(connection, options) {
+      const ownNonce = new Uint8Array(randomBytes(nonceBytes))
+      // libp2p protects connections before it encrypts them: what comes here is always one.
+      const bytes = byteStream(connection as MultiaddrConnection)
+      const [theirNonce] = await Promise.all([bytes.read({ ...options, bytes: nonceBytes }), bytes.write(ownNonce, options)])
+      return new PrivateConnection(bytes.unwrap(), createXorStream(key, theirNonce.subarray()), createXorStream(key, ownNonce))
+    },
+  })
+}
+
+/**
+ * One direction's key stream.
+ *
+ * @returns a function that ciphers (or deciphers) the next bytes; it throws when the stream is used up.
+ */
+export function createXorStream(key: Uint8Array, nonce: Uint8Array): (bytes: Uint8Array) => Uint8Array {
+  let offset = 0
+  return (bytes) => {
+    if (offset + bytes.byteLength > streamBytesMax) throw new Error('the key stream of this connection is used up')
+    // Blocks are whole: begin at the last block's start and drop what of it was used before.
+    const used = offset % blockBytes
+    const padded = new Uint8Array(used + bytes.byteLength)
+    padded.set(bytes, used)
+    const ciphered = xsalsa20(key, nonce, padded, padded, Math.floor(offset / blockBytes))
+    offset += bytes.byteLength
+    return ciphered.subarray(used)
+  }
+}
+
+class PrivateConnection extends AbstractMultiaddrConnection {
+  readonly #inner: MultiaddrConnection
+  readonly #encipher: (bytes: Uint8Array) => Uint8Array
+
+  constructor(inner: MultiaddrConnection, decipher: (bytes: Uint8Array) => Uint8Array, encipher: (bytes: Uint8Array) => Uint8Array) {
+    const log: Logger = inner.log.newScope('pnet')
+    super({ log, remoteAddr: inner.remoteAddr, direction: inner.direction })
+    this.#inner = inner
+    this.#encipher = encipher
+    this.maxMessageSize = chunkBytes
+    inner.addEventListener('message', ({ data }) => {
+      try {
+        for (const piece of data instanceof Uint8Array ? [data] : data) this.onData(decipher(piece))
+      } catch (error) {
+        this.abort(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+    inner.addEventListener('drain', () => this.onMuxerDrain())
+    inner.addEventListener('close', (event) => {
+      if (event.error === undefined) this.onTransportClosed()
+      else if ('local' in event && event.local === true) this.abort(event.error)
+      else this.onRemoteReset()
+    })
+  }
+
+  async sendClose(options?: AbortOptions): Promise<void> {
+    await this.#inner.close(options)
+  }
+
+  sendData(bytes: Uint8ArrayList): SendResult {
+    return { sentBytes: bytes.byteLength, canSendMore: this.#inner.send(this.#encipher(bytes.subarray())) }
+  }
+
+  sendReset(error: Error): void {
+    this.#inner.abort(error)
+  }
+
+  sendPause(): void {
+    this.#inner.pause()
+  }
+
+  sendResume(): void {
+    this.#inner.resume()
+  }
+}
