@@ -7,8 +7,6 @@ export interface BridgeLimits {
   readonly yamlBytesMax: number
   readonly uploadBytesMax: number
   readonly uploadsMax: number
-  /** An upload up to this size stays in memory, a longer one goes to a temporary file. */
-  readonly uploadInMemoryBytesMax: number
   /** A client that sends or reads nothing for this long is given up. */
   readonly stallMs: number
   readonly streamsMax: number
@@ -21,8 +19,7 @@ export const bridgeLimits: BridgeLimits = Object.freeze({
   bodyBytesMax: limits.httpBodyBytesMax,
   yamlBytesMax: 256 * 1024,
   uploadBytesMax: limits.httpUploadBytesMax,
-  uploadsMax: 8,
-  uploadInMemoryBytesMax: 1024 * 1024,
+  uploadsMax: 64,
   stallMs: 30_000,
   streamsMax: 256,
   streamQueueBytesMax: 1024 * 1024,

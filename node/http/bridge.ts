@@ -9,7 +9,6 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { MeshApi } from '../../actors/mesh-api.ts'
-import type { BlobStore } from '../../actors/ports/blob-store.ts'
 import type { Telemetry } from '../../actors/ports/telemetry.ts'
 import { fault, MeshError } from '../../protocols/kernel/errors.ts'
 import type { NodeMetrics } from '../telemetry/metrics.ts'
@@ -31,10 +30,11 @@ import { missionRoutes } from './routes/missions.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { serviceRoutes } from './routes/service.ts'
 import { createStreamSet } from './stream-set.ts'
+import type { StreamingBlobStore } from './upload.ts'
 
 export interface BridgeInit {
   readonly mesh: MeshApi
-  readonly blobs: BlobStore
+  readonly blobs: StreamingBlobStore
   readonly metrics: NodeMetrics
   readonly log: Telemetry
   /** Token → principal. Demanded unless the host is loopback; without any, everybody on loopback is `local`. */
@@ -46,8 +46,6 @@ export interface BridgeInit {
   readonly portIsDefault: boolean
   /** Skein's release. */
   readonly version: string
-  /** Where long uploads wait until their hash is known; default: the system's temporary folder. */
-  readonly uploadFolder?: string
   readonly limits?: Partial<BridgeLimits>
 }
 
@@ -68,7 +66,7 @@ export async function createBridge(init: BridgeInit): Promise<Bridge> {
   const limits = { ...bridgeLimits, ...init.limits }
   const gatekeeper = createGatekeeper(host, init.tokens)
   const streams = createStreamSet(limits, metrics)
-  const { app } = createBridgeApp({ ...init, limits, streams }, gatekeeper, init.uploadFolder)
+  const { app } = createBridgeApp({ ...init, limits, streams }, gatekeeper)
 
   const listener = getRequestListener(app.fetch, {
     // The library would replace the process's own Request and Response.
@@ -99,13 +97,13 @@ export async function createBridge(init: BridgeInit): Promise<Bridge> {
 }
 
 /** The application without its socket: `routes` is the table that serves, describes and is tested. */
-export function createBridgeApp(parts: BridgeParts, gatekeeper: Gatekeeper, uploadFolder?: string): { app: Hono<BridgeEnv>; routes: readonly Route[] } {
+export function createBridgeApp(parts: BridgeParts, gatekeeper: Gatekeeper): { app: Hono<BridgeEnv>; routes: readonly Route[] } {
   const { metrics, log } = parts
   const app = new Hono<BridgeEnv>()
   const routes: Route[] = [
     ...missionRoutes(parts),
     ...missionEventRoutes(parts),
-    ...blobRoutes(parts, uploadFolder),
+    ...blobRoutes(parts),
     ...deadRoutes(parts),
     ...nodeRoutes(parts),
     ...laterRoutes(),

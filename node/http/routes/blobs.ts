@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { fault } from '../../../protocols/kernel/errors.ts'
 import { Digest } from '../../../protocols/kernel/ids.ts'
+import { limits as kernelLimits } from '../../../protocols/kernel/limits.ts'
 import { BlobRef } from '../../../protocols/kernel/payload.ts'
 import { BlobQuery, mediaTypeForm } from '../blob-link.ts'
 import type { BridgeParts } from '../parts.ts'
@@ -12,7 +13,6 @@ import { createUploader } from '../upload.ts'
 const tag = 'blobs'
 const params = z.object({ sha256: Digest })
 const mediaTypesMax = 10_000
-const chunkBytes = 256 * 1024
 
 /**
  * Content is whatever somebody's task produced. A page among it is shown in a sandbox of its own origin: it can run,
@@ -23,8 +23,8 @@ const untrustedHeaders = {
   'content-security-policy': 'sandbox allow-scripts; default-src \'none\'; style-src \'unsafe-inline\'; script-src \'unsafe-inline\'; img-src data:; font-src data:',
 }
 
-export function blobRoutes({ blobs, limits }: BridgeParts, uploadFolder?: string): Route[] {
-  const uploader = createUploader(blobs, limits, uploadFolder)
+export function blobRoutes({ blobs, limits }: BridgeParts): Route[] {
+  const uploader = createUploader(blobs, limits)
   // The store keeps bytes by hash, nothing else; a reference carries the type everywhere but in a bare GET.
   const mediaTypes = new Map<Digest, string>()
 
@@ -47,23 +47,18 @@ export function blobRoutes({ blobs, limits }: BridgeParts, uploadFolder?: string
     }
   }
 
-  async function makeLocal(digest: Digest, { holder, size }: BlobQuery): Promise<void> {
-    if (holder === undefined) throw unknownBlob(digest)
-    if (size === undefined) throw new HttpFault(fault('bad-request', 'the query names holders but not the size', { next: 'use the addresses that /v1/missions/{id}/artifacts gives, or add size=' }))
-    await blobs.fetch({ $blob: digest, sizeBytes: size, holders: holder })
-  }
-
   async function give({ c, params: { sha256 }, query }: Call<{ sha256: Digest }, BlobQuery>): Promise<Response> {
     const headers = headersOf(sha256, query)
     // The address is the hash of the content: who has it has it for ever.
     if (c.req.header('if-none-match')?.includes(`"${sha256}"`) === true) return c.body(null, 304, headers)
-    let bytes = await blobs.get(sha256)
-    if (bytes === undefined) {
-      await makeLocal(sha256, query)
-      bytes = await blobs.get(sha256)
+    let blob = await blobs.open(sha256)
+    if (blob === undefined) {
+      // A size is an upper bound where it is not known.
+      await blobs.fetch({ $blob: sha256, sizeBytes: query.size ?? kernelLimits.blobBytesMax, ...(query.holder === undefined ? {} : { holders: query.holder }) })
+      blob = await blobs.open(sha256)
     }
-    if (bytes === undefined) throw unknownBlob(sha256)
-    return c.body(inChunks(bytes), 200, { ...headers, 'content-length': String(bytes.byteLength) })
+    if (blob === undefined) throw unknownBlob(sha256)
+    return c.body(streamOf(blob.read()), 200, { ...headers, 'content-length': String(blob.sizeBytes) })
   }
 
   return [
@@ -90,8 +85,9 @@ export function blobRoutes({ blobs, limits }: BridgeParts, uploadFolder?: string
       answers: [{ status: 200, description: 'The bytes, under the type they were stored with or the one asked for.', mediaType: 'application/octet-stream', schema: z.string() }, { status: 304, description: 'The client has it.' }],
       faults: ['unknown-blob', 'too-large', 'storage-failed'],
       async serveHead({ c, params: { sha256 }, query }) {
-        if (!(await blobs.has(sha256))) throw unknownBlob(sha256)
-        return c.body(null, 200, headersOf(sha256, query))
+        const blob = await blobs.open(sha256)
+        if (blob === undefined) throw unknownBlob(sha256)
+        return c.body(null, 200, { ...headersOf(sha256, query), 'content-length': String(blob.sizeBytes) })
       },
       serve: give,
     }),
@@ -99,17 +95,20 @@ export function blobRoutes({ blobs, limits }: BridgeParts, uploadFolder?: string
 }
 
 function unknownBlob(digest: Digest): HttpFault {
-  return new HttpFault(fault('unknown-blob', `this node does not have ${digest}`, { next: 'name nodes that have it: ?holder=<peer id>&size=<bytes>' }))
+  return new HttpFault(fault('unknown-blob', `this node does not have ${digest}`, { next: 'name nodes that have it: ?holder=<peer id>' }))
 }
 
-/** The runtime would copy one big array at once, on the loop; pieces are views and wait for the client. */
-function inChunks(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const view = new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
-  let offset = 0
+/** Pieces are read as the client takes them. */
+function streamOf(pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const iterator = pieces[Symbol.asyncIterator]()
   return new ReadableStream({
-    pull(controller) {
-      if (offset < view.byteLength) controller.enqueue(view.subarray(offset, offset += chunkBytes))
-      if (offset >= view.byteLength) controller.close()
+    async pull(controller) {
+      const step = await iterator.next()
+      if (step.done === true) controller.close()
+      else controller.enqueue(new Uint8Array(step.value.buffer as ArrayBuffer, step.value.byteOffset, step.value.byteLength))
+    },
+    async cancel() {
+      await iterator.return?.()
     },
   }, { highWaterMark: 0 })
 }

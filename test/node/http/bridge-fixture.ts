@@ -3,6 +3,7 @@ import type { Fact } from '../../../actors/ports/telemetry.ts'
 import { createBridge } from '../../../node/http/bridge.ts'
 import type { Bridge, BridgeInit } from '../../../node/http/bridge.ts'
 import type { Problem } from '../../../node/http/problem.ts'
+import type { StreamingBlobStore } from '../../../node/http/upload.ts'
 import { createMetrics } from '../../../node/telemetry/metrics.ts'
 import type { NodeMetrics } from '../../../node/telemetry/metrics.ts'
 import { createBlobDouble, createMeshDouble } from './mesh-double.ts'
@@ -11,6 +12,7 @@ import type { BlobDouble, MeshDouble } from './mesh-double.ts'
 export interface BridgeFixture {
   readonly bridge: Bridge
   readonly mesh: MeshDouble
+  /** Unless the test brought its own. */
   readonly blobs: BlobDouble
   readonly metrics: NodeMetrics
   readonly facts: Fact[]
@@ -25,12 +27,12 @@ afterEach(async () => {
 })
 
 /** A bridge on a port of the system's choice, closed after the test. */
-export async function startBridge(init: Partial<Omit<BridgeInit, 'mesh' | 'blobs'>> & { mesh?: MeshDouble; blobs?: BlobDouble } = {}): Promise<BridgeFixture> {
+export async function startBridge(init: Partial<Omit<BridgeInit, 'mesh' | 'blobs'>> & { mesh?: MeshDouble; blobs?: StreamingBlobStore } = {}): Promise<BridgeFixture> {
   const mesh = init.mesh ?? createMeshDouble()
-  const blobs = init.blobs ?? createBlobDouble()
+  const blobs = createBlobDouble()
   const metrics = init.metrics ?? createMetrics()
   const facts: Fact[] = []
-  const bridge = await createBridge({ host: '127.0.0.1', port: 0, portIsDefault: false, version: '9.9.9', log: { record: (fact) => facts.push(fact) }, ...init, limits: { drainMs: 1_000, ...init.limits }, mesh, blobs, metrics })
+  const bridge = await createBridge({ host: '127.0.0.1', port: 0, portIsDefault: false, version: '9.9.9', log: { record: (fact) => facts.push(fact) }, ...init, limits: { drainMs: 1_000, ...init.limits }, mesh, blobs: init.blobs ?? blobs, metrics })
   open.push(bridge)
   const send = (path: string, request?: RequestInit) => fetch(bridge.url + path, request)
   return {

@@ -104,7 +104,7 @@ describe('requests', () => {
 
 describe('blobs', () => {
   test('go there and back as streams', async () => {
-    const { bridge, blobs } = await startBridge({ limits: { uploadInMemoryBytesMax: 1_000 } })
+    const { bridge, blobs } = await startBridge()
     const client = createMeshClient(bridge.url)
     const content = new Uint8Array(300_000).fill(7)
     const digest = digestOf(content)

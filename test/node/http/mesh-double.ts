@@ -1,6 +1,6 @@
 /** A mesh of one file: missions are lists of events, faults are what the test says. */
 import type { MeshApi, WatchFrame } from '../../../actors/mesh-api.ts'
-import type { BlobStore } from '../../../actors/ports/blob-store.ts'
+import type { StreamingBlobStore } from '../../../node/http/upload.ts'
 import type { CapabilityView, NodeView } from '../../../protocols/capability/views.ts'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import { digestOf } from '../../../protocols/kernel/hashing.ts'
@@ -141,7 +141,8 @@ export function createMeshDouble(): MeshDouble {
   return double
 }
 
-export interface BlobDouble extends BlobStore {
+export interface BlobDouble extends StreamingBlobStore {
+  put(bytes: Uint8Array): void
   readonly held: Map<Digest, Uint8Array>
   /** What other nodes hold. */
   readonly elsewhere: Map<PeerId, Uint8Array>
@@ -157,12 +158,25 @@ export function createBlobDouble(): BlobDouble {
     elsewhere,
     fetched,
     has: async (digest) => held.has(digest),
-    async put(bytes, about = {}) {
+    put(bytes) {
+      held.set(digestOf(bytes), bytes)
+    },
+    async putStream(chunks, { expected, sizeBytesMax, ...about }) {
+      const parts: Uint8Array[] = []
+      for await (const chunk of chunks) parts.push(chunk)
+      const bytes = Buffer.concat(parts)
       const digest = digestOf(bytes)
+      if (bytes.byteLength > sizeBytesMax) throw new MeshError('too-large', 'over the limit')
+      if (digest !== expected) throw new MeshError('bad-input', `the content has the digest ${digest}, not ${expected}`)
       held.set(digest, bytes)
       return { $blob: digest, sizeBytes: bytes.byteLength, ...about, holders: [selfPeer] }
     },
-    get: async (digest) => held.get(digest),
+    async open(digest) {
+      const bytes = held.get(digest)
+      return bytes && { sizeBytes: bytes.byteLength, async* read() {
+        for (let at = 0; at < bytes.byteLength; at += 65_536) yield bytes.subarray(at, at + 65_536)
+      } }
+    },
     async fetch(ref) {
       fetched.push(ref)
       for (const holder of ref.holders ?? []) {
