@@ -93,14 +93,19 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity }: V
     },
     async fetch(ref, alsoTry = []) {
       if (ref.sizeBytes > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${ref.sizeBytes} bytes is over the limit of ${limits.blobBytesMax}`)
-      if (shelf.has(ref.$blob)) return
       const holders = [...new Set([...(ref.holders ?? []), ...alsoTry])].filter((holder) => holder !== self)
-      let running = fetching.get(ref.$blob)
-      if (running === undefined) {
-        running = fetchFromAny(ref.$blob, ref.sizeBytes, holders).finally(() => fetching.delete(ref.$blob))
-        fetching.set(ref.$blob, running)
+      while (!shelf.has(ref.$blob)) {
+        const running = fetching.get(ref.$blob)
+        if (running === undefined) {
+          const own = fetchFromAny(ref.$blob, ref.sizeBytes, holders).finally(() => fetching.delete(ref.$blob))
+          fetching.set(ref.$blob, own)
+          return await own
+        }
+        // Somebody else's fetch may know other holders; only if it fails are our own asked.
+        await running.catch((error: unknown) => {
+          if (!(error instanceof MeshError && error.fault.code === 'unknown-blob')) throw error
+        })
       }
-      await running
     },
   }
 }

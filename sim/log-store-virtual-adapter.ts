@@ -28,6 +28,8 @@ export interface VirtualLogDisk {
   setSyncMs(syncMs: DurationMs): void
   /** Overwrites what is stored under a mission's index, to play a rotten disk. @returns false when nothing is there. */
   corrupt(missionId: MissionId, index: number): boolean
+  /** Removes one entry behind the store's back. */
+  lose(missionId: MissionId, index: number): void
   unsyncedWrites(): number
   entriesStored(missionId: MissionId): number
 }
@@ -121,11 +123,17 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
         assertOpen()
         const log = platter.entries.get(missionId) ?? new Map<number, Uint8Array>()
         const indexes = [...log.keys()].filter((index) => index >= fromIndex).sort((left, right) => left - right).slice(0, Math.max(0, max))
-        return indexes.map((index) => {
+        const lost = (index: number) => new MeshError('storage-failed', `entry ${index} of mission ${missionId} cannot be read back`, { retryable: false })
+        const entries = indexes.map((index, at) => {
+          if (at > 0 && index !== indexes[at - 1]! + 1) throw lost(indexes[at - 1]! + 1)
           const parsed = LogEntry.safeParse(decodeValue(log.get(index)!))
-          if (!parsed.success || parsed.data.index !== index) throw new MeshError('storage-failed', `entry ${index} of mission ${missionId} cannot be read back`, { retryable: false })
+          if (!parsed.success || parsed.data.index !== index) throw lost(index)
           return parsed.data
         })
+        const head = platter.heads.get(missionId)
+        const next = (entries.at(-1)?.index ?? Math.max(1, fromIndex) - 1) + 1
+        if (entries.length < max && head !== undefined && next <= (decodeValue(head) as LogHead).index) throw lost(next)
+        return entries
       },
       async claims() {
         assertOpen()
@@ -170,6 +178,9 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
       if (log?.has(index) !== true) return false
       log.set(index, encodeValue('rotten'))
       return true
+    },
+    lose(missionId, index) {
+      platter.entries.get(missionId)?.delete(index)
     },
     unsyncedWrites: () => staged.length,
     entriesStored: (missionId) => platter.entries.get(missionId)?.size ?? 0,

@@ -1,0 +1,192 @@
+/**
+ * Blobs as files: `<directory>/ab/cdef…` by digest, written under `<directory>/incoming/` first and renamed when they are
+ * whole, verified and synced. A file under its digest is therefore complete, unless the disk rots.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MeshError } from '../../protocols/kernel/errors.ts'
+import { Digest } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { Bytes } from '../../protocols/kernel/units.ts'
+
+export interface BlobFiles {
+  sizeOf(digest: Digest): Bytes | undefined
+  digests(): Digest[]
+  /** Bytes of all blobs, those being written included. */
+  usedBytes(): Bytes
+  /**
+   * Writes and syncs what the chunks hold. Chunks are hashed and written one by one, so that the loop gets its turns.
+   * @param check sees the digest and size before anything becomes visible; what it throws undoes the write.
+   * @throws MeshError `too-large` beyond `bytesMax`, `storage-failed`; or what the chunks throw.
+   */
+  write(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, bytesMax: Bytes, check?: (digest: Digest) => void): Promise<{ digest: Digest; sizeBytes: Bytes }>
+  /**
+   * The content from `offset` on in pieces of at most `blobChunkBytes`. Read from the start, it is hashed on the way: a file that has rotted is
+   * removed when its end is reached, and the reader is told. @throws MeshError `unknown-blob`, `storage-failed`.
+   */
+  read(digest: Digest, offset?: Bytes): AsyncIterable<Uint8Array>
+  remove(digest: Digest): Promise<void>
+}
+
+const incoming = 'incoming'
+
+/** The system's error as one of ours. */
+function storageError(directory: string, error: unknown): MeshError {
+  if (error instanceof MeshError) return error
+  const code = (error as NodeJS.ErrnoException).code
+  const detail = error instanceof Error ? error.message : String(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new MeshError('storage-failed', `the disk under ${directory} is full`, { next: 'free some space, or choose another directory with --data' })
+  if (code === 'EMFILE' || code === 'ENFILE') return new MeshError('storage-failed', `too many open files: ${detail}`, { next: 'raise the limit of open files (ulimit -n) and start the node again' })
+  return new MeshError('storage-failed', `the blob directory ${directory} cannot be used: ${detail}`, { next: 'check its owner and rights and the disk, or choose another directory with --data' })
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Opens or creates the directory, removes what a crash left half written and counts what is there. @throws MeshError `storage-failed`. */
+export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promise<BlobFiles> {
+  const sizes = new Map<Digest, Bytes>()
+  let storedBytes = 0
+  let arrivingBytes = 0
+  let written = 0
+
+  const folderOf = (digest: Digest): string => join(directory, digest.slice(0, 2))
+  const pathOf = (digest: Digest): string => join(folderOf(digest), digest.slice(2))
+
+  async function scan(): Promise<void> {
+    await rm(join(directory, incoming), { recursive: true, force: true })
+    await mkdir(join(directory, incoming), { recursive: true, mode: 0o700 })
+    for (const folder of await readdir(directory)) {
+      if (!/^[0-9a-f]{2}$/.test(folder)) continue
+      for (const name of await readdir(join(directory, folder))) {
+        const digest = Digest.safeParse(folder + name)
+        if (!digest.success) continue
+        const { size } = await stat(pathOf(digest.data))
+        sizes.set(digest.data, size)
+        storedBytes += size
+      }
+    }
+  }
+
+  function forget(digest: Digest): void {
+    storedBytes -= sizes.get(digest) ?? 0
+    sizes.delete(digest)
+  }
+
+  async function remove(digest: Digest): Promise<void> {
+    forget(digest)
+    await rm(pathOf(digest), { force: true }).catch((error: unknown) => {
+      throw storageError(directory, error)
+    })
+  }
+
+  function countArriving(bytes: Bytes): void {
+    const used = storedBytes + arrivingBytes + bytes
+    if (used > quotaBytes) {
+      throw new MeshError('storage-failed', `the blobs in ${directory} would take ${used} bytes, their quota is ${quotaBytes}`, { next: 'raise the quota in the configuration, or remove finished missions' })
+    }
+    arrivingBytes += bytes
+  }
+
+  async function publish(temporary: string, digest: Digest, sizeBytes: Bytes): Promise<void> {
+    // Also over a file that is already there: it may have rotted, this one has not.
+    const made = await mkdir(folderOf(digest), { recursive: true, mode: 0o700 })
+    await rename(temporary, pathOf(digest))
+    await syncDirectory(folderOf(digest))
+    if (made !== undefined) await syncDirectory(directory)
+    forget(digest)
+    sizes.set(digest, sizeBytes)
+    storedBytes += sizeBytes
+  }
+
+  async function write(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, bytesMax: Bytes, check?: (digest: Digest) => void): Promise<{ digest: Digest; sizeBytes: Bytes }> {
+    const temporary = join(directory, incoming, `${process.pid}-${++written}`)
+    const hash = createHash('sha256')
+    let sizeBytes = 0
+    let handle: FileHandle | undefined
+    let fromSource = false
+    try {
+      handle = await open(temporary, 'wx', 0o600)
+      fromSource = true
+      for await (const chunk of chunks) {
+        fromSource = false
+        if (sizeBytes + chunk.byteLength > bytesMax) throw new MeshError('too-large', `the content is over the limit of ${bytesMax} bytes`)
+        countArriving(chunk.byteLength)
+        sizeBytes += chunk.byteLength
+        for (let at = 0; at < chunk.byteLength; at += limits.blobChunkBytes) {
+          const piece = chunk.subarray(at, at + limits.blobChunkBytes)
+          hash.update(piece)
+          await handle.writeFile(piece)
+        }
+        fromSource = true
+      }
+      fromSource = false
+      const digest = hash.digest('hex') as Digest
+      check?.(digest)
+      await handle.sync()
+      await handle.close()
+      handle = undefined
+      await publish(temporary, digest, sizeBytes)
+      return { digest, sizeBytes }
+    } catch (error) {
+      // What the source throws is the source's to explain; only the disk's own errors are ours.
+      throw fromSource ? error : storageError(directory, error)
+    } finally {
+      arrivingBytes -= sizeBytes
+      await handle?.close().catch(() => undefined)
+      await unlink(temporary).catch(() => undefined)
+    }
+  }
+
+  async function* read(digest: Digest, offset: Bytes = 0): AsyncGenerator<Uint8Array> {
+    let handle: FileHandle
+    try {
+      handle = await open(pathOf(digest), 'r')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw storageError(directory, error)
+      forget(digest)
+      throw new MeshError('unknown-blob', `the content ${digest} is not here`)
+    }
+    const hash = offset === 0 ? createHash('sha256') : undefined
+    try {
+      for (let position = offset; ; ) {
+        const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(limits.blobChunkBytes), 0, limits.blobChunkBytes, position).catch((error: unknown) => {
+          throw storageError(directory, error)
+        })
+        if (bytesRead === 0) break
+        position += bytesRead
+        const piece = buffer.subarray(0, bytesRead)
+        hash?.update(piece)
+        yield piece
+      }
+    } finally {
+      await handle.close()
+    }
+    if (hash !== undefined && hash.digest('hex') !== digest) {
+      await remove(digest)
+      throw new MeshError('storage-failed', `the file of ${digest} had rotted and was removed`, { next: 'it is fetched again from another holder when it is next needed; check the disk' })
+    }
+  }
+
+  try {
+    await scan()
+  } catch (error) {
+    throw storageError(directory, error)
+  }
+  return {
+    sizeOf: (digest) => sizes.get(digest),
+    digests: () => [...sizes.keys()],
+    usedBytes: () => storedBytes + arrivingBytes,
+    write,
+    read,
+    remove,
+  }
+}

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest'
+import type { PeerId } from '../../protocols/kernel/ids.ts'
+import { createVirtualBlobStore, createVirtualBlobSwarm } from '../../sim/blob-store-virtual-adapter.ts'
+import { createVirtualLogDisk } from '../../sim/log-store-virtual-adapter.ts'
+import { createVirtualClock } from '../../sim/virtual-clock.ts'
+import { ada, blobStoreContract, bob, patternBytes } from '../contracts/blob-store.ts'
+import { entriesBetween, entryAt, faultOf, headAt, logStoreContract, missionA } from '../contracts/log-store.ts'
+
+logStoreContract('the virtual log store', () => {
+  const disk = createVirtualLogDisk({ clock: { schedule: (_delayMs, callback) => (callback(), () => undefined), wallMs: () => Date.now() } })
+  return {
+    open: () => disk.open(),
+    loseEntry: async (missionId, index) => disk.lose(missionId, index),
+    corruptEntry: async (missionId, index) => void disk.corrupt(missionId, index),
+    failNextWrite: () => disk.failWrites(1),
+  }
+})
+
+blobStoreContract('the virtual blob store', () => {
+  const world = createVirtualClock()
+  const opened = new Set<PeerId>()
+  const swarm = createVirtualBlobSwarm({ clock: world, reaches: (_from, to) => opened.has(to) })
+  return {
+    async open(peer) {
+      opened.add(peer)
+      return createVirtualBlobStore({ self: peer, swarm })
+    },
+    makeLiar(peer) {
+      for (const bytes of swarm.shelves.get(peer)?.values() ?? []) bytes[0] = (bytes[0] ?? 0) ^ 0xff
+    },
+    async settle(promise) {
+      let settled = false
+      promise.then(
+        () => (settled = true),
+        () => (settled = true),
+      )
+      await world.runUntil(() => settled)
+      return await promise
+    },
+  }
+})
+
+describe('the virtual log disk', () => {
+  const batch = (first: number, last: number) => ({ entries: entriesBetween(missionA, first, last), heads: [headAt(missionA, last)], claims: [] })
+
+  it('answers a write only once it is synced, and a crash loses what is not', async () => {
+    const world = createVirtualClock()
+    const disk = createVirtualLogDisk({ clock: world, syncMs: 10 })
+    const store = await disk.open()
+    const acknowledged: number[] = []
+    void store.write(batch(1, 1)).then(() => acknowledged.push(1))
+    await world.runFor(5)
+    void store.write(batch(2, 3)).then(() => acknowledged.push(2))
+    void store.write(batch(4, 4)).then(() => acknowledged.push(3))
+    await world.runFor(6)
+    expect([acknowledged, disk.unsyncedWrites()]).toEqual([[1], 2])
+    disk.crash()
+    await world.runFor(100)
+    expect(acknowledged).toEqual([1])
+    expect((await faultOf(store.heads())).code).toBe('wrong-state')
+    const next = await disk.open()
+    expect(await next.heads()).toEqual([headAt(missionA, 1)])
+    expect(await next.read(missionA, 1, 10)).toEqual([entryAt(1)])
+  })
+
+  it('may keep the beginning of what was not synced', async () => {
+    const world = createVirtualClock()
+    const disk = createVirtualLogDisk({ clock: world })
+    const store = await disk.open()
+    for (let index = 1; index <= 3; index++) void store.write(batch(index, index))
+    await world.settle()
+    disk.crash(2)
+    expect(await (await disk.open()).read(missionA, 1, 10)).toHaveLength(2)
+  })
+
+  it('syncs in the order of writing, also when the disk becomes faster', async () => {
+    const world = createVirtualClock()
+    const disk = createVirtualLogDisk({ clock: world, syncMs: 10 })
+    const store = await disk.open()
+    const acknowledged: number[] = []
+    void store.write(batch(1, 1)).then(() => acknowledged.push(1))
+    disk.setSyncMs(1)
+    void store.write(batch(2, 2)).then(() => acknowledged.push(2))
+    await world.runFor(2)
+    disk.crash()
+    expect(acknowledged).toEqual([2])
+    expect(await (await disk.open()).read(missionA, 1, 10)).toHaveLength(2)
+  })
+})
+
+describe('the virtual blob swarm', () => {
+  it('lets a fetch take its time and lets a cut end it', async () => {
+    const world = createVirtualClock()
+    let cut = false
+    const swarm = createVirtualBlobSwarm({ clock: world, roundTripMs: 2, bytesPerSecond: 1_000, reaches: () => !cut })
+    const [mine, theirs] = [ada, bob].map((self) => createVirtualBlobStore({ self, swarm })) as [ReturnType<typeof createVirtualBlobStore>, ReturnType<typeof createVirtualBlobStore>]
+    const ref = await theirs.put(patternBytes(500))
+    let outcome = ''
+    void mine.fetch(ref).then(() => (outcome = 'ok'), (error: unknown) => (outcome = String(error)))
+    await world.runFor(501)
+    expect(outcome).toBe('')
+    await world.runFor(2)
+    expect(outcome).toBe('ok')
+    const second = await theirs.put(patternBytes(600))
+    outcome = ''
+    void mine.fetch(second).then(() => (outcome = 'ok'), (error: unknown) => (outcome = String(error)))
+    await world.runFor(100)
+    cut = true
+    await world.runUntil(() => outcome !== '')
+    expect(outcome).toContain('none of the 1 nodes')
+    expect(swarm.transfers.map((transfer) => transfer.sizeBytes)).toEqual([500])
+  })
+
+  it('keeps to its quota', async () => {
+    const store = createVirtualBlobStore({ self: ada, swarm: createVirtualBlobSwarm(), quotaBytes: 100 })
+    await store.put(patternBytes(60))
+    await store.put(patternBytes(60))
+    expect((await faultOf(store.put(patternBytes(61)))).code).toBe('storage-failed')
+  })
+})
