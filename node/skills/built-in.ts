@@ -1,0 +1,4 @@
+/** The skills that come with Skein, as one module for the skill threads. */
+import repoReportSkills from './repo-report/skills.ts'
+
+export default [...repoReportSkills]
