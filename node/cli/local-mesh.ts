@@ -30,6 +30,8 @@ export interface LocalMeshOptions {
   /** Further flags for every node. */
   readonly flags?: readonly string[]
   readonly readyTimeoutMs?: number
+  /** Gives up starting. */
+  readonly signal?: AbortSignal
 }
 
 export interface MeshMember {
@@ -123,7 +125,7 @@ async function startMember(options: LocalMeshOptions, index: number, children: C
   // A pipe to a child that is gone must not end this program.
   child.stdin?.on('error', () => undefined)
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
-  const ready = await awaitReady(name, child, options.readyTimeoutMs ?? readyTimeoutMsDefault)
+  const ready = await awaitReady(name, child, options.readyTimeoutMs ?? readyTimeoutMsDefault, options.signal)
   const run = await readRunFile(dataDir)
   if (child.pid === undefined || ready.http === undefined) throw new MeshError('internal', `${name} started without a bridge`, { next: 'let the nodes of a local mesh serve HTTP (http.enabled)' })
   return {
@@ -132,7 +134,7 @@ async function startMember(options: LocalMeshOptions, index: number, children: C
   }
 }
 
-function awaitReady(name: string, child: ChildProcess, timeoutMs: number): Promise<Ready> {
+function awaitReady(name: string, child: ChildProcess, timeoutMs: number, signal?: AbortSignal): Promise<Ready> {
   const complaints: string[] = []
   return new Promise((resolve, reject) => {
     const fail = (error: MeshError): void => {
@@ -140,6 +142,9 @@ function awaitReady(name: string, child: ChildProcess, timeoutMs: number): Promi
       reject(error)
     }
     const timer = setTimeout(() => fail(new MeshError('timeout', `${name} was not ready after ${timeoutMs / 1_000} s${lastWords(complaints)}`, { next: 'look whether the machine is very busy, then try again' })), timeoutMs)
+    const giveUp = (): void => fail(new MeshError('cancelled', `stopped before ${name} was ready`))
+    if (signal?.aborted === true) return giveUp()
+    signal?.addEventListener('abort', giveUp, { once: true })
     child.once('error', (error) => fail(new MeshError('internal', `${name} could not be started: ${error.message}`)))
     child.once('close', (code, signal) => fail(startFailure(name, code, signal, complaints)))
     // Both streams are read to the end: a child whose pipe is full would stand still.

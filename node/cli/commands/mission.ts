@@ -1,0 +1,148 @@
+/** `mission …`: look at missions, steer them, deal with what died. */
+import type { Command } from 'commander'
+import { MissionId, TaskId } from '../../../protocols/kernel/ids.ts'
+import type { MissionView, TaskView } from '../../../protocols/tasking/views.ts'
+import type { MeshClient } from '../../http/client.ts'
+import { type Cli, type TalkFlags, act, withTalk } from '../cli.ts'
+import { connect } from '../connection.ts'
+import { type Voice, usageError } from '../context.ts'
+import { type ExitCode, exitCodes } from '../exit-codes.ts'
+import { detachable } from '../follow.ts'
+import { counted, printable, seconds } from '../view/format.ts'
+import { table } from '../view/table.ts'
+import { whyLines } from '../view/why-lines.ts'
+import { laterCommand } from './later.ts'
+import { followToEnd, wholeNumber } from './run.ts'
+
+interface ListFlags extends TalkFlags {
+  readonly limit?: string
+}
+interface WatchFlags extends TalkFlags {
+  readonly output?: string
+}
+interface CancelFlags extends TalkFlags {
+  readonly reason?: string
+}
+
+const idArgument = ['<mission>', 'the id that "skein run" or "skein mission list" prints'] as const
+
+export function addMissionCommands(program: Command, cli: Cli): void {
+  const mission = program.command('mission').description('list, follow, explain and steer missions')
+  mission.commandsGroup('Look:')
+  withTalk(mission.command('list').description('the missions of the mesh, newest first').option('-n, --limit <n>', 'how many at most', '20'))
+    .action(act<ListFlags>(cli, async ({ flags, voice, world }) => {
+      const { client } = await connect(flags, world)
+      const views = await client.missions(wholeNumber('--limit', flags.limit ?? '20', 1, 1_000))
+      voice.value(views)
+      voice.print(views.length === 0 ? 'no missions yet; try "skein run repo.report --input path=."' : missionTable(views, voice))
+    }))
+  withTalk(mission.command('show').description('one mission with its tasks').argument(...idArgument))
+    .action(act<TalkFlags>(cli, async ({ args, flags, voice, world }) => {
+      const { client } = await connect(flags, world)
+      const id = missionId(args[0])
+      const [view, root] = await Promise.all([client.mission(id), client.tasks(id)])
+      voice.value({ ...view, root })
+      voice.print(showLines(view, root, voice).join('\n'))
+    }))
+  withTalk(mission.command('watch').description('follow a mission until its end').argument(...idArgument).option('-o, --output <folder>', 'save the files of the result here'))
+    .action(act<WatchFlags>(cli, async ({ args, flags, voice, world }) => {
+      const interrupt = detachable()
+      try {
+        return await followToEnd(await connect(flags, world), missionId(args[0]), voice, world, interrupt.signal, flags.output)
+      } finally {
+        interrupt.close()
+      }
+    }))
+  withTalk(mission.command('why').description('who bid, who won and why, who refused, what it waits for').argument(...idArgument).argument('[task]', 'only this task, like root/build'))
+    .action(act<TalkFlags>(cli, async ({ args, flags, voice, world }) => {
+      const { client } = await connect(flags, world)
+      const why = await client.why(missionId(args[0]), taskIdOf(args[1]))
+      voice.value(why)
+      voice.print(whyLines(why, voice.colours, voice.columns).join('\n'))
+    }))
+
+  mission.commandsGroup('Steer:')
+  const steer = (name: string, description: string, turn: (client: MeshClient, id: MissionId, args: readonly string[], flags: CancelFlags) => Promise<MissionView>): Command =>
+    withTalk(mission.command(name).description(description).argument(...idArgument))
+      .action(act<CancelFlags>(cli, async ({ args, flags, voice, world }) => {
+        const { client } = await connect(flags, world)
+        const view = await turn(client, missionId(args[0]), args, flags)
+        voice.value(view)
+        voice.print(`${view.id} is ${view.state}${view.waitingFor === undefined ? '' : `: ${printable(view.waitingFor)}`}`)
+      }))
+  steer('cancel', 'end a mission and all its running tasks', (client, id, _args, flags) => client.cancel(id, flags.reason)).option('--reason <text>', "why; it stands in the mission's log")
+  steer('pause', 'award no more tasks until it is resumed', (client, id) => client.pause(id))
+  steer('resume', 'go on with a paused mission', (client, id) => client.resume(id))
+  steer('retry', 'try dead tasks again: all, or one', (client, id, args) => client.retry(id, taskIdOf(args[1]))).argument('[task]', 'only this task, like root/build')
+
+  addDeadCommands(mission, cli)
+  for (const name of ['fork', 'takeover']) laterCommand(mission, cli, name, name)
+}
+
+function addDeadCommands(mission: Command, cli: Cli): void {
+  mission.commandsGroup('Dead letters:')
+  const dead = mission.command('dead').description('tasks that ran out of attempts, and messages that reached nobody')
+  withTalk(dead.command('list').description('what died and why')).action(act<TalkFlags>(cli, async ({ flags, voice, world }) => {
+    const { client } = await connect(flags, world)
+    const letters = await client.dead()
+    voice.value(letters)
+    const rows = letters.map((letter) => [letter.id, ago(letter.atWallMs), counted(letter.attempts?.length ?? 0, 'attempt'), printable(letter.reason)])
+    voice.print(rows.length === 0 ? 'no dead letters' : table([['ID', 'DIED', 'AFTER', 'REASON'], ...rows], voice.columns, voice.colours.dim).join('\n'))
+  }))
+  withTalk(dead.command('retry').description('try a dead task again').argument('<id>', 'from "mission dead list"')).action(act<TalkFlags>(cli, async ({ args, flags, voice, world }) => {
+    const { client } = await connect(flags, world)
+    const view = await client.retryDead(args[0] ?? '')
+    voice.value(view)
+    voice.print(`${view.id} is ${view.state}`)
+  }))
+  withTalk(dead.command('drop').description('drop a dead letter').argument('<id>', 'from "mission dead list"')).action(act<TalkFlags>(cli, async ({ args, flags, voice, world }): Promise<ExitCode> => {
+    const { client } = await connect(flags, world)
+    await client.dropDead(args[0] ?? '')
+    voice.value({ dropped: args[0] })
+    voice.print(`dropped ${args[0] ?? ''}`)
+    return exitCodes.completed
+  }))
+}
+
+export function missionId(text: string | undefined): MissionId {
+  const id = MissionId.safeParse(text)
+  if (!id.success) throw usageError(`"${text ?? ''}" is not a mission id`, 'ids look like m-1a2b3c4d-0123456789ab; "skein mission list" prints them')
+  return id.data
+}
+
+function taskIdOf(text: string | undefined): TaskId | undefined {
+  if (text === undefined) return undefined
+  const id = TaskId.safeParse(text === 'root' || text.startsWith('root/') ? text : `root/${text}`)
+  if (!id.success) throw usageError(`"${text}" is not a task id`, 'ids look like root/build; "skein mission show" prints them')
+  return id.data
+}
+
+function ago(wallMs: number): string {
+  return `${seconds(Date.now() - wallMs)} ago`
+}
+
+function missionTable(views: readonly MissionView[], voice: Voice): string {
+  const rows = views.map((view) => [
+    view.id, view.state, printable(view.name), `${view.tasks.accepted ?? 0}/${Object.values(view.tasks).reduce((sum, n) => sum + n, 0)}`,
+    seconds((view.endedAtWallMs ?? Date.now()) - view.submittedAtWallMs), ago(view.submittedAtWallMs), printable(view.ownerName),
+  ])
+  return table([['ID', 'STATE', 'NAME', 'TASKS', 'TOOK', 'SUBMITTED', 'OWNER'], ...rows], voice.columns, voice.colours.dim).join('\n')
+}
+
+function showLines(view: MissionView, root: TaskView, voice: Voice): string[] {
+  const { bold, dim, red } = voice.colours
+  const lines = [
+    `${bold(printable(view.name))}  ${view.state}  ${dim(view.id)}`,
+    ...(view.waitingFor === undefined ? [] : [`waits: ${printable(view.waitingFor)}`]),
+    ...(view.fault === undefined ? [] : [red(printable(view.fault.detail))]),
+    `owner ${printable(view.ownerName)} · priority ${view.priority} · for ${view.principal} · ${view.acknowledgement} · ${seconds((view.endedAtWallMs ?? Date.now()) - view.submittedAtWallMs)}`,
+    `limits ${view.limits.leavesMax} leaves, depth ${view.limits.depthMax}, ${view.limits.budgetUsd} USD, ${seconds(view.limits.durationMs)} · spent ${view.spentUsd} USD`,
+  ]
+  const rows: string[][] = [['TASK', 'STATE', 'CAPABILITY', 'NODE', 'TOOK', 'ATTEMPTS', '']]
+  const walk = (task: TaskView, indent: string): void => {
+    rows.push([indent + printable(task.name), task.state, task.capability, printable(task.workerName ?? ''), task.tookMs === undefined ? '' : seconds(task.tookMs), String(task.attempts), printable(task.fault?.detail ?? '')])
+    for (const child of task.children) walk(child, `${indent}  `)
+  }
+  walk(root, '')
+  return [...lines, '', ...table(rows, voice.columns, dim)]
+}
