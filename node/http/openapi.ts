@@ -1,4 +1,7 @@
-/** The description of the bridge (OpenAPI 3.1), generated from the route table and the schemas that the routes check with. */
+/**
+ * The description of the bridge (OpenAPI 3.1), generated from the route table and the schemas that the routes check with.
+ * By zod's own JSON Schema: the generator of `@hono/zod-openapi` 1.6 overflows the stack on a recursive schema (`TaskView`).
+ */
 import { z } from 'zod'
 import { BidSummary, RefusalSummary } from '../../protocols/bidding/schema.ts'
 import { Advert, Capability } from '../../protocols/capability/schema.ts'
@@ -26,6 +29,8 @@ const everywhere: readonly ErrorCode[] = ['bad-request', 'unauthorised', 'forbid
 export function describeRoutes(routes: readonly Route[], version: string): JsonObject {
   const schemas: JsonObject = {}
   const describe = schemaDescriber(schemas)
+  // What the streams of events carry as text is described too.
+  for (const schema of [IndexedEvent, ProgressNote]) describe(schema, 'output')
   const paths: Record<string, JsonObject> = {}
   for (const route of routes) {
     const operations = (paths[route.path] ??= {})

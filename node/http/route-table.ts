@@ -3,7 +3,7 @@
  */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono } from 'hono'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ErrorCode } from '../../protocols/kernel/errors.ts'
 import type { Principal } from '../../protocols/kernel/ids.ts'

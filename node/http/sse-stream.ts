@@ -24,7 +24,6 @@ export interface SseInit {
 export interface SseStream {
   readonly response: Response
   send(message: SseMessage): void
-  comment(text: string): void
   /** The queue has reached its maximum: send nothing more until `onDrained`. What is sent nevertheless is dropped. */
   full(): boolean
   /** Calls the listener once, when everything queued has been taken by the client. */
@@ -145,9 +144,6 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     send({ event, id, data }) {
       if (queuedBytes >= queueBytesMax) return
       enqueue(`${event === undefined ? '' : `event: ${event}\n`}${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`)
-    },
-    comment(text) {
-      enqueue(`: ${oneLine(text)}\n\n`)
     },
     full: () => queuedBytes >= queueBytesMax,
     onDrained(listener) {
