@@ -6,6 +6,7 @@ import type { Fault } from '../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../protocols/kernel/payload.ts'
 import type { LogEntry, LogHead } from '../protocols/replicated-log/schema.ts'
+import type { DeadView, MissionView } from '../protocols/tasking/views.ts'
 import type { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { Message } from '../protocols/wire.ts'
 import type { HardwareSample } from './ports/hardware.ts'
@@ -78,9 +79,11 @@ export type MissionsMessage =
   | { readonly kind: 'local-answer'; readonly requestId: string; readonly answer?: Json; readonly fault?: Fault }
   | { readonly kind: 'local-watch'; readonly missionId: MissionId; readonly fromIndex: number; readonly subscriber: ActorAddress }
   /** An orchestrator tells where it stands: for admission and for the load in the advert. */
-  | { readonly kind: 'mission-changed'; readonly missionId: MissionId; readonly principal: Principal; readonly ended: boolean }
+  | { readonly kind: 'mission-changed'; readonly view: MissionView; readonly dead: readonly DeadView[]; readonly ended: boolean }
+  /** The orchestrator of an ended mission goes to rest; its log stays. */
+  | { readonly kind: 'mission-rested'; readonly head: LogHead }
   /** The first events of a new mission are committed. */
-  | { readonly kind: 'mission-opened'; readonly missionId: MissionId; readonly requestId: string; readonly view?: Json; readonly fault?: Fault }
+  | { readonly kind: 'mission-opened'; readonly missionId: MissionId; readonly fault?: Fault }
 
 export type ParticipantMessage =
   | { readonly kind: 'award-finished'; readonly awardId: AwardId; readonly effort: number; readonly capability: string; readonly version: string; readonly runMs?: number }

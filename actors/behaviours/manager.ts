@@ -9,7 +9,7 @@ import { limits } from '../../protocols/kernel/limits.ts'
 import { adopt, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed } from '../../protocols/leasing/holder.ts'
 import { expiredLeases, renewLease } from '../../protocols/leasing/lease.ts'
 import { failedCheck } from '../../protocols/tasking/acceptance.ts'
-import { applyEvent, foldEvents, isTerminal } from '../../protocols/tasking/mission-state.ts'
+import { applyEvent, foldEvents, isTerminal, liveAttempt } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
@@ -287,7 +287,8 @@ function resend(state: ManagerState, context: ActorContext, olderThanMs: number)
 
 /** Cancellation reaches every running child. */
 function cancelAll(state: ManagerState, reason: string, context: ActorContext): Effect[] {
-  const children = [...state.contracts].map(([awardId, contract]) => tell(contract.actor, { kind: 'cancel', awardId, reason }))
+  const live = state.fold === undefined ? [] : childrenOf(state).flatMap((child) => liveAttempt(child)?.award ?? [])
+  const children = live.map(({ awardId, worker }) => tell(at(worker, actorNames.award(awardId)), { kind: 'cancel', awardId, reason }))
   const calls = state.fold === undefined ? [] : withdrawCalls(state, context)
   return [...children, ...calls, ...stopSkills(state, reason), ...end(state, context)]
 }

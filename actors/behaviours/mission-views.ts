@@ -1,0 +1,100 @@
+/** From a mission's fold to what people and programs are shown. */
+import { taskDepth, type TaskId } from '../../protocols/kernel/ids.ts'
+import { blobRefsIn, type Json } from '../../protocols/kernel/payload.ts'
+import { missionEnded, type MissionFold, type TaskNode } from '../../protocols/tasking/mission-state.ts'
+import { taskStates, type MissionState, type ProgressNote, type TaskState } from '../../protocols/tasking/schema.ts'
+import type { AttemptView, DeadView, MissionView, ResultView, TaskView, WhyView } from '../../protocols/tasking/views.ts'
+
+/** The newest unstored note of each task: what is announced, running, stalled. */
+export type Notes = ReadonlyMap<TaskId, ProgressNote>
+
+/** A task's state with what only the notes tell. */
+export function shownState(task: TaskNode, notes: Notes): TaskState {
+  const note = notes.get(task.spec.taskId)?.note
+  if (task.state === 'pending' && (note === 'announced' || note === 'stalled')) return 'announced'
+  if (task.state === 'awarded' && (note === 'running' || note === 'progress' || note === 'synthesising' || note === 'planning')) return 'running'
+  return task.state
+}
+
+/** Why nothing moves, when nothing does. */
+function waitingFor(fold: MissionFold, notes: Notes): string | undefined {
+  if (missionEnded(fold) || fold.paused) return undefined
+  let stalled: string | undefined
+  for (const task of fold.tasks.values()) {
+    const shown = shownState(task, notes)
+    if (task.spec.kind === 'leaf' && (shown === 'running' || shown === 'awarded')) return undefined
+    const note = notes.get(task.spec.taskId)
+    if (task.state === 'pending' && note?.note === 'stalled') stalled ??= `${task.spec.taskId}: ${note.text ?? 'no bids'}`
+  }
+  return stalled
+}
+
+function shownMissionState(fold: MissionFold, notes: Notes): MissionState {
+  if (missionEnded(fold) || fold.paused) return fold.state
+  if (waitingFor(fold, notes) !== undefined) return 'waiting'
+  return notes.get('root' as TaskId)?.note === 'synthesising' ? 'synthesising' : fold.state
+}
+
+export function missionView(fold: MissionFold, notes: Notes, ownerName: string): MissionView {
+  const tasks: Partial<Record<TaskState, number>> = {}
+  for (const task of fold.tasks.values()) {
+    if (taskDepth(task.spec.taskId) === 0) continue
+    const shown = shownState(task, notes)
+    tasks[shown] = (tasks[shown] ?? 0) + 1
+  }
+  const waits = waitingFor(fold, notes)
+  const capability = [...fold.tasks.values()].find((task) => taskDepth(task.spec.taskId) === 1)?.spec.capability
+  return {
+    id: fold.missionId, name: fold.name, state: shownMissionState(fold, notes), ...(waits === undefined ? {} : { waitingFor: waits }), principal: fold.principal, owner: fold.owner, ownerName,
+    ...(capability === undefined ? {} : { capability }), priority: fold.priority, acknowledgement: fold.acknowledgement, limits: fold.limits, submittedAtWallMs: fold.submittedAtWallMs,
+    ...(fold.endedAtWallMs === undefined ? {} : { endedAtWallMs: fold.endedAtWallMs }), tasks: Object.fromEntries(taskStates.flatMap((state) => (tasks[state] === undefined ? [] : [[state, tasks[state]]]))) as MissionView['tasks'],
+    leaves: fold.leaves, spentUsd: fold.spentUsd, lastIndex: fold.lastIndex, ...(fold.fault === undefined ? {} : { fault: fold.fault }),
+  }
+}
+
+export function taskTree(fold: MissionFold, notes: Notes, taskId: TaskId = 'root' as TaskId): TaskView | undefined {
+  const task = fold.tasks.get(taskId)
+  if (task === undefined) return undefined
+  const last = task.attempts.at(-1)?.award
+  return {
+    id: taskId, name: taskId.slice(taskId.lastIndexOf('/') + 1), kind: task.spec.kind, capability: task.spec.capability, state: taskId === 'root' ? rootState(fold) : shownState(task, notes), priority: task.spec.priority,
+    after: task.spec.after, attempts: task.attempts.filter((attempt) => attempt.outcome !== 'refused').length, ...(last === undefined ? {} : { worker: last.worker, workerName: last.workerName }),
+    ...(task.tookMs === undefined ? {} : { tookMs: task.tookMs }), ...(task.fault === undefined ? {} : { fault: task.fault }),
+    children: task.children.flatMap((child) => taskTree(fold, notes, child) ?? []),
+  }
+}
+
+function rootState(fold: MissionFold): TaskState {
+  if (fold.state === 'completed') return 'accepted'
+  if (fold.state === 'failed') return 'dead'
+  return fold.state === 'cancelled' ? 'cancelled' : 'running'
+}
+
+function attemptViews(task: TaskNode): AttemptView[] {
+  return task.attempts.map(({ award, awardedAtWallMs, endedAtWallMs, outcome, fault }) => ({
+    awardId: award.awardId, attempt: award.attempt, worker: award.worker, workerName: award.workerName, awardedAtWallMs, ...(endedAtWallMs === undefined ? {} : { endedAtWallMs }), outcome,
+    ...(fault === undefined ? {} : { fault }), bid: award.bid, bids: award.bids, refusals: award.refusals, why: award.why,
+  }))
+}
+
+export function whyView(fold: MissionFold, notes: Notes, only: TaskId | undefined): WhyView {
+  const tasks = [...fold.tasks.values()].filter((task) => task.spec.taskId !== 'root' && (only === undefined || task.spec.taskId === only))
+  return {
+    id: fold.missionId,
+    tasks: tasks.map((task) => {
+      const note = notes.get(task.spec.taskId)
+      const open = task.state === 'pending' && (note?.note === 'stalled' || note?.note === 'announced') ? { bids: [], refusals: note.refusals ?? [], announcements: 1, reason: note.text ?? 'announced, collecting bids' } : undefined
+      return { id: task.spec.taskId, capability: task.spec.capability, state: shownState(task, notes), attempts: attemptViews(task), ...(open === undefined ? {} : { open }) }
+    }),
+  }
+}
+
+export function resultView(fold: MissionFold, result: Json | undefined): ResultView {
+  return { id: fold.missionId, state: fold.state, ...(result === undefined ? {} : { result }), artifacts: blobRefsIn(result), ...(fold.fault === undefined ? {} : { fault: fold.fault }) }
+}
+
+export function deadViews(fold: MissionFold): DeadView[] {
+  return [...fold.tasks.values()]
+    .filter((task) => task.state === 'dead' && task.spec.taskId !== 'root' && !task.children.some((child) => fold.tasks.get(child)?.state === 'dead'))
+    .map((task) => ({ id: `${fold.missionId}:${task.spec.taskId}`, kind: 'task' as const, missionId: fold.missionId, taskId: task.spec.taskId, atWallMs: task.attempts.at(-1)?.endedAtWallMs ?? fold.endedAtWallMs ?? fold.submittedAtWallMs, reason: task.fault?.detail ?? 'unknown', attempts: attemptViews(task) }))
+}

@@ -1,0 +1,45 @@
+/** The first actor of a node: spawns the rest, in an order in which each finds whom it greets. */
+import { manager } from './manager.ts'
+import { worker } from './worker.ts'
+import { advertiser, type AdvertiserInit } from './advertiser.ts'
+import { directory } from './directory.ts'
+import { logKeeper } from './log-keeper.ts'
+import { missions, type MissionsInit } from './missions.ts'
+import { participant } from './participant.ts'
+import type { Award } from '../../protocols/bidding/schema.ts'
+import { actorNames } from '../names.ts'
+import { erased, type Behaviour } from '../runtime/actor.ts'
+import type { Effect } from '../runtime/effects.ts'
+
+export interface RootInit extends AdvertiserInit, MissionsInit {
+  readonly slots: number
+  readonly refuseOnBattery: boolean
+}
+
+export function root(init: RootInit): Behaviour<null> {
+  return {
+    kind: 'root',
+    supervision: 'stop',
+    start() {
+      const worksHere = init.duties.includes('worker')
+      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, leaseMs: init.leaseMs, runnerOf }
+      const children: [string, Behaviour<never>][] = [
+        [actorNames.logKeeper, erased(logKeeper())],
+        [actorNames.directory, erased(directory({ name: init.name, release: init.release }))],
+        [actorNames.participant, erased(participant(participantInit))],
+        [actorNames.advertiser, erased(advertiser({ ...init, capabilities: participantInit.capabilities }))],
+        [actorNames.missions, erased(missions(init))],
+      ]
+      return { state: null, effects: children.map(([name, behaviour]): Effect => ({ type: 'spawn', name, behaviour })) }
+    },
+    receive: (_state, { message }) =>
+      // A failure that reached the root could not be contained: the node's log is what recovers it.
+      message.kind === 'child-failed' ? [{ type: 'give-up', reason: `${message.name} failed: ${message.reason}` }] : [],
+  }
+}
+
+/** A leaf gets a worker, a composite task a manager. */
+function runnerOf(award: Award): Behaviour<never> {
+  if (award.kind === 'leaf') return erased(worker(award))
+  return erased(manager({ missionId: award.missionId, taskId: award.taskId, awardId: award.awardId, epoch: award.epoch, orchestrator: award.orchestrator, principal: award.principal, leaseMs: award.leaseMs, award }))
+}

@@ -1,0 +1,72 @@
+/** One submission on its way from a request to a committed mission: checks first, everything it cites made local, then the log. */
+import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
+import type { MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import { blobRefsIn, withHolder, type Json, type Payload } from '../../protocols/kernel/payload.ts'
+import { planFault } from '../../protocols/tasking/plan.ts'
+import { MissionLimits, MissionRequest, Plan, RetryPolicy, type MissionEvent, type TaskSpec } from '../../protocols/tasking/schema.ts'
+import { specify } from '../../protocols/tasking/specify.ts'
+import type { Offer } from '../messages.ts'
+
+export interface Submission {
+  readonly missionId: MissionId
+  readonly principal: Principal
+  readonly key: string | undefined
+  readonly digest: string
+  readonly request: MissionRequest
+  readonly plan: Plan
+  readonly inputs: Map<string, Payload>
+  requestPayload: Payload | undefined
+  offers: readonly Offer[]
+  inputsChecked: number
+}
+
+export function digestOfRequest(request: unknown): string {
+  return digestOfText(canonicalJson(request))
+}
+
+/** A request for one capability is a plan of one task whose output is the result. */
+export function planOf(request: MissionRequest): Plan | Fault {
+  if (request.plan !== undefined && request.capability !== undefined) return fault('bad-request', 'a mission asks for a capability or brings a plan, not both', { next: 'leave out "capability" or "plan"' })
+  if (request.plan !== undefined) return planFault(request.plan) ?? request.plan
+  if (request.capability === undefined) return fault('bad-request', 'the mission names neither a capability nor a plan', { next: 'give "capability" (see: skein capabilities) or "plan"' })
+  const name = request.capability.slice(0, 64)
+  return Plan.parse({ tasks: { [name]: { capability: request.capability, ...(request.version === undefined ? {} : { version: request.version }), input: request.input ?? {} } }, result: { $from: name } })
+}
+
+export function limitsOf(submission: Submission): MissionLimits {
+  return MissionLimits.parse({ ...submission.plan.limits, ...submission.request.limits })
+}
+
+/** Blobs that the request cites: they must be on the owner's node before the mission is accepted. */
+export function citedBlobs(submission: Submission) {
+  return blobRefsIn(submission.request)
+}
+
+/** @returns the mission's first events, or why it cannot be accepted. */
+export function firstEvents(submission: Submission, owner: PeerId, atWallMs: number): MissionEvent[] | Fault {
+  const { plan, request } = submission
+  const names = Object.keys(plan.tasks)
+  const root = 'root' as TaskId
+  const priority = request.plan?.priority ?? request.priority
+  const specs = specify(plan, {
+    parent: root, priority,
+    input: (name) => withHolder(submission.inputs.get(name) ?? { inline: {} }, owner),
+    capability: (name) => submission.offers[names.indexOf(name)] ?? { versions: [], nearest: [] },
+  })
+  if (!Array.isArray(specs)) return specs
+  const missionLimits = limitsOf(submission)
+  const leaves = specs.filter((spec) => spec.kind === 'leaf').length
+  if (leaves > missionLimits.leavesMax) return fault('over-limit', `the plan has ${leaves} leaves, ${missionLimits.leavesMax} are allowed`, { next: `raise the limit: --limit leaves=${leaves}` })
+  const rootSpec: TaskSpec = {
+    taskId: root, kind: 'composite', capability: 'mission.plan' as TaskSpec['capability'], effects: 'none', input: { inline: {} }, after: [], priority, effort: 1, accept: [], retry: RetryPolicy.parse({}),
+    timeLimitMs: missionLimits.durationMs, optional: false,
+  }
+  return [
+    {
+      type: 'submitted', atWallMs, missionId: submission.missionId, principal: submission.principal, owner, name: request.name ?? plan.name ?? request.capability ?? 'mission', request: withHolder(submission.requestPayload ?? { inline: {} }, owner),
+      rootSpec, priority, limits: missionLimits, acknowledgement: request.acknowledgement, ...(submission.key === undefined ? {} : { key: submission.key }), requestDigest: submission.digest,
+    },
+    { type: 'planned', atWallMs, taskId: root, children: specs, ...(plan.result === undefined ? {} : { result: { inline: plan.result as Json } }) },
+  ]
+}

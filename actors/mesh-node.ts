@@ -1,0 +1,222 @@
+/**
+ * One node of the mesh over its ports: real ones in `node/`, virtual ones in `sim/`. Nothing in here knows which.
+ *
+ * @packageDocumentation
+ */
+import { z } from 'zod'
+import type { Duty } from '../protocols/capability/schema.ts'
+import type { NodeView } from '../protocols/capability/views.ts'
+import { fault, MeshError } from '../protocols/kernel/errors.ts'
+import type { PeerId } from '../protocols/kernel/ids.ts'
+import { limits } from '../protocols/kernel/limits.ts'
+import type { Json } from '../protocols/kernel/payload.ts'
+import { seededRandom } from '../protocols/kernel/prng.ts'
+import { MissionOperation } from '../protocols/tasking/schema.ts'
+import type { DeadView } from '../protocols/tasking/views.ts'
+import { root } from './behaviours/root.ts'
+import { feed } from './behaviours/feed.ts'
+import type { MeshApi } from './mesh-api.ts'
+import type { ActorMessage } from './messages.ts'
+import { actorNames, at } from './names.ts'
+import type { Entropy } from './ports/entropy.ts'
+import type { Identity } from './ports/identity.ts'
+import { erased } from './runtime/actor.ts'
+import { createDeadLetters, type DeadLetter } from './runtime/dead-letters.ts'
+import { createInterpreter, type WorldPorts } from './runtime/interpreter.ts'
+import { createActorSystem, type ActorSystem } from './runtime/system.ts'
+import { createTimers } from './runtime/timers.ts'
+
+export interface MeshNodePorts extends WorldPorts {
+  readonly identity: Identity
+  readonly entropy: Entropy
+}
+
+export interface MeshNodeOptions {
+  readonly name: string
+  readonly release: string
+  readonly duties: readonly Duty[]
+  readonly slots: number
+  readonly refuseOnBattery?: boolean
+  readonly leaseMs?: number
+  readonly missionsLiveMax?: number
+  readonly missionsLivePerPrincipalMax?: number
+  readonly addrs?: () => readonly string[]
+  readonly http?: () => string | undefined
+  /** What this node answers when another asks for its status, peers or logs. */
+  readonly report?: (about: 'status' | 'peers' | 'logs') => Json
+}
+
+export interface MeshNode extends MeshApi {
+  /** Spawns the actors. Work is taken from now on. */
+  start(): void
+  /** Takes no more work, lets what runs finish or hands it back, withdraws the advert. Resolves at the latest after `limits.drainMs` and a little. */
+  drain(): Promise<void>
+  /** Ends every actor at once. */
+  stop(): void
+  deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] }
+  readonly actorCount: number
+}
+
+export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): MeshNode {
+  const { clock, identity, transport } = ports
+  const self = identity.peerId
+  const random = seededRandom(ports.entropy.seed())
+  const deadLetters = createDeadLetters()
+  const timers = createTimers(clock)
+  const connected = new Set<PeerId>()
+  const perform = createInterpreter(ports, () => system, timers)
+  const system: ActorSystem = createActorSystem({ clock, identity, random: random.split(), deadLetters, connected: (peer) => connected.has(peer), perform, onStopped: (name) => timers.clearAll(name) })
+  const nodeWatchers = new Set<() => void>()
+  let counter = 0
+  let phase: 'new' | 'running' | 'draining' | 'stopped' = 'new'
+
+  const here = (actor: string) => at(self, actor)
+  const toActor = (actor: string, message: ActorMessage, from: string): void => system.deliver(actor, { message, from: here(from) })
+
+  transport.onReceive(({ peer, envelope }) => {
+    const { message } = envelope
+    if (message.kind === 'node-ask') {
+      transport.send(peer, { to: envelope.from, from: 'node-desk', message: { kind: 'node-report', requestId: message.requestId, report: report(message.about) } })
+      return
+    }
+    system.deliver(envelope.to, { message, from: at(peer, envelope.from), ...(envelope.principal === undefined ? {} : { principal: envelope.principal }) })
+  })
+  transport.onPeer((peer, state) => {
+    if (state === 'up') connected.add(peer)
+    else connected.delete(peer)
+    system.deliver(actorNames.directory, { message: { kind: state === 'up' ? 'peer-up' : 'peer-down', peer }, from: here(actorNames.root) }, 'system')
+  })
+  transport.onUndelivered((peer, envelope, reason) => {
+    deadLetters.add({ atWallMs: clock.wallMs(), to: `${peer}/${envelope.to}`, from: envelope.from, messageKind: envelope.message.kind, reason })
+  })
+  ports.gossip.onGossip((_topic, { peer, envelope }) => {
+    system.deliver(envelope.to, { message: envelope.message, from: at(peer, envelope.from), ...(envelope.principal === undefined ? {} : { principal: envelope.principal }) })
+  })
+  ports.skillRunner.onCapabilitiesChanged(() => {
+    if (phase === 'running' && options.duties.includes('worker')) toActor(actorNames.participant, { kind: 'capabilities-changed', capabilities: ports.skillRunner.capabilities() }, actorNames.root)
+  })
+
+  function report(about: 'status' | 'peers' | 'logs'): Json {
+    return options.report?.(about) ?? null
+  }
+
+  /** One question to an actor, under a name of its own, answered once or not in time. */
+  function question<T>(send: (replyTo: string, requestId: string) => void, accept: (message: ActorMessage) => T | undefined, timeoutMs: number): Promise<T> {
+    counter += 1
+    const name = `client/${counter}`
+    return new Promise<T>((resolve, reject) => {
+      const finish = (): void => {
+        cancel()
+        detach()
+      }
+      const cancel = clock.schedule(timeoutMs, () => {
+        finish()
+        reject(new MeshError('timeout', 'no answer came in time: the outcome is unknown', { next: 'try again with the same key' }))
+      })
+      const detach = system.attach(name, (message) => {
+        try {
+          const accepted = accept(message)
+          if (accepted === undefined) return
+          finish()
+          resolve(accepted)
+        } catch (thrown) {
+          finish()
+          reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+        }
+      })
+      send(name, String(counter))
+    })
+  }
+
+  function describe(): Promise<Extract<ActorMessage, { kind: 'nodes-described' }>> {
+    return question((name) => toActor(actorNames.directory, { kind: 'describe-nodes', replyTo: here(name) }, name), (message) => (message.kind === 'nodes-described' ? message : undefined), limits.askTimeoutMs)
+  }
+
+  const node: MeshNode = {
+    self,
+    name: options.name,
+    start() {
+      if (phase !== 'new') return
+      phase = 'running'
+      system.spawn(actorNames.root, erased(root({
+        name: options.name, nodeName: options.name, release: options.release, duties: options.duties, addrs: options.addrs ?? (() => []), http: options.http ?? (() => undefined), capabilities: ports.skillRunner.capabilities(),
+        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, leaseMs: options.leaseMs ?? limits.leaseMs, replica: options.duties.includes('replica'),
+        missionsLiveMax: options.missionsLiveMax ?? limits.missionsLiveMax, missionsLivePerPrincipalMax: options.missionsLivePerPrincipalMax ?? limits.missionsLivePerPrincipalMax,
+      })))
+      for (const peer of transport.connectedPeers()) {
+        connected.add(peer)
+        system.deliver(actorNames.directory, { message: { kind: 'peer-up', peer }, from: here(actorNames.root) }, 'system')
+      }
+      system.attach('nodes/listener', () => {
+        for (const watcher of nodeWatchers) watcher()
+      })
+      toActor(actorNames.directory, { kind: 'describe-nodes', replyTo: here('nodes/listener') }, 'nodes/listener')
+    },
+    async drain() {
+      if (phase !== 'running') return
+      phase = 'draining'
+      toActor(actorNames.advertiser, { kind: 'drain' }, 'drain')
+      await question((name) => toActor(actorNames.participant, { kind: 'drain' }, name), (message) => (message.kind === 'drained' ? true : undefined), limits.drainMs + 2_000).catch(() => undefined)
+      for (const peer of connected) transport.send(peer, { to: actorNames.directory, from: actorNames.directory, message: { kind: 'goodbye', reason: 'the node is stopping' } })
+    },
+    stop() {
+      if (phase === 'stopped') return
+      phase = 'stopped'
+      system.shutDown()
+    },
+    async ask(operation, principal) {
+      const parsed = MissionOperation.safeParse(operation)
+      if (!parsed.success) throw new MeshError('bad-request', z.prettifyError(parsed.error))
+      const answer = await question((name, requestId) => toActor(actorNames.missions, { kind: 'local-ask', requestId, principal, operation: parsed.data, replyTo: here(name) }, name), (message) => {
+        if (message.kind !== 'local-answer') return undefined
+        if (message.fault !== undefined) throw MeshError.from(message.fault)
+        return { value: message.answer ?? null }
+      }, operation.op === 'submit' ? limits.askTimeoutMs * 3 : limits.askTimeoutMs + 1_000)
+      return operation.op === 'dead' && Array.isArray(answer.value) ? [...answer.value, ...lettersAsViews()] : answer.value
+    },
+    watch(missionId, fromIndex, _principal, listener) {
+      counter += 1
+      const listenerName = `listener/${counter}`
+      const feedName = `feed/${counter}`
+      const detach = system.attach(listenerName, (message) => {
+        if (message.kind === 'watched') listener({ events: message.events, notes: message.notes, ...(message.fault === undefined ? {} : { fault: message.fault }) })
+      })
+      system.spawn(feedName, erased(feed(missionId, fromIndex, here(listenerName))))
+      return () => {
+        detach()
+        if (system.exists(feedName)) toActor(feedName, { kind: 'drain' }, listenerName)
+      }
+    },
+    nodes: async () => (await describe()).nodes,
+    watchNodes(listener) {
+      nodeWatchers.add(listener)
+      return () => nodeWatchers.delete(listener)
+    },
+    capabilities: async () => (await describe()).capabilities,
+    async askNode(peer, about) {
+      if (peer === self) return report(about)
+      if (!connected.has(peer)) throw MeshError.from(fault('owner-unreachable', `there is no connection to ${nameOf(await node.nodes(), peer)}`, { next: 'see why: skein doctor' }))
+      const answer = await question((name, requestId) => transport.send(peer, { to: 'node-desk', from: name, message: { kind: 'node-ask', requestId, about } }), (message) => (message.kind === 'node-report' ? { report: message.report as Json } : undefined), 5_000)
+      return answer.report
+    },
+    readiness() {
+      const reasons = phase === 'running' ? [] : [phase === 'draining' ? 'the node is stopping' : phase === 'new' ? 'the node is starting' : 'the node has stopped']
+      return { ready: reasons.length === 0, reasons }
+    },
+    deadLetters: () => ({ count: deadLetters.count, recent: deadLetters.recent() }),
+    get actorCount() {
+      return system.actorCount
+    },
+  }
+
+  function lettersAsViews(): Json[] {
+    const views: DeadView[] = deadLetters.recent().map((letter) => ({ id: `letter-${letter.number}`, kind: 'message' as const, atWallMs: letter.atWallMs, reason: `${letter.messageKind} from ${letter.from} to ${letter.to}: ${letter.reason}` }))
+    return views as unknown as Json[]
+  }
+
+  return node
+}
+
+function nameOf(nodes: readonly NodeView[], peer: PeerId): string {
+  return nodes.find((node) => node.peerId === peer)?.name ?? peer
+}
