@@ -14,7 +14,7 @@ logStoreContract('the virtual log store', () => {
     corruptEntry: async (missionId, index) => void disk.corrupt(missionId, index),
     failNextWrite: () => disk.failWrites(1),
   }
-})
+}, true)
 
 blobStoreContract('the virtual blob store', () => {
   const world = createVirtualClock()
