@@ -48,8 +48,7 @@ const notAFunction = new Set(['if', 'for', 'foreach', 'while', 'switch', 'catch'
 /** The text before a `{`, since the last `;`, `{` or `}`: the name of the function it opens, or undefined. */
 function functionName(header: string): string | undefined {
   const text = header.trim()
-  const arrow = /(?:\b(?:const|let|var)\s+)?([\w$#]+)?\s*(?::[^=()]{0,80})?\s*[=:]?\s*(?:async\s*)?(?:<[^()]{0,120}>\s*)?\(?[^()]{0,400}\)?[^()]{0,120}=>$/.exec(text)
-  if (text.endsWith('=>')) return arrow?.[1] !== undefined && !notAFunction.has(arrow[1]) ? arrow[1] : '(anonymous)'
+  if (text.endsWith('=>')) return arrowName(text.slice(0, -2))
   const keyword = /\b(?:function\s*\*?|func|fn|fun|def|sub)\s*(?:\([^()]{0,120}\)\s*)?([\w$#]+)?\s*(?:<[^()]{0,200}>)?\s*\(/.exec(text)
   if (keyword !== null) return keyword[1] ?? '(anonymous)'
   // A signature without keyword (methods, C): a name, balanced parentheses, then nothing that a call would have.
@@ -63,11 +62,25 @@ function functionName(header: string): string | undefined {
   return name
 }
 
+/** `const size = async (of: Folder): number` → `size`; without a name of its own: `(anonymous)`. */
+function arrowName(text: string): string {
+  const close = text.lastIndexOf(')')
+  const open = close < 0 ? -1 : openingOf(text, close)
+  const before = (open < 0 ? text.replace(/[\w$]+\s*$/, '') : text.slice(0, open)).slice(-200).replace(/<[^<>()]{0,120}>\s*$/, '')
+  const name = /([\w$#]{1,80})\s{0,4}(?:=|:(?:[^=:,(]{1,60}=)?)\s{0,4}(?:async\s{0,4})?$/.exec(before)?.[1]
+  return name === undefined || notAFunction.has(name) ? '(anonymous)' : name
+}
+
 /** Index of the parenthesis that opens the parameter list, when only a return type, modifiers or a constructor's initialisers follow it. */
 function matchingOpen(text: string): number {
   const close = text.lastIndexOf(')')
   if (close < 0) return -1
   if (!/^\s*(?:$|const\b|noexcept\b|override\b|final\b|throws\b|async\b|rethrows\b|->|:|where\b|external\b|public\b|view\b|pure\b|returns\b|[A-Z*&[(\w][\w.*&[\]<>, ?|]*$)/.test(text.slice(close + 1))) return -1
+  return openingOf(text, close)
+}
+
+/** @returns the index of the parenthesis that the one at `close` closes, or -1. */
+function openingOf(text: string, close: number): number {
   let depth = 0
   for (let i = close; i >= 0; i--) {
     const char = text.charCodeAt(i)
