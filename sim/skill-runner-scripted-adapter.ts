@@ -1,11 +1,12 @@
 /** The SkillRunner port with skills whose course is written down: they take virtual time and end as their script says. */
+import type { BlobStore } from '../actors/ports/blob-store.ts'
 import type { Clock } from '../actors/ports/clock.ts'
-import type { SkillRun, SkillRunEvent, SkillRunner } from '../actors/ports/skill-runner.ts'
+import type { ChildOutcome, SkillRun, SkillRunEvent, SkillRunner } from '../actors/ports/skill-runner.ts'
 import type { RunStats } from '../protocols/bidding/schema.ts'
 import type { Capability } from '../protocols/capability/schema.ts'
-import { fault, type Fault } from '../protocols/kernel/errors.ts'
+import { fault, MeshError, toFault, type Fault } from '../protocols/kernel/errors.ts'
 import { limits } from '../protocols/kernel/limits.ts'
-import type { Json, Payload } from '../protocols/kernel/payload.ts'
+import { Json, type Payload } from '../protocols/kernel/payload.ts'
 import type { DurationMs } from '../protocols/kernel/units.ts'
 
 /** How one run goes: after `afterMs` (Infinity: never by itself) it ends with the output, the payload or the fault, whichever is given (else with `null`). */
@@ -35,6 +36,8 @@ export interface ScriptedSkill {
 export interface ScriptedSkillRunnerInit {
   readonly clock: Clock
   readonly skills: readonly ScriptedSkill[]
+  /** With a store, scripts see the content of blobs as inline inputs, and outputs too big to be inline become blobs, as on a real node. */
+  readonly blobs?: BlobStore
   /** Between `start` and `started`; default 1 ms. */
   readonly startMs?: DurationMs
   /** Divides every course's time; a slow node has less than 1. */
@@ -53,6 +56,8 @@ interface LiveRun {
   readonly run: SkillRun
   readonly listener: (event: SkillRunEvent) => void
   readonly acceptedMs: number
+  queueMs: DurationMs
+  transferMs: DurationMs
   startedMs: number | undefined
   timers: (() => void)[]
 }
@@ -74,16 +79,18 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
   function statsOf(one: LiveRun, course?: ScriptedCourse): RunStats {
     const now = clock.monotonicMs()
     return {
-      queueMs: (one.startedMs ?? now) - one.acceptedMs,
-      transferMs: 0,
+      queueMs: one.queueMs,
+      transferMs: one.transferMs,
       runMs: one.startedMs === undefined ? 0 : now - one.startedMs,
       costUsd: course?.costUsd ?? 0,
       ...(course?.memoryBytesMax === undefined ? {} : { memoryBytesMax: course.memoryBytesMax }),
     }
   }
 
+  const isLive = (one: LiveRun): boolean => live.get(one.run.runId) === one
+
   function end(one: LiveRun, event: SkillRunEvent): void {
-    if (live.get(one.run.runId) !== one) return
+    if (!isLive(one)) return
     live.delete(one.run.runId)
     for (const cancel of one.timers) cancel()
     one.listener(event)
@@ -100,27 +107,82 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     )
   }
 
-  function begin(one: LiveRun): void {
-    one.startedMs = clock.monotonicMs()
-    const { run } = one
+  /** The content of a blob that holds JSON, as an inline payload. */
+  async function resolved(payload: Payload): Promise<Payload> {
+    if (init.blobs === undefined || 'inline' in payload) return payload
+    await init.blobs.fetch(payload.blob)
+    const bytes = await init.blobs.get(payload.blob.$blob)
+    if (bytes === undefined) throw new MeshError('unknown-blob', `the content ${payload.blob.$blob} is not here`)
+    return { inline: Json.parse(JSON.parse(new TextDecoder().decode(bytes))) }
+  }
+
+  async function resolvedRun(run: SkillRun): Promise<SkillRun> {
+    const input = await resolved(run.input)
+    if (run.children === undefined) return { ...run, input }
+    const children: ChildOutcome[] = []
+    for (const child of run.children) children.push(child.output === undefined ? child : { ...child, output: await resolved(child.output) })
+    return { ...run, input, children }
+  }
+
+  async function outputOf(course: ScriptedCourse): Promise<Payload> {
+    if (course.payload !== undefined) return course.payload
+    const output = course.output ?? null
+    const bytes = new TextEncoder().encode(JSON.stringify(output))
+    if (init.blobs === undefined || bytes.byteLength <= limits.payloadInlineBytesMax) return { inline: output }
+    return { blob: await init.blobs.put(bytes, { mediaType: 'application/json' }) }
+  }
+
+  /** What is wrong with a run before its script is asked. */
+  function refusal(run: SkillRun, skill: ScriptedSkill | undefined): Fault | undefined {
+    if (skill === undefined) return fault('unknown-capability', `${run.capability} ${run.version} is not offered by this node`)
+    if (skill[run.step] === undefined) return fault('skill-failed', `${run.capability} ${run.version} has no '${run.step}' step on this node`, { retryable: false })
+    return run.step === 'run' && 'inline' in run.input ? skill.checkInput?.(run.input.inline) : undefined
+  }
+
+  function courseOf(run: SkillRun): ScriptedCourse {
     const skill = skillFor(run.capability, run.version)
-    const script = skill?.[run.step]
-    let course: ScriptedCourse
+    const refused = refusal(run, skill)
+    if (refused !== undefined) return { afterMs: 0, fault: refused }
     try {
-      course = script === undefined ? { afterMs: 0, fault: fault('skill-failed', `${run.capability} ${run.version} has no '${run.step}' step on this node`, { retryable: false }) } : script(run)
+      return skill?.[run.step]?.(run) ?? { afterMs: 0 }
     } catch (error) {
-      course = { afterMs: 0, fault: fault('skill-failed', error instanceof Error ? error.message : String(error)) }
+      return { afterMs: 0, fault: toFault(error, 'skill-failed') }
     }
+  }
+
+  async function begin(one: LiveRun): Promise<void> {
+    const beganMs = clock.monotonicMs()
+    one.queueMs = beganMs - one.acceptedMs
+    let run: SkillRun
+    try {
+      run = await resolvedRun(one.run)
+    } catch (error) {
+      end(one, { type: 'failed', fault: toFault(error, 'bad-input'), stats: statsOf(one) })
+      return
+    }
+    if (!isLive(one)) return
+    one.startedMs = clock.monotonicMs()
+    one.transferMs = one.startedMs - beganMs
+    const course = courseOf(run)
     const lengthMs = course.afterMs / speed
     one.timers = [
       clock.schedule(lengthMs, () => {
         if (course.fault !== undefined) end(one, { type: 'failed', fault: course.fault, stats: statsOf(one, course) })
-        else end(one, { type: 'done', output: course.payload ?? { inline: course.output ?? null }, stats: statsOf(one, course) })
+        else void deliver(one, course)
       }),
       clock.schedule(run.timeLimitMs, () => end(one, { type: 'failed', fault: fault('skill-timeout', `${run.capability} ran longer than its limit of ${run.timeLimitMs} ms`), stats: statsOf(one, course) })),
     ]
     if (course.pulses !== false) pulse(one, course, lengthMs)
     one.listener({ type: 'started' })
+  }
+
+  async function deliver(one: LiveRun, course: ScriptedCourse): Promise<void> {
+    const stats = statsOf(one, course)
+    try {
+      end(one, { type: 'done', output: await outputOf(course), stats })
+    } catch (error) {
+      end(one, { type: 'failed', fault: toFault(error, 'storage-failed'), stats })
+    }
   }
 
   return {
@@ -136,10 +198,10 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     checkInput: (capability, version, input) => skillFor(capability, version)?.checkInput?.(input),
     start(run, listener) {
       if (live.has(run.runId)) throw new Error(`run ${run.runId} is already running`)
-      const one: LiveRun = { run, listener, acceptedMs: clock.monotonicMs(), startedMs: undefined, timers: [] }
+      const one: LiveRun = { run, listener, acceptedMs: clock.monotonicMs(), queueMs: 0, transferMs: 0, startedMs: undefined, timers: [] }
       live.set(run.runId, one)
       started.push(run)
-      one.timers = [clock.schedule(init.startMs ?? 1, () => begin(one))]
+      one.timers = [clock.schedule(init.startMs ?? 1, () => void begin(one))]
     },
     stop(runId, why) {
       const one = live.get(runId)

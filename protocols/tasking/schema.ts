@@ -26,6 +26,15 @@ export const MissionLimits = z.object({
 })
 export type MissionLimits = z.infer<typeof MissionLimits>
 
+/** Some of the limits, the others left as they are: no defaults are filled in. */
+export const LimitChange = z.object({
+  leavesMax: z.number().int().min(1).max(limits.missionTasksMax),
+  depthMax: z.number().int().min(1).max(limits.missionDepthMax),
+  budgetUsd: z.number().min(0),
+  durationMs: z.number().int().min(1),
+}).partial().strict()
+export type LimitChange = z.infer<typeof LimitChange>
+
 /** One task's own name inside its plan. */
 export const TaskName = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'is not a task name (letters, digits, dot, dash, underscore; at most 64)')
 
@@ -78,7 +87,7 @@ export const Plan = z.object({
   /** What the plan's result is: a value with `$from` references; absent: an object of every task's output by name. */
   result: z.unknown().optional(),
   priority: Priority.optional(),
-  limits: MissionLimits.partial().optional(),
+  limits: LimitChange.optional(),
 }).strict()
 export type Plan = z.infer<typeof Plan>
 
@@ -89,7 +98,7 @@ export const MissionRequest = z.object({
   input: z.unknown().optional(),
   plan: Plan.optional(),
   priority: Priority.default(5),
-  limits: MissionLimits.partial().optional(),
+  limits: LimitChange.optional(),
   acknowledgement: Acknowledgement.default('local'),
   name: z.string().max(128).optional(),
 }).strict()
@@ -147,7 +156,7 @@ export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('task-cancelled'), ...at, taskId: TaskId, reason: z.string() }),
   z.object({ type: z.literal('paused'), ...at }),
   z.object({ type: z.literal('resumed'), ...at }),
-  z.object({ type: z.literal('changed'), ...at, priority: Priority.optional(), limits: MissionLimits.partial().optional() }),
+  z.object({ type: z.literal('changed'), ...at, priority: Priority.optional(), limits: LimitChange.optional() }),
   z.object({ type: z.literal('cancel-requested'), ...at, by: Principal, reason: z.string().max(500) }),
   z.object({ type: z.literal('completed'), ...at, result: Payload }),
   z.object({ type: z.literal('failed'), ...at, fault: Fault }),
@@ -201,7 +210,7 @@ export const MissionOperation = z.discriminatedUnion('op', [
   z.object({ op: z.literal('resume'), missionId: MissionId }),
   z.object({ op: z.literal('cancel'), missionId: MissionId, reason: z.string().max(500) }),
   z.object({ op: z.literal('retry'), missionId: MissionId, taskId: TaskId.optional() }),
-  z.object({ op: z.literal('change'), missionId: MissionId, priority: Priority.optional(), limits: MissionLimits.partial().optional() }),
+  z.object({ op: z.literal('change'), missionId: MissionId, priority: Priority.optional(), limits: LimitChange.optional() }),
   z.object({ op: z.literal('list'), limit: z.number().int().min(1).max(1_000) }),
   z.object({ op: z.literal('dead') }),
   z.object({ op: z.literal('queue') }),

@@ -6,7 +6,7 @@ import { AwardId, CapabilityName, MissionId, PeerId, Principal, TaskId } from '.
 import { BlobRef } from '../kernel/payload.ts'
 import { Acknowledgement, MissionLimits, missionStates, taskStates } from './schema.ts'
 
-export const TaskCounts = z.record(z.enum(taskStates), z.number().int())
+export const TaskCounts = z.partialRecord(z.enum(taskStates), z.number().int())
 export type TaskCounts = z.infer<typeof TaskCounts>
 
 export const MissionView = z.object({
