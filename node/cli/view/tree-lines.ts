@@ -33,6 +33,9 @@ const missionGlyphs: Readonly<Record<MissionState, string>> = {
   accepted: '○', planning: '◌', running: '◐', waiting: '◌', paused: '‖', synthesising: '◕', completed: '✓', failed: '✗', cancelled: '⊘', orphaned: '?',
 }
 
+/** What a skill says of its progress must not push out who bid. */
+const noteColumnsMax = 28
+
 /** How much is left out: each step hides more than the one before. */
 const compactions = [
   { foldDone: false, mergeDone: false, mergeIdle: false },
@@ -168,6 +171,10 @@ function timeOf(task: TaskNode, attempt: Attempt | undefined, now: number): stri
 
 function detailOf({ progress, fold }: View, task: TaskNode, attempt: Attempt | undefined): string {
   const parts: string[] = []
+  const note = progress.notes.get(task.spec.taskId)
+  if (isRunning(task) && (note?.text !== undefined || note?.fraction !== undefined)) {
+    parts.push(`${note.fraction === undefined ? '' : `${Math.round(note.fraction * 100)} % `}${fit(printable(note.text ?? ''), noteColumnsMax)}`.trim())
+  }
   const earlier = task.attempts.filter((past) => past.outcome === 'lost' || past.outcome === 'failed' || past.outcome === 'refused')
   if (earlier.length > 0) parts.push(earlier.map((past) => `${printable(past.award.workerName)} ${past.outcome}${past.endedAtWallMs === undefined ? '' : ` after ${seconds(past.endedAtWallMs - past.awardedAtWallMs)}`}`).join(', '))
   if (task.state === 'dead') parts.push(printable(task.fault?.detail ?? 'given up'))
@@ -177,10 +184,6 @@ function detailOf({ progress, fold }: View, task: TaskNode, attempt: Attempt | u
     const waitsFor = task.spec.after.filter((id) => fold.tasks.get(id)?.state !== 'accepted').map((id) => id.slice(id.lastIndexOf('/') + 1))
     if (waitsFor.length > 0) parts.push(`after ${waitsFor.slice(0, 3).join(', ')}${waitsFor.length > 3 ? ', …' : ''}`)
     else if (earlier.length > 0) parts.push('to be awarded again')
-  }
-  const note = progress.notes.get(task.spec.taskId)
-  if (isRunning(task) && (note?.text !== undefined || note?.fraction !== undefined)) {
-    parts.push(`${note.fraction === undefined ? '' : `${Math.round(note.fraction * 100)} % `}${printable(note.text ?? '')}`.trim())
   }
   return parts.join(' · ')
 }
