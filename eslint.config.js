@@ -42,8 +42,6 @@ export default tseslint.config(
       // tsc reports these (noUnusedLocals, noUnusedParameters); a leading underscore says "on purpose".
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
       eqeqeq: 'error',
-      // Control characters are looked for on purpose: foreign names and texts are cleaned of them.
-      'no-control-regex': 'off',
       'no-var': 'error',
       'prefer-const': 'error',
     },

@@ -138,8 +138,10 @@ if (import.meta.main) {
   try {
     await main()
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error
-    console.error(`build: ${error.message}`)
+    // esbuild has printed its own errors, with the place of each.
+    const printed = error instanceof Error && 'errors' in error
+    if (!(error instanceof BuildError) && !printed) throw error
+    console.error(`build: ${error.message.split('\n')[0] ?? ''}`)
     process.exitCode = 1
   }
 }
