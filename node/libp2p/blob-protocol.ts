@@ -137,9 +137,9 @@ export function createBlobProtocol(options: BlobProtocolOptions): BlobProtocol {
     let stream: Stream | undefined
     try {
       stream = await openStream(peer, combined)
+      const frames = framesOf(stream, { frameBytesMax: limits.blobChunkBytes, silenceMsMax, signal: combined })
       await writeTo(stream, frame(encodeValue({ digest, offset })), silenceMsMax)
       await stream.close({ signal: combined })
-      const frames = framesOf(stream, { frameBytesMax: limits.blobChunkBytes, silenceMsMax, signal: combined })
       let leftBytes: number | undefined
       for await (const bytes of frames) {
         if (leftBytes === undefined) {

@@ -137,7 +137,9 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
   const blobs = createBlobProtocol({ libp2p, telemetry })
   const redial = createRedial({ libp2p, telemetry, failures, peers: options.peers ?? [], connectionsAimed: options.connectionsAimed ?? 128, random: Math.random })
 
-  async function stop(): Promise<void> {
+  let stopped: Promise<void> | undefined
+
+  async function stopAll(): Promise<void> {
     await Promise.all([redial.stop(), discovery.stop(), blobs.stop()])
     await transport.stop()
     gossip.stop()
@@ -150,7 +152,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     discovery.start()
     await libp2p.start()
   } catch (error) {
-    await stop()
+    await stopAll()
     throw error
   }
   // Whoever builds the host attaches its listeners in this same turn of the loop, before the first connection can be up.
@@ -171,7 +173,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     },
     connections: () =>
       libp2p.getConnections().map((connection) => ({ peer: connection.remotePeer.toString() as PeerId, addr: connection.remoteAddr.toString(), direction: connection.direction })),
-    stop,
+    stop: () => (stopped ??= stopAll()),
   }
 }
 

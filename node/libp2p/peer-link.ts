@@ -171,7 +171,7 @@ export function createPeerLink(options: PeerLinkOptions): PeerLink {
     async close(timeoutMs) {
       const deadlineMs = performance.now() + timeoutMs
       flush()
-      while (stream !== undefined && (head < queue.length || stream.writeBufferLength > 0) && performance.now() < deadlineMs) {
+      while ((opening || stream !== undefined) && (head < queue.length || (stream?.writeBufferLength ?? 0) > 0) && performance.now() < deadlineMs) {
         await new Promise((resolve) => setTimeout(resolve, 5))
         flush()
       }

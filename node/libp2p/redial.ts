@@ -55,7 +55,7 @@ interface Target {
 
 const backoffMsMin = 250
 const backoffMsMax = 30_000
-const graceMs = 1_500
+const graceMs = 600
 const dialTimeoutMs = 10_000
 const identifyTimeoutMs = 5_000
 /** A peer nobody asked for is forgotten after this many failures in a row (about twenty minutes). */
@@ -150,7 +150,9 @@ export function createRedial(options: RedialOptions): Redial {
   }
 
   function onDiscovered({ detail }: CustomEvent<PeerInfo>): void {
-    if (libp2p.getConnections().length >= options.connectionsAimed || libp2p.getConnections(detail.id).length > 0) return
+    // libp2p also announces peers it has merely heard the name of, a failed dial's among them.
+    if (detail.multiaddrs.length === 0 || libp2p.getConnections(detail.id).length > 0) return
+    if (libp2p.getConnections().length >= options.connectionsAimed) return
     const target = addTarget(undefined, detail.id, false)
     if (target !== undefined && target.attempts === 0) schedule(target, graceFor(detail.id) + jittered(20))
   }

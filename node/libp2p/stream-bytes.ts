@@ -21,19 +21,20 @@ export interface FramesOptions {
 
 /**
  * The frames of a stream, one after the other; ends when the other side has ended its writing.
- * The stream is paused while the consumer is behind.
+ * The stream is paused while the consumer is behind. Listening begins at once, not with the first `next()`: libp2p drops
+ * what is unread when a stream is closed.
  *
  * @throws MeshError `timeout` after `silenceMsMax` without a byte, `too-large` for an oversized frame; what aborted the
  *   stream or the signal otherwise.
  */
-export async function* framesOf(stream: Stream, options: FramesOptions): AsyncGenerator<Uint8Array> {
+export function framesOf(stream: Stream, options: FramesOptions): AsyncGenerator<Uint8Array> {
   const reader = createFrameReader(options.frameBytesMax)
   const frames: Uint8Array[] = []
   let bufferedBytes = 0
   let failure: Error | undefined
   let ended = false
   let wake: (() => void) | undefined
-  let silence = setTimeout(onSilence, options.silenceMsMax)
+  let silence: NodeJS.Timeout | undefined
 
   function settle(error?: Error): void {
     if (error === undefined) ended = true
@@ -44,7 +45,7 @@ export async function* framesOf(stream: Stream, options: FramesOptions): AsyncGe
     settle(new MeshError('timeout', `nothing arrived for ${options.silenceMsMax} ms`))
   }
   function onMessage({ data }: { readonly data: Parameters<typeof reader.push>[0] }): void {
-    silence.refresh()
+    silence?.refresh()
     if (failure !== undefined) return
     try {
       for (const bytes of reader.push(data)) {
@@ -54,7 +55,7 @@ export async function* framesOf(stream: Stream, options: FramesOptions): AsyncGe
     } catch (error) {
       settle(error instanceof Error ? error : new Error(String(error)))
     }
-    if (bufferedBytes > pauseAtBytes && stream.status === 'open') stream.pause()
+    if (bufferedBytes > pauseAtBytes && stream.readStatus === 'readable') stream.pause()
     wake?.()
   }
   function onAbort(): void {
@@ -63,7 +64,10 @@ export async function* framesOf(stream: Stream, options: FramesOptions): AsyncGe
   }
 
   const onEnd = (): void => settle()
-  const onClose = (event: { readonly error?: Error }): void => settle(event.error)
+  // A stream that was closed while it was paused still has something to read; `end` follows when that is read.
+  const onClose = (event: { readonly error?: Error }): void => {
+    if (event.error !== undefined || stream.readableEnded) settle(event.error)
+  }
   stream.addEventListener('message', onMessage)
   stream.addEventListener('end', onEnd)
   stream.addEventListener('close', onClose)
@@ -71,36 +75,42 @@ export async function* framesOf(stream: Stream, options: FramesOptions): AsyncGe
   if (options.signal?.aborted) onAbort()
   // Everything may have arrived and ended before anybody listened.
   if (stream.readableEnded) ended = true
-  try {
-    while (true) {
-      const next = frames.shift()
-      if (next !== undefined) {
-        bufferedBytes -= next.byteLength
-        if (bufferedBytes <= pauseAtBytes / 2 && isPaused(stream)) stream.resume()
-        // While the consumer works the silence is its own.
-        clearTimeout(silence)
-        yield next
-        silence = setTimeout(onSilence, options.silenceMsMax)
-        continue
+
+  async function* read(): AsyncGenerator<Uint8Array> {
+    try {
+      silence = setTimeout(onSilence, options.silenceMsMax)
+      while (true) {
+        const next = frames.shift()
+        if (next !== undefined) {
+          bufferedBytes -= next.byteLength
+          if (bufferedBytes <= pauseAtBytes / 2 && stream.readStatus === 'paused') stream.resume()
+          // While the consumer works the silence is its own.
+          clearTimeout(silence)
+          silence = undefined
+          yield next
+          silence = setTimeout(onSilence, options.silenceMsMax)
+          continue
+        }
+        if (failure !== undefined) throw failure
+        if (ended) {
+          if (reader.bufferedBytes > 0) throw new MeshError('bad-request', 'the stream ended in the middle of a frame')
+          return
+        }
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        wake = undefined
       }
-      if (failure !== undefined) throw failure
-      if (ended) {
-        if (reader.bufferedBytes > 0) throw new MeshError('bad-request', 'the stream ended in the middle of a frame')
-        return
-      }
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      wake = undefined
+    } finally {
+      clearTimeout(silence)
+      stream.removeEventListener('message', onMessage)
+      stream.removeEventListener('end', onEnd)
+      stream.removeEventListener('close', onClose)
+      options.signal?.removeEventListener('abort', onAbort)
+      if (!ended && (failure !== undefined || options.keepOpen !== true)) stream.abort(failure ?? new Error('no longer wanted'))
     }
-  } finally {
-    clearTimeout(silence)
-    stream.removeEventListener('message', onMessage)
-    stream.removeEventListener('end', onEnd)
-    stream.removeEventListener('close', onClose)
-    options.signal?.removeEventListener('abort', onAbort)
-    if (!ended && (failure !== undefined || options.keepOpen !== true)) stream.abort(failure ?? new Error('no longer wanted'))
   }
+  return read()
 }
 
 /**
@@ -126,8 +136,4 @@ export async function writeTo(stream: Stream, bytes: Parameters<Stream['send']>[
     stream.addEventListener('drain', onDrain)
     stream.addEventListener('close', onClose)
   })
-}
-
-function isPaused(stream: Stream): boolean {
-  return stream.status === 'open' && stream.readStatus === 'paused'
 }

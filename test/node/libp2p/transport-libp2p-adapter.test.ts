@@ -124,6 +124,7 @@ describe('transport-libp2p-adapter among strangers and bad luck', () => {
 
   it('carries far more than the windows of a stream, in order', async () => {
     const sender = await mesh.addHost()
+    await waitUntil(() => sender.transport.connectedPeers().length === 1)
     const big = (index: number): ReturnType<typeof note> => ({ ...note(`${index}`), message: { kind: 'node-report', requestId: `${index}`, report: 'y'.repeat(900_000) } })
     for (let index = 0; index < 40; index++) sender.transport.send(host.peerId, big(index))
     await waitUntil(() => heard.length === 40, '40 messages of 0.9 MB')
