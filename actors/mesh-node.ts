@@ -25,6 +25,7 @@ import { createDeadLetters, type DeadLetter } from './runtime/dead-letters.ts'
 import { createInterpreter, type WorldPorts } from './runtime/interpreter.ts'
 import { createActorSystem, type ActorSystem } from './runtime/system.ts'
 import { createTimers } from './runtime/timers.ts'
+import { defaultTuning, type Tuning } from './tuning.ts'
 
 export interface MeshNodePorts extends WorldPorts {
   readonly identity: Identity
@@ -37,9 +38,7 @@ export interface MeshNodeOptions {
   readonly duties: readonly Duty[]
   readonly slots: number
   readonly refuseOnBattery?: boolean
-  readonly leaseMs?: number
-  readonly missionsLiveMax?: number
-  readonly missionsLivePerPrincipalMax?: number
+  readonly tuning?: Partial<Tuning>
   readonly addrs?: () => readonly string[]
   readonly http?: () => string | undefined
   /** What this node answers when another asks for its status, peers or logs. */
@@ -60,6 +59,7 @@ export interface MeshNode extends MeshApi {
 export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): MeshNode {
   const { clock, identity, transport } = ports
   const self = identity.peerId
+  const tuning: Tuning = { ...defaultTuning, ...options.tuning }
   const random = seededRandom(ports.entropy.seed())
   const deadLetters = createDeadLetters()
   const timers = createTimers(clock)
@@ -140,8 +140,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       phase = 'running'
       system.spawn(actorNames.root, erased(root({
         name: options.name, nodeName: options.name, release: options.release, duties: options.duties, addrs: options.addrs ?? (() => []), http: options.http ?? (() => undefined), capabilities: ports.skillRunner.capabilities(),
-        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, leaseMs: options.leaseMs ?? limits.leaseMs, replica: options.duties.includes('replica'),
-        missionsLiveMax: options.missionsLiveMax ?? limits.missionsLiveMax, missionsLivePerPrincipalMax: options.missionsLivePerPrincipalMax ?? limits.missionsLivePerPrincipalMax,
+        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, tuning, replica: options.duties.includes('replica'),
       })))
       for (const peer of transport.connectedPeers()) {
         connected.add(peer)
@@ -156,7 +155,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       if (phase !== 'running') return
       phase = 'draining'
       toActor(actorNames.advertiser, { kind: 'drain' }, 'drain')
-      await question((name) => toActor(actorNames.participant, { kind: 'drain' }, name), (message) => (message.kind === 'drained' ? true : undefined), limits.drainMs + 2_000).catch(() => undefined)
+      await question((name) => toActor(actorNames.participant, { kind: 'drain' }, name), (message) => (message.kind === 'drained' ? true : undefined), tuning.drainMs + 2_000).catch(() => undefined)
       for (const peer of connected) transport.send(peer, { to: actorNames.directory, from: actorNames.directory, message: { kind: 'goodbye', reason: 'the node is stopping' } })
     },
     stop() {

@@ -20,6 +20,7 @@ import { createVirtualTransport } from './transport-virtual-adapter.ts'
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts'
 import { createVirtualGossipMesh } from './virtual-gossip.ts'
 import { createVirtualNetwork, type VirtualNetwork } from './virtual-network.ts'
+import type { Tuning } from '../actors/tuning.ts'
 
 export interface VirtualNodeInit {
   readonly name: string
@@ -29,9 +30,7 @@ export interface VirtualNodeInit {
   /** Below 1 is slow: every skill's course is divided by it. */
   readonly speed?: number
   readonly machine?: Partial<HardwareSample>
-  readonly leaseMs?: number
-  readonly missionsLiveMax?: number
-  readonly missionsLivePerPrincipalMax?: number
+  readonly tuning?: Partial<Tuning>
 }
 
 export interface VirtualNode {
@@ -89,8 +88,7 @@ export function createVirtualMesh(seed: number): VirtualMesh {
           },
         },
         {
-          name: init.name, release: '0.0.0', duties: init.duties ?? ['worker', 'replica', 'bridge'], slots: init.slots ?? 2, ...(init.leaseMs === undefined ? {} : { leaseMs: init.leaseMs }),
-          ...(init.missionsLiveMax === undefined ? {} : { missionsLiveMax: init.missionsLiveMax }), ...(init.missionsLivePerPrincipalMax === undefined ? {} : { missionsLivePerPrincipalMax: init.missionsLivePerPrincipalMax }),
+          name: init.name, release: '0.0.0', duties: init.duties ?? ['worker', 'replica', 'bridge'], slots: init.slots ?? 2, ...(init.tuning === undefined ? {} : { tuning: init.tuning }),
         },
       )
       const node: VirtualNode = { name: init.name, peer: identity.peerId, mesh, skills, telemetry, gaveUp: undefined }

@@ -128,7 +128,7 @@ export function openCalls(state: ManagerState, tag: string, offers: readonly Off
     effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
     if (providers.length === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
   })
-  return [...effects, ...drive(state, { type: 'open', calls }, context)]
+  return [...effects, ...drive(state, { type: 'open', windowMs: state.init.tuning.bidWindowMs, calls }, context)]
 }
 
 function noProviderText(task: TaskNode): string {
@@ -160,12 +160,12 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
     case 'silent': {
       const task = taskOf(state, output.call.taskId)
       const sinceMs = state.unprovidedSinceMs.get(output.call.taskId)
-      if (sinceMs !== undefined && output.proposals === 0 && output.refusals.length === 0 && context.nowMs - sinceMs >= limits.noProviderMs) {
+      if (sinceMs !== undefined && output.proposals === 0 && output.refusals.length === 0 && context.nowMs - sinceMs >= state.init.tuning.noProviderMs) {
         return giveUp(state, task, fault('no-provider', noProviderText(task), { retryable: false, next: 'start a node that offers it, then: skein mission retry' }), context)
       }
       const permanent = output.refusals.length > 0 && output.proposals === 0 && output.refusals.every((refusal) => !refusal.retryable)
       const text = output.refusals.length > 0 ? `${output.refusals.length} refused: ${output.refusals.slice(0, 3).map((refusal) => `${refusal.name}: ${refusal.detail}`).join('; ')}` : sinceMs !== undefined ? noProviderText(task) : 'no node has answered yet'
-      if (permanent && output.openForMs >= limits.noProviderMs) return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next: 'see why: skein mission why' }), context)
+      if (permanent && output.openForMs >= state.init.tuning.noProviderMs) return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next: 'see why: skein mission why' }), context)
       return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...output.refusals] })]
     }
   }
@@ -200,7 +200,7 @@ function award(state: ManagerState, output: Extract<InitiatorOutput, { type: 'aw
   const full: Award = {
     awardId, callId: call.callId, missionId: state.init.missionId, taskId: call.taskId, attempt, epoch: state.epoch, kind: task.spec.kind, manager: context.self, orchestrator: state.orchestrator, principal: state.init.principal,
     capability: call.capability, version: winner.version, effects: call.effects, effort: call.effort, input: state.inputs.get(call.taskId) ?? task.spec.input, priority: call.priority, timeLimitMs: task.spec.timeLimitMs,
-    leaseMs: state.init.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
+    leaseMs: state.init.tuning.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
   }
   state.committing.set(awardId, { award: full, participant: output.participant })
   return record(state, [{
@@ -219,7 +219,7 @@ export function onAwardCommitted(state: ManagerState, awardId: AwardId, context:
   if (attempt?.award.awardId !== awardId) return []
   if (!context.connected(peer)) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
   state.contracts.set(awardId, { peer, actor: at(peer, actorNames.award(awardId)), promised: attempt.award.bid, sinceMs: context.nowMs })
-  grantLease(state.leases, awardId, peer, state.init.leaseMs, context.nowMs)
+  grantLease(state.leases, awardId, peer, state.init.tuning.leaseMs, context.nowMs)
   return [tell(committed.participant, { kind: 'accept-proposal', award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) } }, state.init.principal)]
 }
 
@@ -307,7 +307,7 @@ export function adoptLiveAwards(state: ManagerState, context: ActorContext): Eff
     if (attempt === undefined) continue
     const { award } = attempt
     state.adopting.set(award.awardId, context.nowMs + limits.adoptTimeoutMs)
-    effects.push(tell(at(award.worker, actorNames.participant), { kind: 'adopt', awardId: award.awardId, epoch: state.epoch, manager: context.self, orchestrator: state.orchestrator, leaseMs: state.init.leaseMs }, state.init.principal))
+    effects.push(tell(at(award.worker, actorNames.participant), { kind: 'adopt', awardId: award.awardId, epoch: state.epoch, manager: context.self, orchestrator: state.orchestrator, leaseMs: state.init.tuning.leaseMs }, state.init.principal))
   }
   return effects
 }
@@ -318,6 +318,6 @@ export function onHolding(state: ManagerState, awardId: AwardId, worker: ActorAd
   const attempt = liveAttempt(taskOf(state, taskId))
   if (attempt?.award.awardId !== awardId) return []
   state.contracts.set(awardId, { peer: worker.peer, actor: worker, promised: attempt.award.bid, sinceMs: context.nowMs })
-  grantLease(state.leases, awardId, worker.peer, state.init.leaseMs, context.nowMs)
+  grantLease(state.leases, awardId, worker.peer, state.init.tuning.leaseMs, context.nowMs)
   return [fact('info', 'award.adopted', { award: awardId, worker: worker.peer }), note(state, { taskId, note: 'running', worker: worker.peer })]
 }

@@ -12,6 +12,7 @@ import type { MissionFold, TaskNode } from '../../protocols/tasking/mission-stat
 import type { IndexedEvent, MissionEvent, Plan, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import type { Tuning } from '../tuning.ts'
 
 /** What a manager is told when it starts. A root manager has no award: its fence is its owner's epoch. */
 export interface ManagerInit {
@@ -21,7 +22,7 @@ export interface ManagerInit {
   readonly epoch: Epoch
   readonly orchestrator: ActorAddress
   readonly principal: Principal
-  readonly leaseMs: number
+  readonly tuning: Tuning
   readonly award?: Award
 }
 

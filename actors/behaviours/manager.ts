@@ -217,13 +217,13 @@ function holds(state: ManagerState, awardId: AwardId, from: ActorAddress): boole
 }
 
 function onRenew(state: ManagerState, message: MessageOf<'renew'>, from: ActorAddress, context: ActorContext): Effect[] {
-  const kept = message.leases.filter(({ awardId }) => renewLease(state.leases, awardId, from.peer, state.init.leaseMs, context.nowMs))
+  const kept = message.leases.filter(({ awardId }) => renewLease(state.leases, awardId, from.peer, state.init.tuning.leaseMs, context.nowMs))
   if (kept.length === 0) return []
   const notes: ProgressNote[] = kept.flatMap(({ awardId, fraction, text }) => {
     const taskId = taskIdOf(awardId, state)
     return taskId === undefined || (fraction === undefined && text === undefined) ? [] : [{ taskId, note: 'progress' as const, worker: from.peer, ...(fraction === undefined ? {} : { fraction }), ...(text === undefined ? {} : { text }) }]
   })
-  return [tell(from, { kind: 'renewed', awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.leaseMs }), ...(notes.length > 0 ? [note(state, ...notes)] : [])]
+  return [tell(from, { kind: 'renewed', awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.tuning.leaseMs }), ...(notes.length > 0 ? [note(state, ...notes)] : [])]
 }
 
 /** A result or a failure. What is late or unknown is acknowledged, so that its holder can forget it, and counted. */
@@ -393,7 +393,7 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
     const contract = state.contracts.get(awardId)
     if (state.settling.has(awardId)) continue
     if (contract !== undefined) effects.push(tell(contract.actor, { kind: 'cancel', awardId, reason: 'the lease ran out without a sign of life' }))
-    effects.push(...endAward(state, awardId, 'failed', fault('skill-silent', `no sign of life for ${Math.round(state.init.leaseMs / 1_000)} s`), context))
+    effects.push(...endAward(state, awardId, 'failed', fault('skill-silent', `no sign of life for ${Math.round(state.init.tuning.leaseMs / 1_000)} s`), context))
   }
   for (const [awardId, untilMs] of state.adopting) if (untilMs <= context.nowMs) effects.push(...endAward(state, awardId, 'lost', fault('lost-worker', 'the worker did not answer the new owner'), context))
   return [...effects, ...advance(state, context)]

@@ -15,15 +15,14 @@ import { actorNames, at, fingerprintOf } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Behaviour, type Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import type { Tuning } from '../tuning.ts'
 import { orchestrator } from './orchestrator.ts'
 import { citedBlobs, digestOfRequest, firstEvents, planOf, type Submission } from './submission.ts'
 
 export interface MissionsInit {
   readonly nodeName: string
-  readonly leaseMs: number
+  readonly tuning: Tuning
   readonly replica: boolean
-  readonly missionsLiveMax: number
-  readonly missionsLivePerPrincipalMax: number
 }
 
 interface Asker {
@@ -178,7 +177,7 @@ function openOrchestrator(init: MissionsInit, state: State, missionId: MissionId
   const head = state.heads.get(missionId)
   const name = actorNames.orchestrator(missionId)
   if (context.exists(name)) return []
-  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, leaseMs: init.leaseMs, ...(head === undefined ? {} : { head }) })) }]
+  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, ...(head === undefined ? {} : { head }) })) }]
 }
 
 function ownerOf(state: State, missionId: MissionId, context: ActorContext): PeerId | undefined {
@@ -365,9 +364,9 @@ function admission(init: MissionsInit, state: State, principal: Principal): Faul
   const making = [...state.submissions.values()].map(({ submission }) => submission.principal)
   const live = [...state.views.values()].filter((view) => view.endedAtWallMs === undefined).map((view) => view.principal)
   const all = [...making, ...live]
-  if (all.length >= init.missionsLiveMax) return fault('overloaded', `this node carries ${all.length} missions, ${init.missionsLiveMax} at most`, { retryAfterMs: 2_000, next: 'try again later, or submit to another node' })
+  if (all.length >= init.tuning.missionsLiveMax) return fault('overloaded', `this node carries ${all.length} missions, ${init.tuning.missionsLiveMax} at most`, { retryAfterMs: 2_000, next: 'try again later, or submit to another node' })
   const own = all.filter((owner) => owner === principal).length
-  if (own >= init.missionsLivePerPrincipalMax) return fault('overloaded', `${principal} has ${own} missions under way here, ${init.missionsLivePerPrincipalMax} at most`, { retryAfterMs: 2_000, next: 'wait for one of them to end' })
+  if (own >= init.tuning.missionsLivePerPrincipalMax) return fault('overloaded', `${principal} has ${own} missions under way here, ${init.tuning.missionsLivePerPrincipalMax} at most`, { retryAfterMs: 2_000, next: 'wait for one of them to end' })
   return undefined
 }
 
@@ -427,7 +426,7 @@ function onStored(init: MissionsInit, state: State, stored: string, payload: Pay
   if (!Array.isArray(events)) return drop(state, tag, events)
   const claim: Claim | undefined = submission.key === undefined ? undefined : { principal: submission.principal, key: submission.key, requestDigest: submission.digest, missionId: submission.missionId, atWallMs: context.wallMs }
   state.opening.set(submission.missionId, tag)
-  return [{ type: 'spawn', name: actorNames.orchestrator(submission.missionId), behaviour: erased(orchestrator({ missionId: submission.missionId, nodeName: init.nodeName, leaseMs: init.leaseMs, opening: { events, ...(claim === undefined ? {} : { claim }) } })) }]
+  return [{ type: 'spawn', name: actorNames.orchestrator(submission.missionId), behaviour: erased(orchestrator({ missionId: submission.missionId, nodeName: init.nodeName, tuning: init.tuning, opening: { events, ...(claim === undefined ? {} : { claim }) } })) }]
 }
 
 /** The first events are synced: only now does anybody hear "accepted". */

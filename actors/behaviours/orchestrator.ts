@@ -15,13 +15,14 @@ import { actorNames, at } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Behaviour, type Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import type { Tuning } from '../tuning.ts'
 import { manager } from './manager.ts'
 import { deadViews, missionView, resultView, taskTree, whyView } from './mission-views.ts'
 
 export interface OrchestratorInit {
   readonly missionId: MissionId
   readonly nodeName: string
-  readonly leaseMs: number
+  readonly tuning: Tuning
   /** A new mission: its first events and the claim that is committed with them. Absent: recover from the log. */
   readonly opening?: { readonly events: readonly MissionEvent[]; readonly claim?: Claim }
   /** Of a mission in the log. */
@@ -199,7 +200,7 @@ function startRootManager(init: OrchestratorInit, state: State, context: ActorCo
   if (fold === undefined || missionEnded(fold)) return []
   if (fold.cancelling) return endMission(init, state, { type: 'cancelled', atWallMs: context.wallMs }, context)
   const root = 'root' as TaskId
-  const behaviour = manager({ missionId: init.missionId, taskId: root, awardId: awardIdOf(init.missionId, root, 1, fold.epoch), epoch: fold.epoch, orchestrator: context.self, principal: fold.principal, leaseMs: init.leaseMs })
+  const behaviour = manager({ missionId: init.missionId, taskId: root, awardId: awardIdOf(init.missionId, root, 1, fold.epoch), epoch: fold.epoch, orchestrator: context.self, principal: fold.principal, tuning: init.tuning })
   return [{ type: 'spawn', name: actorNames.rootManager(init.missionId), behaviour: erased(behaviour) }]
 }
 

@@ -11,6 +11,7 @@ import type { QueueView } from '../../protocols/tasking/views.ts'
 import { actorNames, at } from '../names.ts'
 import { erased, type ActorContext, type Behaviour, type Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import type { Tuning } from '../tuning.ts'
 
 export interface ParticipantInit {
   readonly name: string
@@ -18,7 +19,7 @@ export interface ParticipantInit {
   readonly capabilities: readonly Capability[]
   /** Refuse work while the machine runs on battery. */
   readonly refuseOnBattery: boolean
-  readonly leaseMs: number
+  readonly tuning: Tuning
   /** Makes whoever runs an award: a worker for a leaf, a manager for a composite task. */
   readonly runnerOf: (award: Award) => Behaviour<never>
 }
@@ -53,7 +54,7 @@ function viewOf(init: ParticipantInit, state: State, context: ActorContext): Par
   return {
     own: { peer: context.self.peer, capabilities: state.capabilities, leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
     slots: init.slots,
-    managers: limits.managersPerNodeMax,
+    managers: init.tuning.managersPerNodeMax,
     hostsOrchestrator: (missionId) => state.hosted.has(missionId as MissionId),
     locality: (call) => (call.inputBytes === 0 || call.holders.includes(context.self.peer) ? 1 : 0),
   }
@@ -117,13 +118,13 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       Object.assign(state, { stalled: message.stalled, onBattery: message.onBattery })
       return bidAgain(init, state, context)
     case 'load-asked':
-      return [tell(from, { kind: 'load', slots: init.slots, slotsBusy: init.slots - slotsFree(state.core, view), waiting: state.core.calls.size, managers: limits.managersPerNodeMax - managersFree(state.core, view), missionsOwned: state.hosted.size })]
+      return [tell(from, { kind: 'load', slots: init.slots, slotsBusy: init.slots - slotsFree(state.core, view), waiting: state.core.calls.size, managers: init.tuning.managersPerNodeMax - managersFree(state.core, view), missionsOwned: state.hosted.size })]
     case 'local-ask':
       return [tell(message.replyTo, { kind: 'local-answer', requestId: message.requestId, answer: queueView(init, state, context) as unknown as Json })]
     case 'drain':
       state.leaving = true
       state.drainAsker = from
-      return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: limits.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
+      return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: init.tuning.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
     case 'tick':
       return [...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'tick' as const, what: 'hand-back' }))
     default:

@@ -22,7 +22,7 @@ export function root(init: RootInit): Behaviour<null> {
     supervision: 'stop',
     start() {
       const worksHere = init.duties.includes('worker')
-      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, leaseMs: init.leaseMs, runnerOf }
+      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
       const children: [string, Behaviour<never>][] = [
         [actorNames.logKeeper, erased(logKeeper())],
         [actorNames.directory, erased(directory({ name: init.name, release: init.release }))],
@@ -39,7 +39,7 @@ export function root(init: RootInit): Behaviour<null> {
 }
 
 /** A leaf gets a worker, a composite task a manager. */
-function runnerOf(award: Award): Behaviour<never> {
+function runnerOf(award: Award, init: RootInit): Behaviour<never> {
   if (award.kind === 'leaf') return erased(worker(award))
-  return erased(manager({ missionId: award.missionId, taskId: award.taskId, awardId: award.awardId, epoch: award.epoch, orchestrator: award.orchestrator, principal: award.principal, leaseMs: award.leaseMs, award }))
+  return erased(manager({ missionId: award.missionId, taskId: award.taskId, awardId: award.awardId, epoch: award.epoch, orchestrator: award.orchestrator, principal: award.principal, tuning: init.tuning, award }))
 }

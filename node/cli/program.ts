@@ -14,7 +14,7 @@ import { addSkillCommands } from './commands/skill.ts'
 import { addStartCommands } from './commands/start.ts'
 import { addUpCommand } from './commands/up.ts'
 import type { CliWorld } from './context.ts'
-import { release } from './release.ts'
+import { release } from '../release.ts'
 import { coloursFor } from './view/colours.ts'
 
 const helpEnd = `

@@ -41,7 +41,7 @@ export interface CallBook {
 }
 
 export type InitiatorInput =
-  | { readonly type: 'open'; readonly calls: readonly { readonly call: Call; readonly expectedBidders: number }[] }
+  | { readonly type: 'open'; readonly windowMs: DurationMs; readonly calls: readonly { readonly call: Call; readonly expectedBidders: number }[] }
   | { readonly type: 'propose'; readonly peer: PeerId; readonly participant: ActorAddress; readonly name: string; readonly bids: readonly Bid[] }
   | { readonly type: 'refuse'; readonly peer: PeerId; readonly name: string; readonly refusals: readonly Refusal[] }
   | { readonly type: 'award-refused'; readonly callId: CallId; readonly peer: PeerId; readonly refusal: Refusal }
@@ -66,7 +66,7 @@ export function emptyCallBook(): CallBook {
 export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
   switch (input.type) {
     case 'open':
-      return open(book, input.calls, nowMs)
+      return open(book, input.calls, input.windowMs, nowMs)
     case 'propose': {
       book.takenSinceBid.delete(input.peer)
       for (const bid of input.bids) {
@@ -121,11 +121,11 @@ export function openAuction(book: CallBook, callId: CallId): { announcements: nu
   return auction && { announcements: auction.announcements, bids: auction.proposals.size, refusals: refusalSummaries(auction) }
 }
 
-function open(book: CallBook, opened: readonly { call: Call; expectedBidders: number }[], nowMs: InstantMs): InitiatorOutput[] {
+function open(book: CallBook, opened: readonly { call: Call; expectedBidders: number }[], windowMs: DurationMs, nowMs: InstantMs): InitiatorOutput[] {
   for (const { call, expectedBidders } of opened) {
     book.auctions.set(call.callId, {
       call, expectedBidders, proposals: new Map(), refusals: new Map(), announcements: 1, openedAtMs: nowMs,
-      windowEndsAtMs: nowMs + limits.bidWindowMs, announcedAtMs: nowMs, announceAtMs: nowMs + limits.reannounceMsMin,
+      windowEndsAtMs: nowMs + windowMs, announcedAtMs: nowMs, announceAtMs: nowMs + limits.reannounceMsMin,
     })
   }
   return announcements(opened.map(({ call }) => call), 0)

@@ -1,0 +1,23 @@
+/** Limits that a person may change for their node. The defaults are the limits themselves. */
+import { limits } from '../protocols/kernel/limits.ts'
+import type { DurationMs } from '../protocols/kernel/units.ts'
+
+export interface Tuning {
+  readonly leaseMs: DurationMs
+  readonly bidWindowMs: DurationMs
+  readonly noProviderMs: DurationMs
+  readonly drainMs: DurationMs
+  readonly managersPerNodeMax: number
+  readonly missionsLiveMax: number
+  readonly missionsLivePerPrincipalMax: number
+}
+
+export const defaultTuning: Tuning = {
+  leaseMs: limits.leaseMs,
+  bidWindowMs: limits.bidWindowMs,
+  noProviderMs: limits.noProviderMs,
+  drainMs: limits.drainMs,
+  managersPerNodeMax: limits.managersPerNodeMax,
+  missionsLiveMax: limits.missionsLiveMax,
+  missionsLivePerPrincipalMax: limits.missionsLivePerPrincipalMax,
+}

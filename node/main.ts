@@ -1,0 +1,212 @@
+/**
+ * The composition root: the only place that builds adapters and puts a node together.
+ *
+ * Order matters: the data directory's lock comes first, so that a second process is refused before it can speak under the
+ * same identity; the bridge comes last, so that nobody is answered by a node that cannot keep its promises yet.
+ *
+ * @packageDocumentation
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createMeshNode } from '../actors/mesh-node.ts'
+import type { Clock } from '../actors/ports/clock.ts'
+import type { Json } from '../protocols/kernel/payload.ts'
+import { MeshError } from '../protocols/kernel/errors.ts'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import type { PeerId } from '../protocols/kernel/ids.ts'
+import type { NodeConfig } from './config.ts'
+import { createSystemHardware } from './hardware/hardware-system-adapter.ts'
+import { createBridge, type Bridge } from './http/bridge.ts'
+import { loadIdentityKey, openNodeDatastore } from './identity.ts'
+import { createHost, type Host } from './libp2p/host.ts'
+import { adoptMeshKey, createInvite, fingerprintOf, loadOrCreateMeshKey, parseInvite } from './mesh-key.ts'
+import { release } from './release.ts'
+import { loadSkills, watchSkill } from './skills/loader.ts'
+import { readProgram } from './skills/program/declaration.ts'
+import { createThreadSkillRunner } from './skills/skill-runner-thread-adapter.ts'
+import { openFileBlobStore } from './storage/blob-store-file-adapter.ts'
+import { openLevelLogStore } from './storage/log-store-level-adapter.ts'
+import { createTelemetry } from './telemetry/telemetry.ts'
+
+export interface RunningNode {
+  readonly peerId: string
+  readonly name: string
+  readonly addrs: readonly string[]
+  /** Undefined when the node serves no bridge. */
+  readonly httpUrl: string | undefined
+  /** The line that joins another machine. */
+  invite(): string
+  /** Drains and ends; with `force` ends at once what a first call is still waiting for. */
+  stop(options?: { readonly force?: boolean }): Promise<void>
+  /** Resolves once the node has ended, by `stop` or because it gave up. */
+  readonly drained: Promise<void>
+}
+
+const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  schedule(delayMs, callback) {
+    const timer = delayMs <= 0 ? setImmediate(callback) : setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1))
+    return () => (delayMs <= 0 ? clearImmediate(timer as NodeJS.Immediate) : clearTimeout(timer as NodeJS.Timeout))
+  },
+}
+
+/**
+ * Starts a node. Ready when it resolves: it listens, has its log open and answers on its bridge.
+ * @throws MeshError `wrong-state` (directory or port in use, another mesh's key), `bad-request` (configuration), `storage-failed`.
+ */
+export async function startNode(config: NodeConfig): Promise<RunningNode> {
+  const startedAtMs = performance.now()
+  const telemetry = createTelemetry({ level: config.logLevel, stream: process.stderr, kept: 1_000, node: config.name, secrets: Object.keys(config.http.tokens) })
+  // What was opened is closed again in reverse, whether the start fails half-way or the node ends.
+  const opened: (() => Promise<void> | void)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await Promise.resolve(close()).catch((thrown: unknown) => telemetry.record({ name: 'node.close-failed', level: 'warn', fields: { detail: String(thrown) } }))
+  }
+
+  try {
+    await mkdir(config.data, { recursive: true, mode: 0o700 })
+    const datastore = await openNodeDatastore(config.data)
+    opened.push(() => datastore.close())
+    const privateKey = await loadIdentityKey(datastore)
+    const self = peerIdFromPrivateKey(privateKey).toString() as PeerId
+    const { meshKey, peers } = await joinMesh(config)
+    telemetry.keepSecret(meshKey)
+
+    let host: Host | undefined
+    const [logStore, blobStore, skills] = await Promise.all([
+      openLevelLogStore(join(config.data, 'log')),
+      openFileBlobStore({
+        directory: join(config.data, 'blobs'),
+        self,
+        fetchFrom: (peer, digest, options) => (host as Host).blobs.fetch(peer, digest, options),
+        connectedPeers: () => host?.transport.connectedPeers() ?? [],
+        onHolderFailed: (peer, digest, why) => telemetry.record({ name: 'blob.holder-failed', level: 'warn', fields: { peer, digest, why } }),
+      }),
+      config.duties.includes('worker') ? loadSkills({ skills: config.skills, from: process.cwd() }) : [],
+    ])
+    opened.push(() => logStore.close(), () => blobStore.close())
+    const programs = config.duties.includes('worker') ? config.programs.map((declared) => readProgram(declared, config.programsFrom)) : []
+    const skillRunner = createThreadSkillRunner({ skills, programs, blobs: blobStore, telemetry, threadsIdleMax: Math.max(1, config.slots) })
+    opened.push(() => skillRunner.close())
+    const hardware = createSystemHardware()
+    opened.push(() => hardware.close())
+
+    host = await createHost({
+      privateKey, meshKey, telemetry, datastore: datastore.datastore, listen: [multiaddrOf(config.listen.host, config.listen.port)], portIsDefault: !config.asked.listenPort,
+      announce: config.announce, peers, mdns: config.mdns,
+    })
+    const network = host
+    opened.push(() => network.stop())
+    network.blobs.serve(blobStore)
+
+    let bridge: Bridge | undefined
+    let resolveDrained: () => void = () => undefined
+    const drained = new Promise<void>((resolve) => (resolveDrained = resolve))
+    let ended: Promise<void> | undefined
+    const end = (): Promise<void> => {
+      ended ??= (async () => {
+        mesh.stop()
+        await closeAll()
+        resolveDrained()
+      })()
+      return ended
+    }
+
+    const mesh = createMeshNode(
+      {
+        clock: systemClock, identity: network.identity, entropy: { seed: () => [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] }, transport: network.transport, gossip: network.gossip, discovery: network.discovery,
+        logStore, blobStore, skillRunner, hardware, telemetry,
+        giveUp(reason) {
+          telemetry.record({ name: 'node.gave-up', level: 'error', fields: { reason } })
+          process.exitCode = 1
+          void end()
+        },
+      },
+      {
+        name: config.name, release: release(), duties: config.duties, slots: config.slots, refuseOnBattery: config.onBattery === 'refuse', tuning: config.limits,
+        addrs: () => network.addrs(), http: () => bridge?.url, report,
+      },
+    )
+    function report(about: 'status' | 'peers' | 'logs'): Json {
+      if (about === 'logs') return telemetry.recent(500) as unknown as Json
+      if (about === 'peers') return { dialFailures: network.dialFailures(), connections: network.connections() } as unknown as Json
+      return {
+        peerId: self, name: config.name, release: release(), mesh: fingerprintOf(meshKey), pid: process.pid, uptimeMs: Math.round(performance.now() - startedAtMs), wallMs: Date.now(), addrs: network.addrs(),
+        memoryBytes: process.memoryUsage.rss(), actors: mesh.actorCount, deadLetters: mesh.deadLetters().count, blobs: { ...blobStore.usage() }, readiness: { ...mesh.readiness(), reasons: [...mesh.readiness().reasons] },
+      }
+    }
+    telemetry.metrics.onScrape(() => telemetry.metrics.setGauges({ deadLetters: mesh.deadLetters().count }))
+
+    if (config.http.enabled && config.duties.includes('bridge')) {
+      bridge = await createBridge({
+        mesh, blobs: blobStore, metrics: telemetry.metrics, log: telemetry, tokens: config.http.tokens, host: config.http.host, port: config.http.port, portIsDefault: !config.asked.httpPort, version: release(),
+        limits: { bodyBytesMax: config.limits.httpBodyBytesMax, uploadBytesMax: config.limits.httpUploadBytesMax },
+      })
+      const served = bridge
+      opened.push(() => served.close())
+    }
+    mesh.start()
+    if (config.watch) {
+      for (const module of skills) {
+        opened.push(watchSkill(module, process.cwd(), {
+          onReloaded(next) {
+            try {
+              skillRunner.replaceModule(next)
+              telemetry.record({ name: 'skill.reloaded', level: 'info', fields: { origin: next.origin } })
+            } catch (thrown) {
+              telemetry.record({ name: 'skill.not-reloaded', level: 'warn', fields: { origin: next.origin, detail: thrown instanceof Error ? thrown.message : String(thrown) } })
+            }
+          },
+          onBroken: (origin, why) => telemetry.record({ name: 'skill.not-reloaded', level: 'warn', fields: { origin, detail: why.detail } }),
+        }))
+      }
+    }
+    telemetry.record({ name: 'node.ready', level: 'info', fields: { peerId: self, http: bridge?.url, tookMs: Math.round(performance.now() - startedAtMs) } })
+
+    let draining: Promise<void> | undefined
+    return {
+      peerId: self,
+      name: config.name,
+      addrs: network.addrs(),
+      httpUrl: bridge?.url,
+      invite: () => createInvite({ meshKey, addrs: reachableFirst(network.addrs()), name: config.name }),
+      async stop(options = {}) {
+        if (options.force !== true) {
+          draining ??= mesh.drain()
+          await Promise.race([draining, drained])
+        }
+        await end()
+      },
+      drained,
+    }
+  } catch (thrown) {
+    await closeAll()
+    throw thrown
+  }
+}
+
+/** Invites bring a mesh key and addresses; a plain address is another node of the mesh this one is in already. */
+async function joinMesh(config: NodeConfig): Promise<{ meshKey: Parameters<typeof fingerprintOf>[0]; peers: string[] }> {
+  const invites = config.join.filter((entry) => entry.trim().startsWith('skein:')).map(parseInvite)
+  const [first, ...others] = invites
+  if (first !== undefined) {
+    if (others.some((invite) => invite.meshKey !== first.meshKey)) throw new MeshError('bad-request', 'the invites are for different meshes', { next: 'a node is in one mesh: keep one of the invites' })
+    await adoptMeshKey(config.data, first.meshKey)
+  }
+  const { meshKey } = await loadOrCreateMeshKey(config.data)
+  const addrs = config.join.filter((entry) => !entry.trim().startsWith('skein:'))
+  return { meshKey, peers: [...new Set([...invites.flatMap((invite) => invite.addrs), ...addrs])] }
+}
+
+function multiaddrOf(host: string, port: number): string {
+  if (host.includes(':')) return `/ip6/${host}/tcp/${port}`
+  return /^[\d.]+$/.test(host) ? `/ip4/${host}/tcp/${port}` : `/dns/${host}/tcp/${port}`
+}
+
+/** Loopback addresses last: they help only on this machine. */
+function reachableFirst(addrs: readonly string[]): string[] {
+  const isLoopback = (addr: string): boolean => addr.startsWith('/ip4/127.') || addr.startsWith('/ip6/::1/')
+  return [...addrs].sort((left, right) => Number(isLoopback(left)) - Number(isLoopback(right)))
+}
