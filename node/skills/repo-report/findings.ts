@@ -1,4 +1,5 @@
 /** What a reader should know first, in one sentence each. The thresholds are the usual rules of thumb, and are said. */
+import { isTestPath } from './measure/find-tests.ts'
 import { formatBytes, formatCount, formatPercent, plural, share } from './render/format.ts'
 import type { Finding, RepoReport } from './report-model.ts'
 
@@ -45,7 +46,7 @@ function secrets({ secrets: found }: RepoReport, say: Say): void {
     return
   }
   const outside = found.total - found.inTests
-  const first = found.places[0]
+  const first = found.places.find((place) => !isTestPath(place.path)) ?? found.places[0]
   const where = first === undefined ? '' : `, the first in ${first.path} line ${first.line} (${first.rule})`
   say(outside > 0 ? 'problem' : 'warning', 'secrets', `${plural(found.total, 'probable secret')}${found.inTests > 0 ? `, ${formatCount(found.inTests)} of them in tests` : ''}${where}. Check them, and replace what is real.`)
 }

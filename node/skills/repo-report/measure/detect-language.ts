@@ -49,6 +49,7 @@ const unknown: DetectedLanguage = { name: 'Other text', type: 'unknown' }
 /** @param path relative, with `/`. @param text the file's content. */
 export async function detectLanguage(path: string, text: string): Promise<DetectedLanguage> {
   const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase()
+  if (name.endsWith('.map') && /^(?:\)\]\}'?\n)?\s*\{/.test(text)) return { name: 'Source map', type: 'data' }
   const found = byName(common, name) ?? byFirstLine(common, text) ?? (name.lastIndexOf('.') > 0 ? byName(await loadEverything(), name) : undefined)
   if (found === undefined) return isConventionalText(name) ? { name: 'Text', type: 'prose' } : unknown
   return byContent(found, name, text)
@@ -81,7 +82,6 @@ function byContent(language: Language, name: string, text: string): DetectedLang
   if (name.endsWith('.m') && !/^\s*(?:@|#import|#include|\/[/*])/m.test(head) && /^\s*(?:function\b|%)/m.test(head)) return { name: 'MATLAB', type: 'programming', color: '#e16737' }
   if (name.endsWith('.ts') && /^\s*<\?xml|^\s*<!DOCTYPE TS>/.test(head)) return named('XML', language)
   if (name.endsWith('.pl') && /^\s*:-\s/m.test(head)) return { name: 'Prolog', type: 'programming', color: '#74283c' }
-  if (name.endsWith('.map') && !head.startsWith('{')) return { name: 'Text', type: 'prose' }
   return plain(language)
 }
 

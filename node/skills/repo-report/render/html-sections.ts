@@ -62,7 +62,7 @@ export function tests(report: RepoReport): Chapter | undefined {
     id: 'tests',
     title: 'Tests',
     wide: false,
-    body: html`<p class="lead">${plural(found.cases, 'test case')} in ${plural(found.files, 'test file')}, told by names and folders.</p>${ring(
+    body: html`<p class="lead">${plural(found.cases, 'test case')} in ${plural(found.files, 'test file')}, told by names and folders.</p>${found.files === 0 ? undefined : ring(
       [
         { label: 'lines of code', value: found.sourceCode, tone: 'code' },
         { label: 'lines of tests', value: found.code, tone: 'test' },

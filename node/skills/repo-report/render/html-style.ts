@@ -8,16 +8,16 @@ body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 ui-sans-serif
 main,header.top .inner,footer{max-width:1080px;margin:0 auto;padding:0 20px}
 header.top{padding:40px 0 0}
 .brand{display:flex;align-items:center;gap:8px;color:var(--muted);font-size:13px;letter-spacing:.02em}
-.brand svg{width:26px;height:16px;stroke:var(--accent);fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
+.brand svg{width:39px;height:24px;stroke:var(--accent);fill:none;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 h1{font-size:clamp(28px,5vw,42px);line-height:1.1;letter-spacing:-.02em;margin:10px 0 6px;overflow-wrap:anywhere}
 .origin{color:var(--muted);overflow-wrap:anywhere}
 .origin code{font-size:13px}
 nav{display:flex;gap:6px;flex-wrap:wrap;margin:20px 0 0}
 nav a{padding:4px 11px;border:1px solid var(--line);border-radius:99px;color:var(--muted);text-decoration:none;font-size:13px;background:var(--card)}
 nav a:hover,nav a:focus-visible{color:var(--accent);border-color:var(--accent)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:24px 0}
+.tiles{display:flex;flex-wrap:wrap;gap:12px;margin:24px 0}
 .tile,.card{background:var(--card);border:1px solid var(--line);border-radius:14px;box-shadow:var(--shadow)}
-.tile{padding:14px 16px}
+.tile{padding:14px 16px;flex:1 1 140px;min-width:0}
 .tile .label{color:var(--muted);font-size:13px}
 .tile .value{font-size:27px;line-height:1.2;font-weight:650;letter-spacing:-.02em;margin-top:2px}
 .tile .detail{color:var(--muted);font-size:12.5px}
@@ -43,7 +43,7 @@ ul.findings .problem{background:var(--problem-soft)}.problem .sign{background:va
 .banner{border:1px solid var(--problem);background:var(--problem-soft);border-radius:14px;padding:14px 18px;margin:0 0 16px}
 .banner ul{margin:6px 0 0;padding-left:20px}
 .stack{display:flex;gap:2px;height:16px;border-radius:8px;overflow:hidden;margin:6px 0 12px}
-.stack span{min-width:3px;flex-basis:0}
+.stack span{min-width:3px;flex-basis:0;box-shadow:inset 0 0 0 1px rgb(128 128 128/.35)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:0 0 16px;padding:0;font-size:13px}
 .legend.column{flex-direction:column;margin:0}
 .legend i{display:inline-block;width:9px;height:9px;border-radius:3px;margin-right:6px}
@@ -55,6 +55,7 @@ th,td{padding:6px 10px 6px 0;border-bottom:1px solid var(--line);vertical-align:
 tbody tr:last-child td{border-bottom:0}
 td.num,th.num{text-align:right;padding-right:0;padding-left:12px;white-space:nowrap}
 .path,code{font-family:ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12.5px;overflow-wrap:anywhere}
+.dot,.legend i{box-shadow:inset 0 0 0 1px rgb(128 128 128/.45)}
 .dot{display:inline-block;width:9px;height:9px;border-radius:3px;margin-right:7px}
 ol.bars{list-style:none;margin:0;padding:0;display:grid;gap:11px}
 .bar-head{display:flex;justify-content:space-between;gap:12px}
@@ -80,6 +81,6 @@ figcaption{display:flex;justify-content:space-between;gap:8px;color:var(--muted)
 .places{margin:2px 0 0;padding-left:18px}
 details summary{cursor:pointer;color:var(--accent);font-size:13.5px;margin-top:10px}
 footer{padding:20px 20px 48px;color:var(--muted);font-size:13px}
-@media (max-width:760px){.grid{grid-template-columns:minmax(0,1fr)}.card{padding:18px 16px}main,header.top .inner,footer{padding-left:14px;padding-right:14px}.tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile .value{font-size:23px}}
+@media (max-width:760px){.grid{grid-template-columns:minmax(0,1fr)}.card{padding:18px 16px}main,header.top .inner,footer{padding-left:14px;padding-right:14px}.tile{flex-basis:40%}.tile .value{font-size:23px}}
 @media print{body{background:#fff}nav{display:none}.card,.tile{box-shadow:none;break-inside:avoid}}
 `

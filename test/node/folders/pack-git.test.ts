@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { checkGitUrl, isGitUrl, packGit, packSource, withoutCredentials } from '../../../node/folders/pack-git.ts'
+import { createMemoryBlobs } from '../../../node/skills/memory-blobs.ts'
+import { folderWith } from './temporary-folder.ts'
+
+function git(cwd: string, ...args: string[]): void {
+  execFileSync('git', ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.org', '-c', 'commit.gpgsign=false', '-c', 'init.defaultBranch=main', ...args], { cwd, stdio: 'pipe' })
+}
+
+const put = () => {
+  const blobs = createMemoryBlobs()
+  return { put: (bytes: Uint8Array, about: { name?: string }) => blobs.put(bytes, about) }
+}
+
+async function bareRepository(): Promise<string> {
+  const work = await folderWith({ 'README.md': '# hello\n', 'src/a.ts': 'export const a = 1\n' })
+  git(work, 'init', '-q')
+  git(work, 'add', '.')
+  git(work, 'commit', '-qm', 'first')
+  const bare = join(await folderWith({}), 'project.git')
+  git(work, 'clone', '-q', '--bare', work, bare)
+  return bare
+}
+
+describe('repository addresses', () => {
+  it('tells addresses from paths', () => {
+    for (const url of ['https://example.org/a/b.git', 'ssh://git@example.org/a', 'git@example.org:a/b.git', 'git://example.org/a', 'file:///srv/a.git']) expect(isGitUrl(url), url).toBe(true)
+    for (const path of ['./a', '/srv/a', 'a/b', '.', 'ext::sh -c touch% /tmp/x', 'C:\\work']) expect(isGitUrl(path), path).toBe(false)
+  })
+
+  it('refuses options, programs, control characters and unknown schemes', () => {
+    for (const url of ['--upload-pack=touch /tmp/x', '-oProxyCommand=x', 'ext::sh -c id', 'fd::17', 'https://example.org/a\nb', '', ' https://example.org', 'ftp://example.org/a', 'ssh://-oProxyCommand=id/a']) {
+      expect(() => checkGitUrl(url, true), url).toThrowError(expect.objectContaining({ fault: expect.objectContaining({ code: 'bad-input', next: expect.any(String) as unknown }) as unknown }) as Error)
+    }
+    for (const url of ['https://example.org/a', 'git@example.org:a/b.git']) expect(() => checkGitUrl(url, false), url).not.toThrow()
+    for (const path of ['/etc', 'file:///etc', './x']) expect(() => checkGitUrl(path, false), path).toThrowError(/path of one machine/)
+  })
+
+  it('shows an address without its credentials', () => {
+    expect(withoutCredentials('https://ann:t0ken@example.org/a/b.git?x=1')).toBe('https://example.org/a/b.git')
+  })
+})
+
+describe('packGit', () => {
+  it('packs a bare repository with its history, by path and by file address', async () => {
+    const bare = await bareRepository()
+    const byPath = await packSource(bare, put())
+    expect(byPath).toMatchObject({ name: 'project', files: 2 })
+    expect(byPath.history).toBeDefined()
+    expect(await packGit(`file://${bare}`, { ...put(), allowLocal: true })).toMatchObject({ name: 'project', files: 2 })
+  })
+
+  it('says clearly that there is nothing to clone, without credentials', async () => {
+    const missing = packGit(`file://ann:t0psecret@localhost${await folderWith({})}/none.git`, { ...put(), allowLocal: true })
+    await expect(missing).rejects.toMatchObject({ fault: { code: 'bad-input', detail: expect.stringMatching(/could not clone/) as unknown, next: expect.any(String) as unknown } })
+    await expect(missing).rejects.not.toMatchObject({ message: expect.stringContaining('t0psecret') as unknown })
+    const empty = join(await folderWith({}), 'empty.git')
+    git(join(empty, '..'), 'init', '-q', '--bare', empty)
+    await expect(packSource(empty, put())).rejects.toMatchObject({ fault: { code: 'bad-input', detail: expect.stringMatching(/holds no files/) as unknown } })
+  })
+})
