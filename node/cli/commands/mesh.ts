@@ -21,7 +21,7 @@ export function addMeshCommands(program: Command, cli: Cli): void {
     const nodes = await client.nodes()
     voice.value(nodes)
     voice.print(nodeLines(nodes, voice.columns, voice.colours).join('\n'))
-    if (nodes.some((node) => node.fault !== undefined)) voice.say(voice.colours.dim('"skein doctor" says more about the ones that cannot be reached'))
+    if (nodes.some((node) => node.fault !== undefined || node.state === 'gone' || node.state === 'known')) voice.say(voice.colours.dim('"skein doctor" says more about the ones that are not connected'))
   }))
   withTalk(program.command('capabilities').description('what the mesh can do, and who offers it')).action(act<TalkFlags>(cli, async ({ flags, voice, world }) => {
     const { client } = await connect(flags, world)

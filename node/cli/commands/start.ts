@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { LoadedConfig } from '../../config.ts'
 import { flagName, loadConfig } from '../../config.ts'
 import type { RunningNode } from '../../main.ts'
+import { parseInvite } from '../../mesh-key.ts'
 import { type Cli, act, collect, hidden, withCommon } from '../cli.ts'
 import { type CliWorld, type CommonFlags, type Voice, usageError } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -108,6 +109,8 @@ async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promis
   for (const { variable, nearest } of ignored) {
     if (nearest !== undefined) voice.warn(`skein: ${variable} is no setting; did you mean ${nearest}?`)
   }
+  // Read before anything is opened: a mistyped invite is no reason to make a mesh of one's own.
+  for (const target of config.join) if (!target.startsWith('/')) parseInvite(target)
   // The node's libraries take a third of a second to load; no other command has to wait for them.
   const { startNode } = await import('../../main.ts')
   const stop = stopRequests(flags.withParent === true, world)
@@ -149,8 +152,11 @@ function announce(node: RunningNode, voice: Voice): void {
 async function serve(node: RunningNode, stop: StopRequests, voice: Voice): Promise<ExitCode> {
   const ended = node.drained.then(() => 'ended' as const)
   const first = await Promise.race([stop.next(), ended])
-  if (first === 'ended') return exitCodes.completed
-  if (!voice.json) voice.say(`${first}: finishing or handing back what runs here; once more stops at once`)
+  if (first === 'ended') {
+    voice.warn('skein: the node gave up; its log above says why. Started again it carries on where it was.')
+    return exitCodes.failed
+  }
+  voice.say(`${first}: finishing or handing back what runs here; once more stops at once`)
   const draining = node.stop().then(() => 'ended' as const)
   const second = await Promise.race([stop.next(), draining])
   if (second === 'ended') return exitCodes.completed

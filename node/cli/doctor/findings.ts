@@ -73,7 +73,7 @@ function meshFindings(bridge: BridgeView): Finding[] {
     if (told.has(dial.addr)) continue
     const node = bridge.nodes.find((known) => known.peerId === dial.peer)
     if (node?.state === 'connected') continue
-    found.push({ level: 'problem', about: node === undefined ? dial.addr : named(node), detail: `${dial.addr}: ${printable(dial.reason)}${tries(dial.attempts)}`, next: adviceFor(dial.kind) })
+    found.push({ level: 'problem', about: node === undefined ? dial.addr : named(node), detail: `${node === undefined ? '' : `${dial.addr}: `}${printable(dial.reason)}${tries(dial.attempts)}`, next: adviceFor(dial.kind) })
   }
   return found
 }

@@ -116,7 +116,8 @@ function addressesToTry(subject: string | undefined, bridge: BridgeView | undefi
   if (subject === undefined) return []
   if (subject.startsWith('/') || /^[^/\s]+:\d+$/.test(subject)) return [subject]
   const node = bridge === undefined ? undefined : nodeNamed(subject, bridge.nodes)
-  return [...new Set([...(node?.advert?.addrs ?? []), ...(bridge?.dials ?? []).filter((dial) => dial.peer === node?.peerId).map((dial) => dial.addr)])].slice(0, 8)
+  if (bridge === undefined || node === undefined) return []
+  return [...new Set([...(node.advert?.addrs ?? []), ...bridge.dials.filter((dial) => dial.peer === node.peerId).map((dial) => dial.addr)])].slice(0, 8)
 }
 
 /** Opens a TCP connection and closes it. @returns `open`, or in words why not. */
