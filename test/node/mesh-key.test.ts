@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -34,10 +34,13 @@ describe('the mesh key', () => {
     expect(await readFile(join(dataDir, 'mesh.key'), 'utf8')).toBe(text)
   })
 
-  it.skipIf(process.getuid?.() === 0)('says so when it cannot be written', async () => {
-    await chmod(dataDir, 0o500)
-    await expect(loadOrCreateMeshKey(dataDir)).rejects.toMatchObject({ fault: { code: 'storage-failed' } })
-    await chmod(dataDir, 0o700)
+  it('says so when it cannot be read or written', async () => {
+    const file = join(dataDir, 'a file')
+    await writeFile(file, '')
+    await expect(loadOrCreateMeshKey(file)).rejects.toMatchObject({ fault: { code: 'storage-failed', detail: expect.stringContaining('read') } })
+    const nowhere = join(dataDir, 'a link to nowhere')
+    await symlink(join(dataDir, 'nowhere'), nowhere)
+    await expect(adoptMeshKey(nowhere, createMeshKey())).rejects.toMatchObject({ fault: { code: 'storage-failed', detail: expect.stringContaining('written') } })
   })
 
   it('is adopted from an invite, but never over another one', async () => {
