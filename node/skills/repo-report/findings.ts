@@ -1,5 +1,6 @@
 /** What a reader should know first, in one sentence each. The thresholds are the usual rules of thumb, and are said. */
 import { isTestPath } from './measure/find-tests.ts'
+import { windowLines } from './measure/fingerprints.ts'
 import { formatBytes, formatCount, formatPercent, plural, share } from './render/format.ts'
 import type { Finding, RepoReport } from './report-model.ts'
 
@@ -90,7 +91,7 @@ function duplicates({ duplicates: found }: RepoReport, say: Say): void {
   if (found === undefined || found.comparedLines === 0) return
   const level = found.share > 0.1 ? 'warning' : found.share > 0.03 ? 'note' : 'good'
   const top = found.groups[0]
-  say(level, 'duplicates', found.lines === 0 ? 'No repeated code of ten lines or more was found.' : `${formatCount(found.lines)} lines (${formatPercent(found.share)} of the compared code) stand in more than one place${top === undefined ? '' : `; the largest repetition has ${formatCount(top.lines)} lines in ${formatCount(top.placesTotal)} places`}.`)
+  say(level, 'duplicates', found.lines === 0 ? `No repeated code of ${windowLines} lines or more was found.` : `${formatCount(found.lines)} lines (${formatPercent(found.share)} of the compared code) stand in more than one place${top === undefined ? '' : `; the largest repetition has ${formatCount(top.lines)} lines in ${formatCount(top.placesTotal)} places`}.`)
   if (found.identical.wastedBytes > 1024 * 1024) say('note', 'duplicates', `${plural(found.identical.files, 'file')} have a twin; ${formatBytes(found.identical.wastedBytes)} are kept more than once.`)
 }
 

@@ -1,13 +1,13 @@
 /**
- * Finds repeated code across tasks that never see each other's files: each task sends fingerprints, the synthesis compares them.
- * Winnowing (Schleimer, Wilkerson, Aiken: "Winnowing: local algorithms for document fingerprinting", 2003) over hashes of
- * `windowLines` normalised lines: any repetition of at least `windowLines + winnowing - 1` = 10 lines is found.
+ * Finds repeated code across tasks that never see each other's files: each task sends the hashes of all windows of
+ * `windowLines` normalised lines, the synthesis compares them. A repetition of at least that many lines is found. In a very
+ * large tree only the smallest hashes are kept, a bottom-k sample (Broder: "On the resemblance and containment of documents",
+ * 1997): every task then keeps the same hashes, so what repeats still meets.
  */
 
-export const windowLines = 6
-const winnowing = 5
-/** Kept per set: those with the smallest hashes, so that two sets thin out alike and still meet. */
-export const fingerprintsMax = 400_000
+export const windowLines = 8
+/** Kept per set. */
+export const fingerprintsMax = 600_000
 
 export interface FileFingerprints {
   readonly path: string
@@ -41,8 +41,7 @@ export function fingerprintFile(path: string, lines: readonly string[], codeLine
   }
   const windows = numbers.length - windowLines + 1
   if (windows < 1) return undefined
-  const windowHigh: number[] = []
-  const windowLow: number[] = []
+  const marks: number[] = []
   for (let start = 0; start < windows; start++) {
     let high = 17
     let low = 31
@@ -50,17 +49,7 @@ export function fingerprintFile(path: string, lines: readonly string[], codeLine
       high = mix(high, highs[start + k] ?? 0)
       low = mix(low, lows[start + k] ?? 0)
     }
-    windowHigh.push(high)
-    windowLow.push(low)
-  }
-  const marks: number[] = []
-  let lastChosen = -1
-  for (let start = 0; start < Math.max(1, windows - winnowing + 1); start++) {
-    let chosen = start
-    for (let k = start; k < Math.min(windows, start + winnowing); k++) if ((windowHigh[k] ?? 0) <= (windowHigh[chosen] ?? 0)) chosen = k
-    if (chosen === lastChosen) continue
-    lastChosen = chosen
-    marks.push(windowHigh[chosen] ?? 0, windowLow[chosen] ?? 0, numbers[chosen] ?? 0, numbers[chosen + windowLines - 1] ?? 0)
+    marks.push(high, low, numbers[start] ?? 0, numbers[start + windowLines - 1] ?? 0)
   }
   return { path, marks }
 }

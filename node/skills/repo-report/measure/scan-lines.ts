@@ -28,8 +28,9 @@ export function scanLines(text: string, syntax: CommentSyntax): ScannedLines {
   let code = 0
   let comment = 0
   let blank = 0
-  for (const line of lines) {
-    const found = scanner.line(line)
+  for (const [index, line] of lines.entries()) {
+    // The line that names the interpreter is read by the system: it is code, whatever the language's comments look like.
+    const found = index === 0 && line.startsWith('#!') ? { code: '', hasCode: true, hasComment: false } : scanner.line(line)
     codeLines.push(found.code)
     if (line.trim() === '') blank++
     else if (found.hasCode || !found.hasComment) code++
