@@ -2,6 +2,7 @@
 import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
+import { match } from '../../protocols/capability/matching.ts'
 import { callTopic, shardCount, shardOf } from '../../protocols/capability/shards.ts'
 import type { Capability } from '../../protocols/capability/schema.ts'
 import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
@@ -9,8 +10,8 @@ import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import type { QueueView } from '../../protocols/tasking/views.ts'
 import { actorNames, at } from '../names.ts'
-import { erased, type ActorContext, type Behaviour, type Delivery } from '../runtime/actor.ts'
-import { fact, tell, type Effect } from '../runtime/effects.ts'
+import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
+import { fact, tell, type Effect, type Spawnable } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
 
 export interface ParticipantInit {
@@ -21,7 +22,7 @@ export interface ParticipantInit {
   readonly refuseOnBattery: boolean
   readonly tuning: Tuning
   /** Makes whoever runs an award: a worker for a leaf, a manager for a composite task. */
-  readonly runnerOf: (award: Award) => Behaviour<never>
+  readonly runnerOf: (award: Award) => Spawnable
 }
 
 interface State {
@@ -52,7 +53,7 @@ export function participant(init: ParticipantInit): Behaviour<State> {
 
 function viewOf(init: ParticipantInit, state: State, context: ActorContext): ParticipantView {
   return {
-    own: { peer: context.self.peer, capabilities: state.capabilities, leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
+    own: { peer: context.self.peer, match: (query) => match(state.capabilities, query), leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
     slots: init.slots,
     managers: init.tuning.managersPerNodeMax,
     hostsOrchestrator: (missionId) => state.hosted.has(missionId as MissionId),
@@ -79,7 +80,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       const confirm = tell(award.manager, { kind: 'confirm', awardId: award.awardId, worker: at(context.self.peer, name) }, principal)
       if (state.held.has(award.awardId)) return [confirm]
       state.held.add(award.awardId)
-      return [confirm, { type: 'spawn', name, behaviour: erased(init.runnerOf(award)) }, fact('info', 'award.taken', { award: award.awardId, capability: award.capability, kind: award.kind, from: from.peer })]
+      return [confirm, { type: 'spawn', name, behaviour: init.runnerOf(award) }, fact('info', 'award.taken', { award: award.awardId, capability: award.capability, kind: award.kind, from: from.peer })]
     }
     case 'adopt': {
       const name = actorNames.award(message.awardId)
@@ -90,10 +91,13 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       endAward(state.core, message.awardId)
       if (message.runMs !== undefined) learnSpeed(state.core.speeds, speedKey(message.capability, message.version), message.effort, message.runMs)
       return bidAgain(init, state, context)
-    case 'award-forgotten':
+    case 'award-forgotten': {
+      // Its slot came free when the skill ended; only an award that is given up while it runs frees one now.
+      const wasRunning = state.core.running.has(message.awardId)
       endAward(state.core, message.awardId)
       state.held.delete(message.awardId)
-      return [...bidAgain(init, state, context), ...sayDrained(state)]
+      return [...(wasRunning ? bidAgain(init, state, context) : []), ...sayDrained(state)]
+    }
     case 'child-failed': {
       const awardId = message.name.slice('award/'.length) as AwardId
       const award = state.core.running.get(awardId)?.award

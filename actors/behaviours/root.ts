@@ -9,7 +9,7 @@ import { participant } from './participant.ts'
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { actorNames } from '../names.ts'
 import { erased, type Behaviour } from '../runtime/actor.ts'
-import type { Effect } from '../runtime/effects.ts'
+import type { Effect, Spawnable } from '../runtime/effects.ts'
 
 export interface RootInit extends AdvertiserInit, MissionsInit {
   readonly slots: number
@@ -23,7 +23,7 @@ export function root(init: RootInit): Behaviour<null> {
     start() {
       const worksHere = init.duties.includes('worker')
       const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
-      const children: [string, Behaviour<never>][] = [
+      const children: [string, Spawnable][] = [
         [actorNames.logKeeper, erased(logKeeper())],
         [actorNames.directory, erased(directory({ name: init.name, release: init.release }))],
         [actorNames.participant, erased(participant(participantInit))],
@@ -39,7 +39,7 @@ export function root(init: RootInit): Behaviour<null> {
 }
 
 /** A leaf gets a worker, a composite task a manager. */
-function runnerOf(award: Award, init: RootInit): Behaviour<never> {
+function runnerOf(award: Award, init: RootInit): Spawnable {
   if (award.kind === 'leaf') return erased(worker(award))
   return erased(manager({ missionId: award.missionId, taskId: award.taskId, awardId: award.awardId, epoch: award.epoch, orchestrator: award.orchestrator, principal: award.principal, tuning: init.tuning, award }))
 }

@@ -3,7 +3,7 @@ import type { ActorAddress, PeerId, Principal } from '../../protocols/kernel/ids
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { InstantMs, WallMs } from '../../protocols/kernel/units.ts'
 import type { ActorMessage } from '../messages.ts'
-import type { Effect } from './effects.ts'
+import type { Effect, Spawnable } from './effects.ts'
 
 /** What to do with an actor that threw: keep its state, start anew, end it, or fail its parent. */
 export type SupervisionStrategy = 'resume' | 'restart' | 'stop' | 'escalate'
@@ -31,14 +31,18 @@ export interface Delivery {
  * `start` makes the state; `receive` may change it in place. Both return what they want done, as values.
  * A behaviour is made by a function over its arguments, so that a restart begins from the same arguments.
  */
-export interface Behaviour<State> {
-  readonly kind: string
+export interface Behaviour<State> extends Spawnable {
   readonly supervision: SupervisionStrategy
   start(context: ActorContext): { state: State; effects: readonly Effect[] }
   receive(state: State, delivery: Delivery, context: ActorContext): readonly Effect[]
 }
 
-/** Forgets the state's type, so that behaviours of all kinds can be spawned. Only the runtime passes a state back, and only its own. */
-export function erased<State>(behaviour: Behaviour<State>): Behaviour<never> {
-  return behaviour as unknown as Behaviour<never>
+/** Forgets the state's type. Only the runtime passes a state back, and only its own. */
+export function erased<State>(behaviour: Behaviour<State>): Spawnable {
+  return behaviour
+}
+
+/** The reverse, for the runtime alone. */
+export function behaviourOf(spawnable: Spawnable): Behaviour<never> {
+  return spawnable as Behaviour<never>
 }

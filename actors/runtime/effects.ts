@@ -8,7 +8,11 @@ import type { ActorMessage, LocalMessage } from '../messages.ts'
 import type { LogBatch } from '../ports/log-store.ts'
 import type { SkillRun } from '../ports/skill-runner.ts'
 import type { Fact } from '../ports/telemetry.ts'
-import type { Behaviour } from './actor.ts'
+
+/** A behaviour whose state's type is forgotten, so that all kinds can be spawned. Made by `erased`. */
+export interface Spawnable {
+  readonly kind: string
+}
 
 export type Effect =
   /** To an actor of this node (any message) or of another (wire messages only). */
@@ -19,7 +23,7 @@ export type Effect =
   /** Replaces a timer of the same key. */
   | { readonly type: 'set-timer'; readonly key: string; readonly delayMs: DurationMs; readonly message: LocalMessage }
   | { readonly type: 'clear-timer'; readonly key: string }
-  | { readonly type: 'spawn'; readonly name: string; readonly behaviour: Behaviour<never> }
+  | { readonly type: 'spawn'; readonly name: string; readonly behaviour: Spawnable }
   | { readonly type: 'stop-self' }
   | { readonly type: 'write-log'; readonly batch: LogBatch; readonly tag: string }
   | { readonly type: 'open-log'; readonly tag: string }

@@ -7,9 +7,9 @@ import type { Random } from '../../protocols/kernel/prng.ts'
 import type { ActorMessage } from '../messages.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Identity } from '../ports/identity.ts'
-import type { ActorContext, Behaviour, Delivery } from './actor.ts'
+import { behaviourOf, type ActorContext, type Behaviour, type Delivery } from './actor.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { fact, type Effect } from './effects.ts'
+import { fact, type Effect, type Spawnable } from './effects.ts'
 import { createMailbox, type Mailbox } from './mailbox.ts'
 import { decide, type RestartHistory } from './supervision.ts'
 
@@ -27,7 +27,7 @@ interface Cell {
 
 export interface ActorSystem {
   readonly self: PeerId
-  spawn(name: string, behaviour: Behaviour<never>, parent?: string): void
+  spawn(name: string, behaviour: Spawnable, parent?: string): void
   /** Delivers to a local actor or to an attached listener; what reaches nobody is a dead letter. */
   deliver(to: string, delivery: Delivery, lane?: 'system' | 'user'): void
   /** A listener outside the actors (a request of the bridge) under a name of its own. @returns detach. */
@@ -164,7 +164,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     self,
     spawn(name, behaviour, parent) {
       if (down || cells.has(name)) return
-      const cell: Cell = { name, behaviour, parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, state: undefined as never, queued: false, stopped: false }
+      const cell: Cell = { name, behaviour: behaviourOf(behaviour), parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, state: undefined as never, queued: false, stopped: false }
       cells.set(name, cell)
       begin(cell)
     },

@@ -1,6 +1,7 @@
 /** The entry of a skill thread: one run at a time, threads are used again after clean runs. */
 import { subscribe } from 'node:diagnostics_channel'
 import type { ChildProcess } from 'node:child_process'
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { invariant } from '../../protocols/kernel/errors.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
@@ -15,6 +16,7 @@ import type { ChildParcel, FromThread, Parcel, ToThread } from './thread-message
 invariant(parentPort !== null, 'a skill thread is started by the skill runner')
 const port = parentPort
 const exit = process.exit.bind(process)
+const skillThreadNiceness = 10
 
 interface Current {
   readonly runId: string
@@ -23,6 +25,9 @@ interface Current {
   thread?: ThreadContext
 }
 let current: Current | undefined
+
+// Skills must not starve the node's loop of the processor. On Linux a priority belongs to a thread; elsewhere it would slow the node itself.
+if (process.platform === 'linux') setPriority(skillThreadNiceness)
 
 registerSkillImports()
 

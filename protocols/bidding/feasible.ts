@@ -1,13 +1,13 @@
 /** Feasibility comes before score: yes, or no with a reason and whether trying again can help. One rule each, in order. */
-import { match } from '../capability/matching.ts'
-import type { Capability } from '../capability/schema.ts'
+import type { CapabilityQuery, Match } from '../capability/schema.ts'
 import type { PeerId } from '../kernel/ids.ts'
 import type { Call, Refusal, RefusalReason } from './schema.ts'
 
 /** What a participant knows of itself when a call arrives. */
 export interface OwnOffer {
   readonly peer: PeerId
-  readonly capabilities: readonly Capability[]
+  /** What of its own capabilities answers a query: the capability room's rule, passed in. */
+  readonly match: (query: CapabilityQuery) => Match
   readonly leaving: boolean
   /** The node's loop is late: a stalled node stops bidding. */
   readonly stalled: boolean
@@ -24,7 +24,7 @@ const rules: readonly ((call: Call, own: OwnOffer) => Verdict)[] = [
   (call, own) => (call.excluded.includes(own.peer) ? { reason: 'excluded', detail: 'an earlier attempt failed here', retryable: false } : undefined),
   (_call, own) => (own.leaving ? { reason: 'leaving', detail: 'the node is stopping', retryable: false } : undefined),
   (call, own) => {
-    const matched = match(own.capabilities, call)
+    const matched = own.match(call)
     return 'unmet' in matched ? { reason: matched.unmet, detail: matched.detail, retryable: false } : undefined
   },
   (call, own) => (own.priceUsd > call.budgetUsd ? { reason: 'over-budget', detail: `costs ${own.priceUsd} USD, ${call.budgetUsd} USD are left`, retryable: false } : undefined),

@@ -36,8 +36,10 @@ interface Auction {
 
 export interface CallBook {
   readonly auctions: Map<CallId, Auction>
-  /** Slots taken by our own awards since a peer last told us how many it has. */
+  /** Slots taken by our own awards that a peer's last word on its free slots does not count yet. */
   readonly takenSinceBid: Map<PeerId, number>
+  /** Awarded and not confirmed: a peer that bids now has not heard of these. */
+  readonly unconfirmed: Map<CallId, PeerId>
 }
 
 export type InitiatorInput =
@@ -59,7 +61,7 @@ export type InitiatorOutput =
 export type Assess = (peer: PeerId) => Assessment
 
 export function emptyCallBook(): CallBook {
-  return { auctions: new Map(), takenSinceBid: new Map() }
+  return { auctions: new Map(), takenSinceBid: new Map(), unconfirmed: new Map() }
 }
 
 /** @param assess what this node has learned of a peer; read at the moment of choosing. */
@@ -68,7 +70,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
     case 'open':
       return open(book, input.calls, input.windowMs, nowMs)
     case 'propose': {
-      book.takenSinceBid.delete(input.peer)
+      book.takenSinceBid.set(input.peer, [...book.unconfirmed.values()].filter((peer) => peer === input.peer).length)
       for (const bid of input.bids) {
         const auction = book.auctions.get(bid.callId)
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
@@ -81,6 +83,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
       for (const refusal of input.refusals) book.auctions.get(refusal.callId)?.refusals.set(input.peer, { name: input.name, refusal })
       return choose(book, nowMs, assess)
     case 'award-refused': {
+      book.unconfirmed.delete(input.callId)
       const auction = book.auctions.get(input.callId)
       if (auction === undefined) return []
       const name = auction.proposals.get(input.peer)?.name ?? input.peer
@@ -95,6 +98,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
       return close(book, input.callIds)
     case 'peer-down':
       book.takenSinceBid.delete(input.peer)
+      for (const [callId, peer] of book.unconfirmed) if (peer === input.peer) book.unconfirmed.delete(callId)
       for (const auction of book.auctions.values()) {
         auction.proposals.delete(input.peer)
         if (auction.decided === input.peer) auction.decided = undefined
@@ -174,6 +178,7 @@ function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutp
     const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
     if (winner === undefined || proposal === undefined) continue
     auction.decided = winner.peer
+    book.unconfirmed.set(auction.call.callId, winner.peer)
     book.takenSinceBid.set(winner.peer, (book.takenSinceBid.get(winner.peer) ?? 0) + 1)
     outputs.push({ type: 'award', call: auction.call, participant: proposal.participant, winner, bids: ranked.slice(0, limits.bidsRecordedMax), refusals: refusalSummaries(auction), why: explain(ranked) })
   }
@@ -191,6 +196,7 @@ function close(book: CallBook, callIds: readonly CallId[]): InitiatorOutput[] {
   const byPeer = new Map<PeerId, CallId[]>()
   for (const callId of callIds) {
     const auction = book.auctions.get(callId)
+    book.unconfirmed.delete(callId)
     if (auction === undefined) continue
     book.auctions.delete(callId)
     const waiting = [...auction.refusals].filter(([, { refusal }]) => refusal.waiting).map(([peer]) => peer)

@@ -6,7 +6,6 @@ import { fractionOf } from '../kernel/hashing.ts'
 import type { ActorAddress, AwardId, CallId, PeerId, Principal } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
-import { match } from '../capability/matching.ts'
 import { refusalOf, type OwnOffer } from './feasible.ts'
 import type { Award, Bid, Call, Cfp, Refusal } from './schema.ts'
 import { estimate, speedKey, type SpeedBook } from './speed.ts'
@@ -87,7 +86,7 @@ function remember(state: ParticipantState, call: Call, cfp: Cfp, nowMs: InstantM
 }
 
 function bidFor(state: ParticipantState, call: Call, own: OwnOffer, view: ParticipantView): Bid {
-  const matched = match(own.capabilities, call)
+  const matched = own.match(call)
   const version = 'capability' in matched ? matched.capability.version : '0.0'
   const locality = view.locality(call)
   const breakdown = estimate(state.speeds, speedKey(call.capability, version), call, 0, view.slots, locality)

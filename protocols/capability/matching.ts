@@ -1,5 +1,5 @@
 /** Whether what is offered is what is asked for. */
-import type { Attributes, Capability, CapabilityQuery, SchemaVersion } from './schema.ts'
+import type { Attributes, Capability, CapabilityQuery, Match, SchemaVersion } from './schema.ts'
 
 function parts(version: SchemaVersion): [number, number] {
   const [major = '0', minor = '0'] = version.split('.')
@@ -30,8 +30,6 @@ export function unmetAttribute(offered: Attributes, wanted: Attributes | undefin
   }
   return undefined
 }
-
-export type Match = { readonly capability: Capability } | { readonly unmet: 'no-capability' | 'version-mismatch' | 'attributes-unmet'; readonly detail: string }
 
 /** The highest version among `offered` that answers the query, or why none does. */
 export function match(offered: readonly Capability[], query: CapabilityQuery): Match {

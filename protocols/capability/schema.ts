@@ -113,3 +113,6 @@ export const CapabilityQuery = z.object({
   attributes: Attributes.optional(),
 })
 export type CapabilityQuery = z.infer<typeof CapabilityQuery>
+
+/** The capability that answers a query, or why none does. */
+export type Match = { readonly capability: Capability } | { readonly unmet: 'no-capability' | 'version-mismatch' | 'attributes-unmet'; readonly detail: string }

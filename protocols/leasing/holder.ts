@@ -2,13 +2,14 @@
  * The holder's side of one lease: renews while its executing thread gives pulses, keeps the outcome until it is
  * acknowledged, and changes its manager when another adopts it.
  */
-import type { Award } from '../bidding/schema.ts'
-import type { MessageOf } from '../wire.ts'
+import type { z } from 'zod'
+import type { Award, Failure, Inform } from '../bidding/schema.ts'
+import type { Adopt, Renew } from './schema.ts'
 import { compareEpochs, type ActorAddress, type Epoch } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 
-export type Outcome = MessageOf<'inform'> | MessageOf<'failure'>
+export type Outcome = z.infer<typeof Inform> | z.infer<typeof Failure>
 
 export interface Holder {
   readonly award: Award
@@ -35,7 +36,7 @@ export function pulse(holder: Holder, fraction: number | undefined, text: string
 }
 
 /** @returns the renewal to send now; undefined when the thread has been silent or the work is over. */
-export function renewal(holder: Holder): MessageOf<'renew'> | undefined {
+export function renewal(holder: Holder): z.infer<typeof Renew> | undefined {
   if (!holder.pulsed || holder.outcome !== undefined) return undefined
   holder.pulsed = false
   return { kind: 'renew', leases: [{ awardId: holder.award.awardId, ...(holder.fraction === undefined ? {} : { fraction: holder.fraction }), ...(holder.text === undefined ? {} : { text: holder.text.slice(0, 500) }) }] }
@@ -60,7 +61,7 @@ export function outcomeDue(holder: Holder, nowMs: InstantMs): Outcome | undefine
 }
 
 /** @returns false when the adopter is of an older epoch: it must not get the award. */
-export function adopt(holder: Holder, message: MessageOf<'adopt'>, nowMs: InstantMs): boolean {
+export function adopt(holder: Holder, message: z.infer<typeof Adopt>, nowMs: InstantMs): boolean {
   if (compareEpochs(message.epoch, holder.epoch) < 0) return false
   Object.assign(holder, { epoch: message.epoch, manager: message.manager, orchestrator: message.orchestrator, leaseEndsAtMs: nowMs + message.leaseMs, sentAtMs: -Infinity })
   return true
