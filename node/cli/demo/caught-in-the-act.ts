@@ -35,8 +35,8 @@ export interface Death {
   readonly peer: string
   readonly name: string
   readonly killedAtWallMs: number
-  /** Tasks it was in the middle of when it died. */
-  readonly lost: ReadonlySet<TaskId>
+  /** Tasks it was in the middle of when it died, and those that were on their way to it. */
+  readonly lost: Set<TaskId>
   /** The first of them to be awarded again. */
   takeover?: { readonly by: string; readonly task: string; readonly afterMs: number }
 }
@@ -51,8 +51,12 @@ function runsOn(task: TaskNode, peer: string): boolean {
   return !isTerminal(task.state) && liveAttempt(task)?.award.worker === peer
 }
 
-/** Takes note of the first award of a lost task to somebody else. @returns true when this event was it. */
+/** Takes note of what was lost with it, and of the first award of a lost task to somebody else. @returns true when this event was that. */
 export function witness(death: Death, event: MissionEvent, progress: MissionProgress): boolean {
+  if (event.type === 'award-ended' && event.outcome === 'lost') {
+    const attempts = progress.fold?.tasks.get(event.taskId)?.attempts
+    if (attempts?.find(({ award }) => award.awardId === event.awardId)?.award.worker === death.peer) death.lost.add(event.taskId)
+  }
   if (death.takeover !== undefined || event.type !== 'awarded' || !death.lost.has(event.award.taskId) || event.award.worker === death.peer) return false
   const task = progress.fold?.tasks.get(event.award.taskId)
   death.takeover = { by: event.award.workerName, task: task === undefined ? event.award.taskId : nameOf(task), afterMs: Math.max(0, event.atWallMs - death.killedAtWallMs) }

@@ -37,7 +37,7 @@ export async function runDemo(options: DemoOptions, voice: Voice, world: CliWorl
   try {
     voice.say(voice.colours.bold('Starting three nodes on this machine …'))
     mesh = await startLocalMesh({
-      count: 3, dataDir, bin: world.bin, env: withoutSecrets(world.env), flags: ['--slots', '2'], signal: interrupt.signal,
+      count: 3, dataDir, bin: world.bin, env: withoutSecrets(world.env), flags: ['--slots', '3'], signal: interrupt.signal,
       // Kept up, it is there to be joined; otherwise it is nobody's business but this machine's.
       ...(options.keep ? { firstHost: '0.0.0.0' } : {}),
     })

@@ -16,6 +16,7 @@ export interface LivePane {
 }
 
 const redrawMs = 100
+const lastRowsMin = 50
 const begin = '\u001b[?2026h\u001b[?25l'
 const end = '\u001b[?25h\u001b[?2026l'
 
@@ -27,11 +28,11 @@ export function livePane(stream: PaneStream, draw: (columns: number, rows: numbe
   let finished = false
 
   const erase = (): string => (drawn === 0 ? '' : `\u001b[${drawn}A\r\u001b[0J`)
-  const paint = (above: string): void => {
+  const paint = (above: string, rowsMin = 4): void => {
     lastDrawMs = performance.now()
     const columns = stream.columns ?? 80
     // One column and two rows are kept free: a line that touches the edge wraps and would be counted wrongly.
-    const lines = draw(Math.max(20, columns - 1), Math.max(4, (stream.rows ?? 24) - 2))
+    const lines = draw(Math.max(20, columns - 1), Math.max(rowsMin, (stream.rows ?? 24) - 2))
     stream.write(`${begin}${erase()}${above}${lines.map((line) => `${line}\n`).join('')}${end}`)
     drawn = lines.length
   }
@@ -55,7 +56,8 @@ export function livePane(stream: PaneStream, draw: (columns: number, rows: numbe
       if (finished) return
       clearInterval(ticking)
       if (pending !== undefined) clearTimeout(pending)
-      paint('')
+      // Nothing is drawn over it any more, so the last one may be taller than the terminal.
+      paint('', lastRowsMin)
       finished = true
     },
   }

@@ -71,6 +71,8 @@ export function applyNote(progress: MissionProgress, note: ProgressNote): void {
 /** The task's state with what the notes add: `announced` and `running` are in no log. */
 export function stateOf(progress: MissionProgress, task: TaskNode): TaskState {
   const phase = progress.notes.get(task.spec.taskId)?.phase
+  // The orchestrator manages the root itself: it is never awarded, but once planned it is at work.
+  if (task.state === 'pending' && task.spec.taskId === 'root' && task.planned) return 'running'
   if (task.state === 'pending' && phase === 'announced') return 'announced'
   if (task.state === 'awarded' && phase !== undefined && phase !== 'announced') return 'running'
   return task.state

@@ -188,11 +188,15 @@ function detailOf({ progress, fold }: View, task: TaskNode, attempt: Attempt | u
   return parts.join(' · ')
 }
 
-/** `3 bids: node-b 0.9 s, node-c 1.1 s · earliest finish`. */
+/** What the score was stands in `mission why`; here the reason is enough. */
+const scorePrefix = /^best of \d+ bids, [\d.]+ to [\d.]+: /
+
+/** `3 bids: node-b 0.9 s, node-c 1.1 s · finishes 200 ms sooner`. */
 export function bidsLine(attempt: Attempt): string {
   const { award } = attempt
+  const why = printable(award.why).replace(scorePrefix, '')
   const best = rankedBids(award).slice(0, 2).map((bid) => `${printable(bid.name)} ${seconds(bid.calibratedFinishMs)}`)
-  return `${counted(award.bids.length, 'bid')}${best.length === 0 ? '' : `: ${best.join(', ')}`}${award.why === '' ? '' : ` · ${printable(award.why)}`}`
+  return `${counted(award.bids.length, 'bid')}${best.length === 0 ? '' : `: ${best.join(', ')}`}${why === '' ? '' : ` · ${why}`}`
 }
 
 function laidOut(rows: readonly Row[], options: TreeOptions): string[] {
@@ -202,14 +206,16 @@ function laidOut(rows: readonly Row[], options: TreeOptions): string[] {
   const capabilityColumns = columnOf((row) => row.capability, 24)
   const workerColumns = columnOf((row) => row.worker, 16)
   const timeColumns = columnOf((row) => row.time, 12)
+  // Nothing in colour is still something at the end of a line.
+  const dim = (text: string): string => (text === '' ? '' : colours.dim(text))
   return rows.map((row) => {
     const nameRoom = nameColumns - width(row.lead)
     const cells = [
-      `${colours.dim(row.lead)}${taskPaint(row.state, colours)(glyphs[row.state])} ${pad(fit(row.name, nameRoom), nameRoom)}`,
-      colours.dim(pad(fit(row.capability, capabilityColumns), capabilityColumns)),
+      `${dim(row.lead)}${taskPaint(row.state, colours)(glyphs[row.state])} ${pad(fit(row.name, nameRoom), nameRoom)}`,
+      dim(pad(fit(row.capability, capabilityColumns), capabilityColumns)),
       pad(fit(row.worker, workerColumns), workerColumns),
       ' '.repeat(Math.max(0, timeColumns - width(row.time))) + row.time,
-      colours.dim(row.detail),
+      dim(row.detail),
     ]
     return cells.join('  ').trimEnd()
   })

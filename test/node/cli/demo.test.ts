@@ -53,6 +53,6 @@ describe('the demo kills a worker', () => {
 })
 
 it('explains one award', () => {
-  expect(exampleOfAnAward(play(goodStory()).progress)).toBe('For example one: node-b 0.8 s, node-c 0.9 s, node-a 1.2 s were bid; node-b won: earliest finish')
+  expect(exampleOfAnAward(play(goodStory()).progress)).toBe('For example one: node-b bid 0.8 s, node-c 0.9 s, node-a 1.2 s; node-b won: earliest finish')
   expect(exampleOfAnAward(newProgress())).toBeUndefined()
 })
