@@ -47,7 +47,7 @@ export function withoutCredentials(url: string): string {
 /** @throws MeshError `bad-input` for an address that git could take for an option or a program, or that is not allowed here. */
 export function checkGitUrl(url: string, allowLocal: boolean): void {
   const next = 'give an address like https://host/owner/name.git, ssh://git@host/owner/name.git or git@host:owner/name.git'
-  if (url.trim() === '' || url !== url.trim() || /[\u0000-\u001f\u007f]/.test(url)) throw new MeshError('bad-input', 'the repository address is empty or holds control characters', { next })
+  if (url.trim() === '' || url !== url.trim() || /\p{Cc}/u.test(url)) throw new MeshError('bad-input', 'the repository address is empty or holds control characters', { next })
   if (url.length > 2_000) throw new MeshError('bad-input', 'the repository address is longer than 2000 characters', { next })
   if (url.startsWith('-')) throw new MeshError('bad-input', `"${url.slice(0, 80)}" looks like an option of git, not like a repository`, { next })
   if (/^[A-Za-z][A-Za-z0-9+.-]*::/.test(url)) throw new MeshError('bad-input', 'addresses that start a program on this machine (ext:: and its like) are refused', { next })

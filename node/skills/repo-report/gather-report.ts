@@ -1,5 +1,5 @@
 /** Collects what the children of a report or a section found. */
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { SkillChild, SkillContext } from '../define-skill.ts'
 import { MeshError } from '../define-skill.ts'
 import { mergeMeasurements, emptyMeasurement } from './measurement.ts'

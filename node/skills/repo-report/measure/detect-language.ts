@@ -27,6 +27,9 @@ function lookupOf(languages: readonly Language[]): Lookup {
     claim(lookup.byExtension, language.extensions, language)
     claim(lookup.byInterpreter, language.interpreters, language)
   }
+  // Linguist lets TypeScript claim `node`, too; a script without an extension is run by older ones as well.
+  const script = languages.find((language) => language.name === 'JavaScript')
+  if (script !== undefined) lookup.byInterpreter.set('node', script)
   return lookup
 }
 

@@ -11,20 +11,15 @@ export interface FoundMarker {
 
 const marker = /(?:^|[^\w-])(TODO|FIXME|HACK|XXX|BUG)(?=[\s:(!.,\]-]|$)[(:\s]*([^\n]{0,160})/
 
-/**
- * @param lines physical lines, secrets already masked.
- * @param codeLines their code part: a marker counts in what is not code, i.e. in comments (everywhere in prose).
- */
-export function findMarkers(lines: readonly string[], codeLines: readonly string[], prose: boolean): FoundMarker[] {
+/** @param lines for code its comments, for prose its lines; secrets already masked. */
+export function findMarkers(lines: readonly string[], prose: boolean): FoundMarker[] {
   const found: FoundMarker[] = []
   for (const [index, line] of lines.entries()) {
-    if (line.length > 2_000) continue
+    if (line === '' || line.length > 2_000) continue
     const match = marker.exec(line)
     if (match === null) continue
     // In prose, a marker opens a remark; "the TODO list" is only talk.
     if (prose && !/^[\s>*+#<!\d.[\]()-]*$/.test(line.slice(0, match.index + match[0].indexOf(match[1] ?? '')))) continue
-    if (!prose && (codeLines[index] ?? '').includes(match[1] ?? '')) continue
-    if (!prose && (codeLines[index] ?? '').trim() === line.trim()) continue
     found.push({ kind: match[1] as MarkerKind, line: index + 1, text: (match[2] ?? '').replace(/\*\/|-->/g, '').trim().slice(0, 120) })
   }
   return found

@@ -72,9 +72,9 @@ export async function measureFile(file: FileToMeasure, options: MeasureOptions):
   }
 
   const lines = physicalLines(masked)
-  const prose = language.type === 'prose'
+  const prose = language.type === 'prose' || language.type === 'unknown'
   if (language.type !== 'data' || language.name === 'YAML' || language.name === 'TOML') {
-    const markers = findMarkers(lines, scanned.codeLines, prose)
+    const markers = findMarkers(prose ? lines : scanned.commentLines, prose)
     found.markers.places = markers.map((each) => ({ ...each, path: file.path }))
     for (const each of markers) found.markers.byKind[each.kind] = (found.markers.byKind[each.kind] ?? 0) + 1
     if (markers.length > 0) found.markers.filesWithMost = [{ path: file.path, value: markers.length }]

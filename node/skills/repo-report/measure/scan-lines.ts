@@ -12,6 +12,8 @@ export interface ScannedLines {
   readonly blank: number
   /** Each line's code, with comments removed and the content of strings left out; empty for other lines. */
   readonly codeLines: readonly string[]
+  /** Each line's comment, with its signs; empty for other lines. */
+  readonly commentLines: readonly string[]
 }
 
 /** Splits into physical lines; the text after the last newline is one only when it is not empty. */
@@ -25,18 +27,20 @@ export function scanLines(text: string, syntax: CommentSyntax): ScannedLines {
   const scanner = new Scanner(syntax)
   const lines = physicalLines(text)
   const codeLines: string[] = []
+  const commentLines: string[] = []
   let code = 0
   let comment = 0
   let blank = 0
   for (const [index, line] of lines.entries()) {
     // The line that names the interpreter is read by the system: it is code, whatever the language's comments look like.
-    const found = index === 0 && line.startsWith('#!') ? { code: '', hasCode: true, hasComment: false } : scanner.line(line)
+    const found = index === 0 && line.startsWith('#!') ? { code: '', comment: '', hasCode: true, hasComment: false } : scanner.line(line)
     codeLines.push(found.code)
+    commentLines.push(found.comment)
     if (line.trim() === '') blank++
     else if (found.hasCode || !found.hasComment) code++
     else comment++
   }
-  return { lines: lines.length, code, comment, blank, codeLines }
+  return { lines: lines.length, code, comment, blank, codeLines, commentLines }
 }
 
 /** Characters after which a `/` begins a regular expression rather than a division. */
@@ -62,8 +66,9 @@ class Scanner {
     this.#starts = unique.length === 0 ? undefined : new RegExp(unique.map((opener) => opener.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g')
   }
 
-  line(line: string): { code: string; hasCode: boolean; hasComment: boolean } {
+  line(line: string): { code: string; comment: string; hasCode: boolean; hasComment: boolean } {
     let code = ''
+    let comment = ''
     let hasCode = false
     let hasComment = false
     let at = 0
@@ -74,13 +79,17 @@ class Scanner {
     while (at < line.length) {
       if (this.#block !== undefined) {
         hasComment = true
+        const from = at
         at = this.#insideBlock(line, at)
+        comment += line.slice(from, at)
         continue
       }
       if (this.#string !== undefined) {
         if (this.#stringIsComment) hasComment = true
         else hasCode = true
+        const from = at
         at = this.#insideString(line, at)
+        if (this.#stringIsComment) comment += line.slice(from, at)
         if (this.#string === undefined && !this.#stringIsComment) code += '"'
         continue
       }
@@ -97,8 +106,10 @@ class Scanner {
         this.#block = block
         this.#blockDepth = 1
         hasComment = true
+        comment += opener
       } else if (this.#syntax.line.includes(opener) && this.#isLineComment(line, found.index)) {
         hasComment = true
+        comment += line.slice(found.index)
         break
       } else {
         at = this.#open(line, found.index, opener, at, hasCode, code, keep)
@@ -108,7 +119,7 @@ class Scanner {
     }
     // An unclosed quote of a one-line string is an apostrophe or a mistake: it ends with its line.
     if (this.#string !== undefined && this.#string.multiLine !== true && !line.endsWith('\\')) this.#string = undefined
-    return { code: code.trimEnd(), hasCode, hasComment }
+    return { code: code.trimEnd(), comment, hasCode, hasComment }
   }
 
   #next(line: string, at: number): RegExpExecArray | undefined {

@@ -1,6 +1,7 @@
 /** Charts as inline SVG or plain boxes; no scripts, colours from the page's own palette. */
 import { formatCount, formatPercent, share } from './format.ts'
-import { breakablePath, html, Html } from './html-text.ts'
+import { breakablePath, html } from './html-text.ts'
+import type { Html } from './html-text.ts'
 
 const palette = ['#4c78a8', '#e58606', '#5d9a5f', '#c0504d', '#8a6bb1', '#2a9d9c', '#b56576', '#7f7f7f', '#a88f2d', '#5b8db8']
 

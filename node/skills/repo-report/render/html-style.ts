@@ -17,7 +17,7 @@ nav a{padding:4px 11px;border:1px solid var(--line);border-radius:99px;color:var
 nav a:hover,nav a:focus-visible{color:var(--accent);border-color:var(--accent)}
 .tiles{display:flex;flex-wrap:wrap;gap:12px;margin:24px 0}
 .tile,.card{background:var(--card);border:1px solid var(--line);border-radius:14px;box-shadow:var(--shadow)}
-.tile{padding:14px 16px;flex:1 1 140px;min-width:0}
+.tile{padding:14px 16px;flex:1 1 22%;min-width:0}
 .tile .label{color:var(--muted);font-size:13px}
 .tile .value{font-size:27px;line-height:1.2;font-weight:650;letter-spacing:-.02em;margin-top:2px}
 .tile .detail{color:var(--muted);font-size:12.5px}

@@ -14,7 +14,7 @@ const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 
 function escape(value: string): string {
   // Direction overrides and controls could make a file name read as another; they show as a box.
-  return value.replace(/[&<>"']/g, (char) => entities[char] ?? char).replace(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '\u25a1')
+  return value.replace(/[&<>"']/g, (char) => entities[char] ?? char).replace(/(?![\t\n])[\p{Cc}\p{Bidi_Control}]/gu, '\u25a1')
 }
 
 function render(value: Value): string {

@@ -7,12 +7,12 @@ type Cell = string | number
 
 /** Text from files must not become markup. */
 function plain(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, ' ').replace(/[\\`*_{}[\]<>|#~&]/g, (char) => (char === '<' ? '&lt;' : char === '>' ? '&gt;' : char === '&' ? '&amp;' : `\\${char}`))
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' ').replace(/[\\`*_{}[\]<>|#~&]/g, (char) => (char === '<' ? '&lt;' : char === '>' ? '&gt;' : char === '&' ? '&amp;' : `\\${char}`))
 }
 
 /** A path as code; a backtick inside one would end it. */
 function path(text: string): string {
-  const clean = text.replace(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, '□').replaceAll('|', '\\|')
+  const clean = text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '□').replaceAll('|', '\\|')
   return clean.includes('`') ? `\`\` ${clean} \`\`` : `\`${clean}\``
 }
 

@@ -44,6 +44,11 @@ describe('repo.report', () => {
     expect(pulses).toBeGreaterThan(9)
   })
 
+  it('finds notes to self in comments and at the head of lines of prose, not in strings and talk', async () => {
+    const { report } = await buildReport(await folderWith({ 'a.ts': 'const a = "// TODO no" // FIXME: yes\n/*\n * HACK yes\n */\nconst TODO = `\n TODO no\n`\n', 'b.py': '"""\nTODO yes\n"""\nx = "TODO no"\n', 'c.md': '- TODO: yes\n\nThe TODO list is long.\n' }))
+    expect(report.markers.places.map((each) => [each.path, each.line, each.kind, each.text])).toEqual([['a.ts', 1, 'FIXME', 'yes'], ['a.ts', 3, 'HACK', 'yes'], ['b.py', 2, 'TODO', 'yes'], ['c.md', 1, 'TODO', 'yes']])
+  })
+
   it('shows the same numbers in every rendering', async () => {
     const { report, markdown, html, output } = await buildReport(await folderWith(project))
     for (const value of [report.totals.files, report.totals.lines, report.totals.code, report.totals.functions]) {
