@@ -1,5 +1,5 @@
 /** What the command definitions share: the world, the flags that every command has, and how an action ends. */
-import { Command, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import type { CliWorld, CommonFlags, Voice } from './context.ts'
 import { voiceOf } from './context.ts'
 import type { ExitCode } from './exit-codes.ts'

@@ -53,6 +53,7 @@ export interface LocalMesh {
   readonly invite: string
   /** kill -9. */
   kill(name: string): void
+  isAlive(name: string): boolean
   /** Asks all to drain; those that have not gone after the grace are killed. Fulfilled when all are gone. */
   stop(graceMs?: number): Promise<void>
 }
@@ -94,6 +95,7 @@ export async function startLocalMesh(options: LocalMeshOptions): Promise<LocalMe
       kill(name) {
         started.find(({ member }) => member.name === name)?.child.kill('SIGKILL')
       },
+      isAlive: (name) => started.some(({ member, child }) => member.name === name && !hasEnded(child)),
       stop: (graceMs = graceMsDefault) => stopAll(children, graceMs),
     }
   } catch (thrown) {
@@ -184,7 +186,7 @@ function lastWords(complaints: readonly string[]): string {
 
 async function stopAll(children: readonly ChildProcess[], graceMs: number): Promise<void> {
   await Promise.all(children.map((child) => new Promise<void>((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return resolve()
+    if (hasEnded(child)) return resolve()
     const force = setTimeout(() => child.kill('SIGKILL'), graceMs)
     child.once('exit', () => {
       clearTimeout(force)
@@ -192,4 +194,8 @@ async function stopAll(children: readonly ChildProcess[], graceMs: number): Prom
     })
     child.kill('SIGTERM')
   })))
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null || child.pid === undefined
 }

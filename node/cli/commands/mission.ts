@@ -1,5 +1,6 @@
 /** `mission …`: look at missions, steer them, deal with what died. */
 import type { Command } from 'commander'
+import { MeshError } from '../../../protocols/kernel/errors.ts'
 import { MissionId, TaskId } from '../../../protocols/kernel/ids.ts'
 import type { MissionView, TaskView } from '../../../protocols/tasking/views.ts'
 import type { MeshClient } from '../../http/client.ts'
@@ -53,10 +54,11 @@ export function addMissionCommands(program: Command, cli: Cli): void {
         interrupt.close()
       }
     }))
-  withTalk(mission.command('why').description('who bid, who won and why, who refused, what it waits for').argument(...idArgument).argument('[task]', 'only this task, like root/build'))
+  withTalk(mission.command('why').description('who bid, who won and why, who refused, what it waits for').argument(...idArgument).argument('[task]', 'only this task, like build or root/all/build'))
     .action(act<TalkFlags>(cli, async ({ args, flags, voice, world }) => {
       const { client } = await connect(flags, world)
-      const why = await client.why(missionId(args[0]), taskIdOf(args[1]))
+      const id = missionId(args[0])
+      const why = await client.why(id, await taskNamed(client, id, args[1]))
       voice.value(why)
       voice.print(whyLines(why, voice.colours, voice.columns).join('\n'))
     }))
@@ -73,7 +75,7 @@ export function addMissionCommands(program: Command, cli: Cli): void {
   steer('cancel', 'end a mission and all its running tasks', (client, id, _args, flags) => client.cancel(id, flags.reason)).option('--reason <text>', "why; it stands in the mission's log")
   steer('pause', 'award no more tasks until it is resumed', (client, id) => client.pause(id))
   steer('resume', 'go on with a paused mission', (client, id) => client.resume(id))
-  steer('retry', 'try dead tasks again: all, or one', (client, id, args) => client.retry(id, taskIdOf(args[1]))).argument('[task]', 'only this task, like root/build')
+  steer('retry', 'try dead tasks again: all, or one', async (client, id, args) => client.retry(id, await taskNamed(client, id, args[1]))).argument('[task]', 'only this task, like build or root/all/build')
 
   addDeadCommands(mission, cli)
   for (const name of ['fork', 'takeover']) laterCommand(mission, cli, name, name)
@@ -110,11 +112,23 @@ export function missionId(text: string | undefined): MissionId {
   return id.data
 }
 
-function taskIdOf(text: string | undefined): TaskId | undefined {
+/** A task by its id, or by its own name where only one task of the mission has it. */
+async function taskNamed(client: MeshClient, id: MissionId, text: string | undefined): Promise<TaskId | undefined> {
   if (text === undefined) return undefined
-  const id = TaskId.safeParse(text === 'root' || text.startsWith('root/') ? text : `root/${text}`)
-  if (!id.success) throw usageError(`"${text}" is not a task id`, 'ids look like root/build; "skein mission show" prints them')
-  return id.data
+  if (text === 'root' || text.startsWith('root/')) {
+    const parsed = TaskId.safeParse(text)
+    if (!parsed.success) throw usageError(`"${text}" is not a task id`, 'ids look like root/build; "skein mission show" prints the tasks')
+    return parsed.data
+  }
+  const ids = idsBelow(await client.tasks(id))
+  const [only, ...others] = ids.filter((candidate) => candidate.endsWith(`/${text}`))
+  if (only === undefined) throw new MeshError('unknown-task', `mission ${id} has no task ${text}`, { next: `its tasks: skein mission show ${id}` })
+  if (others.length > 0) throw usageError(`${text} is the name of ${others.length + 1} tasks`, `say which: ${[only, ...others].slice(0, 5).join(', ')}`)
+  return only
+}
+
+function idsBelow(task: TaskView): TaskId[] {
+  return [task.id, ...task.children.flatMap(idsBelow)]
 }
 
 function ago(wallMs: number): string {

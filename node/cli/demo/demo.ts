@@ -1,8 +1,9 @@
 /** What somebody shows a friend: three real nodes, a real mission, a killed worker, a report. */
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, stat, access, constants } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import { type BlobRef, isBlobRef } from '../../../protocols/kernel/payload.ts'
 import type { ResultView } from '../../../protocols/tasking/views.ts'
@@ -44,7 +45,7 @@ export async function runDemo(options: DemoOptions, voice: Voice, world: CliWorl
     await joined(mesh.members, interrupt.signal)
     voice.say(meshTable(mesh.members, voice))
     const code = await showMission(mesh, options, voice, world, interrupt.signal)
-    if (options.keep && !interrupt.signal.aborted) await keepUp(mesh, interrupt.signal, voice)
+    if (options.keep && !interrupt.signal.aborted) await keepUp(mesh, interrupt.signal, voice, world)
     return interrupt.signal.aborted && !options.keep ? exitCodes.detached : code
   } catch (thrown) {
     if (interrupt.signal.aborted) return exitCodes.detached
@@ -116,7 +117,7 @@ async function showMission(mesh: LocalMesh, options: DemoOptions, voice: Voice, 
   if (example !== undefined) voice.say(example)
   voice.say(`\n${tallyTable(mesh.members, progress, death, voice)}`)
   if (files.length > 0) voice.print(`\nThe full report: ${files.join('\n                 ')}`)
-  voice.say(joinLines(mesh, options))
+  voice.say(joinLines(mesh, options, world))
   return exitCodeOfState(view.state)
 }
 
@@ -195,18 +196,26 @@ function tallyTable(members: readonly MeshMember[], progress: MissionProgress, d
   return table([['NODE', 'RAN', 'BUSY', 'BIDS', 'WON', ''], ...rows], voice.columns, voice.colours.dim).join('\n')
 }
 
-function joinLines(mesh: LocalMesh, { keep }: DemoOptions): string {
-  if (keep) return `\nA second machine joins this mesh with this line (keep it like a password):\n  npx skein join ${mesh.invite}`
+function joinLines(mesh: LocalMesh, { keep }: DemoOptions, world: CliWorld): string {
+  const skein = commandFor(world)
+  if (keep) return `\nA second machine joins this mesh with this line (keep it like a password):\n  ${skein} join ${mesh.invite}`
   return [
     '\nA second machine joins with one line. These nodes stop now; a node that stays prints its own:',
-    '  here:   npx skein start        (or npm start -- --keep)',
-    '  there:  npx skein join skein://…   the line it printed',
+    `  here:   ${skein} start`,
+    `  there:  ${skein} join skein://…   the line it printed`,
   ].join('\n')
 }
 
-async function keepUp(mesh: LocalMesh, signal: AbortSignal, voice: Voice): Promise<void> {
-  voice.print(`\nThe mesh stays up. Its bridges: ${mesh.members.map((member) => `${member.http} (${member.name})`).join(', ')}`)
-  voice.print(`  skein nodes --url ${mesh.members[0]?.http ?? ''}\nCtrl-C stops it.`)
+/** How this program is called from where the person is: in a clone there is no `skein` to be found. */
+function commandFor(world: CliWorld): string {
+  const isClone = existsSync(join(dirname(dirname(world.bin)), 'node', 'cli', 'main.ts'))
+  return isClone ? `node ${relative(personsFolder(world), world.bin)}` : 'skein'
+}
+
+async function keepUp(mesh: LocalMesh, signal: AbortSignal, voice: Voice, world: CliWorld): Promise<void> {
+  const members = mesh.members.filter((member) => mesh.isAlive(member.name))
+  voice.print(`\nThe mesh stays up. Its bridges: ${members.map((member) => `${member.http} (${member.name})`).join(', ')}`)
+  voice.print(`  ${commandFor(world)} nodes --url ${members[0]?.http ?? ''}\nCtrl-C stops it.`)
   await new Promise<void>((done) => {
     if (signal.aborted) done()
     else signal.addEventListener('abort', () => done(), { once: true })

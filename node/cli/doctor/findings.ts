@@ -89,7 +89,7 @@ function unreachable(node: NodeView, bridge: BridgeView, told: Set<string>): Fin
   if (node.state === 'leaving') return { level: 'note', about: named(node), detail: `it is stopping${seen}` }
   const reasons = [
     ...(node.fault === undefined ? [] : [printable(node.fault.detail)]),
-    ...dials.map((dial) => `${dial.addr}: ${printable(dial.reason)}${tries(dial.attempts)}`),
+    ...dials.map((dial) => `${dial.addr === node.peerId ? '' : `${dial.addr}: `}${printable(dial.reason)}${tries(dial.attempts)}`),
   ]
   const states: Record<string, string> = { gone: 'its connection was lost', known: 'it is known from others, but there is no connection to it', quarantined: 'it is quarantined' }
   return {

@@ -117,7 +117,9 @@ function addressesToTry(subject: string | undefined, bridge: BridgeView | undefi
   if (subject.startsWith('/') || /^[^/\s]+:\d+$/.test(subject)) return [subject]
   const node = bridge === undefined ? undefined : nodeNamed(subject, bridge.nodes)
   if (bridge === undefined || node === undefined) return []
-  return [...new Set([...(node.advert?.addrs ?? []), ...bridge.dials.filter((dial) => dial.peer === node.peerId).map((dial) => dial.addr)])].slice(0, 8)
+  const dialled = bridge.dials.filter((dial) => dial.peer === node.peerId).map((dial) => dial.addr)
+  // A node that dialled by peer id alone reports that in place of an address.
+  return [...new Set([...(node.advert?.addrs ?? []), ...dialled])].filter((addr) => addr.startsWith('/')).slice(0, 8)
 }
 
 /** Opens a TCP connection and closes it. @returns `open`, or in words why not. */

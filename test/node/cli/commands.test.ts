@@ -103,7 +103,8 @@ describe('mission', () => {
       expect(await talk('mission', verb, id), verb).toMatchObject({ code: 0, err: '' })
       expect(bridge.mesh.asked.at(-1)?.operation).toMatchObject({ op: verb, missionId: id })
     }
-    await talk('mission', 'retry', id, 'build')
+    expect(await talk('mission', 'retry', id, 'build')).toMatchObject({ code: 3, out: '' })
+    await talk('mission', 'retry', id, 'root/build')
     expect(bridge.mesh.asked.at(-1)?.operation).toMatchObject({ op: 'retry', taskId: 'root/build' })
     await talk('mission', 'cancel', id, '--reason', 'enough')
     expect(bridge.mesh.asked.at(-1)?.operation).toMatchObject({ op: 'cancel', reason: 'enough' })

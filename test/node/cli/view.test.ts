@@ -89,6 +89,7 @@ describe('the tree', () => {
     const failed = tree(seen([...goodStory().slice(0, 6), tell.dead(1_500, 'root/one'), tell.failed(1_600)]), 9_000)
     expect(failed[0]).toContain('✗ report on geese · failed · 1.6 s')
     expect(failed.find((line) => line.includes('✗ one'))).toContain('it [31mhonked')
+    // eslint-disable-next-line no-control-regex -- these are what must not be there
     expect(failed.join('')).not.toMatch(/[\u0000-\u001f]/)
   })
 
