@@ -83,7 +83,9 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(options.meshKey), interval: 10_000 })] : [],
     services: {
       identify: identify(),
-      ping: ping(),
+      // The connection monitor and the DHT ping over one protocol. With libp2p's one stream per connection two pings at the
+      // same time make the monitor abort a healthy connection.
+      ping: ping({ maxInboundStreams: 32, maxOutboundStreams: 32 }),
       dht: kadDHT({
         protocol: dhtProtocol,
         // Without both of these the routing table stays empty on private addresses.

@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadIdentityKey, openNodeDatastore } from '../../../node/identity.ts'
 import { mdnsServiceTag } from '../../../node/libp2p/libp2p-node.ts'
@@ -41,6 +42,16 @@ describe('a host', () => {
     const hosts = [await mesh.addHost()]
     for (let more = 0; more < 4; more++) hosts.push(await mesh.addHost())
     await waitUntil(() => hosts.every((host) => host.transport.connectedPeers().length === 4), 'a full mesh of five')
+  })
+
+  it('answers several pings at once: the monitor and the DHT both ping, and one must not cost the other its connection', async () => {
+    const host = await mesh.addHost()
+    const raw = await mesh.addRawPeer()
+    const connection = await raw.dial(multiaddr(host.addrs()[0] ?? ''))
+    const [target] = raw.getPeers()
+    if (target === undefined) throw new Error('not connected')
+    await Promise.all(Array.from({ length: 12 }, () => raw.services.ping.ping(target)))
+    expect(connection.status).toBe('open')
   })
 
   it('announces other addresses when told to', async () => {
