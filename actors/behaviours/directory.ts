@@ -184,8 +184,9 @@ function offerFor(state: DirectoryState, query: CapabilityQuery, context: ActorC
     return [{ peer: advert.peerId, name: advert.name, capability: matched.capability, connected: context.connected(advert.peerId), assessment: assess(state.calibration, advert.peerId, context.nowMs) }]
   })
   const everKnown = [...state.cache.known.values()]
-  const remembered = match(everKnown, query)
-  const known = providers[0]?.capability ?? ('capability' in remembered ? remembered.capability : undefined)
+  // The highest version of those that fit: which node is asked first must not decide.
+  const best = match(providers.length > 0 ? providers.map((provider) => provider.capability) : everKnown, query)
+  const known = 'capability' in best ? best.capability : undefined
   const named = everKnown.filter((capability) => capability.name === query.capability)
   return {
     query, providers, ...(known === undefined ? {} : { known }),

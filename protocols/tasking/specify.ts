@@ -28,7 +28,9 @@ export function specify(plan: Plan, how: Specifying): TaskSpec[] | Fault {
     const about = how.capability(name)
     if (about.known === undefined) return unknownCapability(name, task, about)
     specs.push({
-      taskId: childTaskId(how.parent, name), kind: about.known.kind, capability: task.capability, ...(task.version === undefined ? {} : { version: task.version }),
+      taskId: childTaskId(how.parent, name), kind: about.known.kind, capability: task.capability,
+      // Who asks for no version means the newest that is offered now; nodes with another schema must not win by luck.
+      version: task.version ?? about.known.version,
       ...(task.attributes === undefined ? {} : { attributes: task.attributes }), effects: about.known.effects, input: how.input(name), after: dependencyIds(how.parent, task),
       priority: task.priority ?? plan.priority ?? how.priority, effort: task.effort ?? Math.max(1, blobBytesIn(task.input)), accept: task.accept, retry: task.retry ?? RetryPolicy.parse({}),
       timeLimitMs: task.timeLimitMs ?? limits.missionDurationMsDefault, optional: task.optional,
