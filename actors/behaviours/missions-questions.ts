@@ -18,13 +18,8 @@ export function ask(init: MissionsInit, state: MissionsState, operation: Exclude
   switch (operation.op) {
     case 'list':
     case 'dead':
+    case 'queue':
       return gather(init, state, operation, principal, asker, context)
-    case 'queue': {
-      state.counter += 1
-      const requestId = `queue-${state.counter}`
-      state.relayed.set(requestId, { ...asker, peer: context.self.peer })
-      return [tell(at(context.self.peer, actorNames.participant), { kind: 'local-ask', requestId, principal, operation, replyTo: at(context.self.peer, actorNames.missions) })]
-    }
     default: {
       const owner = ownerOf(state, operation.missionId, context)
       if (owner === undefined) return reply(state, asker, undefined, fault('unknown-mission', `no node of this mesh knows mission ${operation.missionId}`, { next: 'list them: skein mission list' }))
@@ -70,13 +65,10 @@ export function onTimeout(state: MissionsState, what: string): Effect[] {
 }
 
 export function onAnswer(state: MissionsState, message: { requestId: string; answer?: Json | Payload | undefined; fault?: Fault | undefined; kind: 'local-answer' | 'mission-answer' }, context: ActorContext): Effect[] {
-  const gathering = [...state.gatherings].find(([, candidate]) => candidate.waiting.has(message.requestId))
-  if (gathering !== undefined) {
-    const [id, gathered] = gathering
-    gathered.waiting.delete(message.requestId)
-    const inline = message.kind === 'mission-answer' && message.answer !== undefined ? ('inline' in (message.answer as Payload & object) ? (message.answer as { inline: Json }).inline : []) : []
-    if (Array.isArray(inline)) gathered.found.push(...inline)
-    return gathered.waiting.size === 0 ? finishGathering(state, id, gathered) : []
+  if (gatheringOf(state, message.requestId) !== undefined) {
+    // A long list comes as a blob: it counts once it is here.
+    const part = message.kind === 'local-answer' ? { inline: (message.answer ?? []) as Json } : (message.answer as Payload | undefined) ?? { inline: [] }
+    return 'inline' in part ? addPart(state, message.requestId, part.inline) : [{ type: 'load-value', payload: part, alsoTry: [], tag: `part ${message.requestId}` }]
   }
   const relay = state.relayed.get(message.requestId)
   if (relay === undefined) return []
@@ -98,19 +90,35 @@ export function onPacked(state: MissionsState, tag: string, payload: Payload | u
   return [tell(asker.to, { kind: 'mission-answer', requestId: asker.requestId, ...(payload === undefined ? {} : { answer: payload }), ...(problem === undefined ? {} : { fault: problem }) })]
 }
 
+function gatheringOf(state: MissionsState, requestId: string): [string, Gathering] | undefined {
+  return [...state.gatherings].find(([, candidate]) => candidate.waiting.has(requestId))
+}
+
+/** One node's share of a list. */
+export function addPart(state: MissionsState, requestId: string, part: Json | undefined): Effect[] {
+  const found = gatheringOf(state, requestId)
+  if (found === undefined) return []
+  const [id, gathering] = found
+  gathering.waiting.delete(requestId)
+  if (Array.isArray(part)) gathering.found.push(...part)
+  return gathering.waiting.size === 0 ? finishGathering(state, id, gathering) : []
+}
+
 /** Every bridge lists the whole mesh: its own missions, and what the connected nodes answer within a moment. */
-export function gather(init: MissionsInit, state: MissionsState, operation: Extract<MissionOperation, { op: 'list' | 'dead' }>, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
+export function gather(init: MissionsInit, state: MissionsState, operation: Extract<MissionOperation, { op: 'list' | 'dead' | 'queue' }>, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
   state.counter += 1
   const id = `gather-${state.counter}`
   const limit = operation.op === 'list' ? operation.limit : limits.deadLettersKept
-  const unseen = [...state.heads.keys()].filter((missionId) => !state.views.has(missionId)).slice(-limit)
+  const own = operation.op === 'queue' ? [`${id}.own`] : []
+  const unseen = operation.op === 'queue' ? [] : [...state.heads.keys()].filter((missionId) => !state.views.has(missionId)).slice(-limit)
   const peers = asker.remote ? [] : state.nodes.filter((node) => !node.self && context.connected(node.peerId)).map((node) => node.peerId)
   const requests = peers.map((peer, i) => ({ peer, requestId: `${id}.${i}` }))
-  const gathering: Gathering = { asker, op: operation.op, limit, waiting: new Set([...requests.map(({ requestId }) => requestId), ...unseen]), found: [] }
+  const gathering: Gathering = { asker, op: operation.op, limit, waiting: new Set([...own, ...requests.map(({ requestId }) => requestId), ...unseen]), found: [] }
   state.gatherings.set(id, gathering)
   if (gathering.waiting.size === 0) return finishGathering(state, id, gathering)
   return [
     ...unseen.flatMap((missionId) => openOrchestrator(init, state, missionId, context)),
+    ...own.map((requestId) => tell(at(context.self.peer, actorNames.participant), { kind: 'local-ask' as const, requestId, principal, operation, replyTo: at(context.self.peer, actorNames.missions) })),
     ...requests.map(({ peer, requestId }) => tell(at(peer, actorNames.missions), { kind: 'mission-ask', requestId, principal, operation }, principal)),
     { type: 'set-timer', key: id, delayMs: asker.remote ? gatherMs / 2 : gatherMs, message: { kind: 'tick', what: id } },
   ]
@@ -125,7 +133,7 @@ export function fillGatherings(state: MissionsState): Effect[] {
 
 export function finishGathering(state: MissionsState, id: string, gathering: Gathering): Effect[] {
   state.gatherings.delete(id)
-  const own: unknown[] = gathering.op === 'list' ? [...state.views.values()] : [...state.dead.values()].flat()
+  const own: unknown[] = gathering.op === 'list' ? [...state.views.values()] : gathering.op === 'dead' ? [...state.dead.values()].flat() : []
   const all = [...own, ...gathering.found].slice(-10_000)
   if (gathering.op === 'list') (all as MissionView[]).sort((left, right) => right.submittedAtWallMs - left.submittedAtWallMs)
   return reply(state, gathering.asker, all.slice(0, gathering.limit) as unknown as Json, undefined)

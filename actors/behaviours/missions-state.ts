@@ -28,7 +28,7 @@ export interface Asker {
 
 export interface Gathering {
   readonly asker: Asker
-  readonly op: 'list' | 'dead'
+  readonly op: 'list' | 'dead' | 'queue'
   readonly limit: number
   readonly waiting: Set<string>
   readonly found: unknown[]

@@ -8,7 +8,7 @@ import { actorNames, at } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { ask, fillGatherings, forwardSubmission, onAnswer, onPacked, onTimeout, watch } from './missions-questions.ts'
+import { addPart, ask, fillGatherings, forwardSubmission, onAnswer, onPacked, onTimeout, watch } from './missions-questions.ts'
 import { claimKey, newMissionsState, openOrchestrator, ownerOf, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import { onBlobs, onInputChecked, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
 
@@ -84,6 +84,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'mission-answer':
       return onAnswer(state, message, context)
     case 'value-loaded': {
+      if (message.tag.startsWith('part ')) return addPart(state, message.tag.slice('part '.length), message.value)
       const relay = state.relayed.get(message.tag)
       state.relayed.delete(message.tag)
       return relay === undefined ? [] : reply(state, relay, message.value, message.fault)

@@ -124,7 +124,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'load-asked':
       return [tell(from, { kind: 'load', slots: init.slots, slotsBusy: init.slots - slotsFree(state.core, view), waiting: state.core.calls.size, managers: init.tuning.managersPerNodeMax - managersFree(state.core, view), missionsOwned: state.hosted.size })]
     case 'local-ask':
-      return [tell(message.replyTo, { kind: 'local-answer', requestId: message.requestId, answer: queueView(init, state, context) as unknown as Json })]
+      return [tell(message.replyTo, { kind: 'local-answer', requestId: message.requestId, answer: [queueView(init, state, context)] as unknown as Json })]
     case 'drain':
       state.leaving = true
       state.drainAsker = from
