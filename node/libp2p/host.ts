@@ -56,7 +56,7 @@ export interface HostOptions {
   readonly mdns?: boolean
   readonly nodesExpected?: number
   readonly connectionsAimed?: number
-  /** How long a peer may leave a ping unanswered; it is seen as down within twice this. 1,500 by default. */
+  /** How long a peer may leave a ping unanswered; it is seen as down within twice this. 3,000 by default: a machine that is only busy may well be silent for a second or two, and half of this would cost it its work. */
   readonly hungPeerMs?: number
   readonly peerQueueBytesMax?: number
 }
@@ -128,7 +128,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     announce: options.announce ?? [],
     mdns: options.mdns ?? true,
     nodesExpected: options.nodesExpected ?? 10,
-    hungPeerMs: options.hungPeerMs ?? 1_500,
+    hungPeerMs: options.hungPeerMs ?? 3_000,
     connectionGater,
   })
   const transport = createLibp2pTransport({ libp2p, telemetry, failures, offenders, ...(options.peerQueueBytesMax === undefined ? {} : { queueBytesMax: options.peerQueueBytesMax }) })
