@@ -9,8 +9,8 @@ import { z } from 'zod'
 import { biddingMessages } from './bidding/schema.ts'
 import { capabilityMessages } from './capability/schema.ts'
 import { MeshError } from './kernel/errors.ts'
-import type { PeerId} from './kernel/ids.ts'
-import { Principal } from './kernel/ids.ts'
+import { Principal, type PeerId } from './kernel/ids.ts'
+import { unplain } from './kernel/json.ts'
 import { limits } from './kernel/limits.ts'
 import { leasingMessages } from './leasing/schema.ts'
 import { membershipMessages } from './membership/schema.ts'
@@ -41,7 +41,8 @@ export interface Received {
   readonly envelope: Envelope
 }
 
-const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: false, copyBuffers: true })
+// Without structured clones: a pointer in a frame could make a value that contains itself, and whoever walks it would never end.
+const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: false, copyBuffers: true, structuredClone: false })
 
 /** @returns the bytes of a batch of envelopes: one frame on a stream, one gossip message. */
 export function encodeFrame(envelopes: readonly Envelope[]): Uint8Array {
@@ -49,7 +50,7 @@ export function encodeFrame(envelopes: readonly Envelope[]): Uint8Array {
 }
 
 /**
- * @throws MeshError `bad-request` on garbage, an unknown major or a message outside the schema;
+ * @throws MeshError `bad-request` on garbage, an unknown major, what is not plain data, or a message outside the schema;
  *   `too-large` when the frame or the batch is over its limit.
  */
 export function decodeFrame(bytes: Uint8Array): Envelope[] {
@@ -61,8 +62,10 @@ export function decodeFrame(bytes: Uint8Array): Envelope[] {
     throw new MeshError('bad-request', 'the frame is not msgpack')
   }
   if (!Array.isArray(frame) || frame.length !== 2 || !Array.isArray(frame[1])) throw new MeshError('bad-request', 'the frame is not [major, envelopes]')
-  if (frame[0] !== protocolMajor) throw new MeshError('bad-request', `the frame speaks protocol major ${String(frame[0])}, this node speaks ${protocolMajor}`, { next: 'run the same major release of Skein on both nodes' })
+  if (frame[0] !== protocolMajor) throw new MeshError('bad-request', `the frame speaks protocol major ${typeof frame[0] === 'number' ? frame[0] : `of type ${typeof frame[0]}`}, this node speaks ${protocolMajor}`, { next: 'run the same major release of Skein on both nodes' })
   if (frame[1].length > limits.frameMessagesMax) throw new MeshError('too-large', `a frame of ${frame[1].length} messages is over the limit of ${limits.frameMessagesMax}`)
+  const foreign = unplain(frame[1], limits.frameDepthMax)
+  if (foreign !== undefined) throw new MeshError('bad-request', `the frame is not plain data: ${foreign}`)
   const parsed = z.array(Envelope).safeParse(frame[1])
   if (!parsed.success) throw new MeshError('bad-request', `the frame holds a message outside the schema: ${z.prettifyError(parsed.error).slice(0, 500)}`)
   return parsed.data

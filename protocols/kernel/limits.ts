@@ -15,6 +15,9 @@ export const limits = Object.freeze({
   gossipBytesMax: 256 * KiB,
   payloadInlineBytesMax: 32 * KiB,
   peerQueueBytesMax: 64 * MiB,
+  /** Levels of lists and objects in one input or result, and in a whole frame. */
+  jsonDepthMax: 192,
+  frameDepthMax: 256,
 
   // blobs
   blobBytesMax: 1024 * MiB,
@@ -40,6 +43,7 @@ export const limits = Object.freeze({
 
   // bidding
   biddersAimed: 8,
+  bidPatienceMs: 300,
   callsPerAnnouncementMax: 64,
   bidWindowMs: 150,
   bidExpiryMs: 5_000,
@@ -56,6 +60,7 @@ export const limits = Object.freeze({
   adoptTimeoutMs: 3_000,
   resultKeptMs: 60 * 60_000,
   resultRetryMs: 1_000,
+  resultRetryMsMax: 16_000,
 
   // tasking
   missionTasksMax: 20_000,
@@ -88,6 +93,7 @@ export const limits = Object.freeze({
 })
 
 invariant(limits.payloadInlineBytesMax < limits.frameBytesMax, 'an inline payload fits in a frame')
+invariant(limits.jsonDepthMax + 32 <= limits.frameDepthMax, 'a legal input fits in a message that carries it')
 invariant(limits.frameCoalesceBytes < limits.frameBytesMax, 'a coalesced frame is a legal frame')
 invariant(limits.advertBytesMax <= limits.gossipBytesMax, 'an advert fits in one gossip message')
 invariant(limits.advertRefreshMs * 3 <= limits.advertTtlMs, 'two lost refreshes do not expire an advert')
@@ -95,5 +101,6 @@ invariant(limits.pulseMs * 4 <= limits.leaseMs, 'three lost pulses do not end a 
 invariant(limits.bidWindowMs < limits.bidExpiryMs, 'a bid outlives the window it was made in')
 invariant(limits.bidExpiryMs < limits.callExpiryMs, 'a waiting participant can still bid')
 invariant(limits.reannounceMsMax < limits.callExpiryMs, 'a call is announced again before it expires')
+invariant(limits.resultRetryMs <= limits.resultRetryMsMax, 'results are sent again ever more seldom')
 invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')
 invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be posted')

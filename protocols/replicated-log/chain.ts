@@ -2,6 +2,7 @@
 import { fault, type Fault } from '../kernel/errors.ts'
 import { canonicalJson, digestOfText } from '../kernel/hashing.ts'
 import { formatEpoch, type Epoch } from '../kernel/ids.ts'
+import { storable } from '../kernel/json.ts'
 import type { MissionEvent } from '../tasking/schema.ts'
 import type { LogEntry, LogHead } from './schema.ts'
 
@@ -12,10 +13,15 @@ export function chainOf(previous: string, index: number, epoch: Epoch, event: Mi
   return digestOfText(`${previous} ${index} ${formatEpoch(epoch)} ${canonicalJson(event)}`)
 }
 
-/** @returns entries for `events`, numbered and chained after `head`. */
+/**
+ * The events of the entries are the ones to fold: what no disk gives back as it was (half an emoji, a key `__proto__`) is
+ * replaced before it is chained, or the log would not verify when it is read.
+ * @returns entries for `events`, numbered and chained after `head`.
+ */
 export function extend(head: { readonly index: number; readonly chain: string }, epoch: Epoch, events: readonly MissionEvent[]): LogEntry[] {
   let { index, chain } = head
-  return events.map((event) => {
+  return events.map((given) => {
+    const event = storable(given)
     index += 1
     chain = chainOf(chain, index, epoch, event)
     return { index, epoch, event, chain }
@@ -31,6 +37,7 @@ export function verifyLog(entries: readonly LogEntry[], head: LogHead): Fault | 
     chain = expected
   }
   if (entries.length < head.index) return damaged(head, `entries ${entries.length + 1} to ${head.index} are missing`)
+  if (head.index > 0 && entries[head.index - 1]?.chain !== head.chain) return damaged(head, `entry ${head.index} is not the one that was written last`)
   return undefined
 }
 

@@ -1,0 +1,145 @@
+/**
+ * One valid example of every message and of every log event, for golden bytes and for tests. Every optional field is set
+ * somewhere, so that its encoding is pinned too. The types make the two records total: a new kind without an example does not compile.
+ */
+import type { Award, Bid, BidSummary, Call, RefusalSummary } from '../protocols/bidding/schema.ts'
+import type { Advert } from '../protocols/capability/schema.ts'
+import { canonicalJson } from '../protocols/kernel/hashing.ts'
+import { awardIdOf, callIdOf, type ActorAddress, type CapabilityName, type Digest, type MissionId, type PeerId, type Principal, type TaskId } from '../protocols/kernel/ids.ts'
+import type { BlobRef, Json } from '../protocols/kernel/payload.ts'
+import type { AwardRecord, MissionEvent, MissionLimits, TaskSpec } from '../protocols/tasking/schema.ts'
+import type { Envelope, MessageKind, MessageOf } from '../protocols/wire.ts'
+
+export const peerA = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId
+export const peerB = '12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq' as PeerId
+const missionId = 'm-0a1b2c3d-abcdefghijkl' as MissionId
+const principal = 'local' as Principal
+const root = 'root' as TaskId
+const taskId = 'root/measure-3' as TaskId
+const capability = 'repo.measure' as CapabilityName
+const epoch = { lineage: 1, term: 2 }
+const awardId = awardIdOf(missionId, taskId, 2, epoch)
+const callId = callIdOf(missionId, taskId, 2, epoch)
+const atWallMs = 1_790_000_000_123
+const manager: ActorAddress = { peer: peerA, actor: `manager/${missionId}` }
+const worker: ActorAddress = { peer: peerB, actor: `award/${awardId}` }
+const blob: BlobRef = { $blob: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' as Digest, sizeBytes: 4_096, name: 'report.html', mediaType: 'text/html', holders: [peerA, peerB] }
+const missionLimits: MissionLimits = { leavesMax: 30, depthMax: 3, budgetUsd: 1, durationMs: 3_600_000 }
+
+const call: Call = {
+  callId, missionId, taskId, attempt: 2, kind: 'leaf', capability, version: '1.0', attributes: { model: 'none', contextTokens: 8_192, quick: true }, effects: 'none',
+  priority: 5, effort: 12_345.5, inputBytes: 4_096, holders: [peerA], excluded: [peerB], budgetUsd: 0.75, remainingMs: 3_599_000,
+}
+const breakdown = { queueMs: 0, warmUpMs: 50, transferMs: 0.08, runMs: 1_234.5, samples: 7 }
+const bid: Bid = { callId, version: '1.0', estimatedFinishMs: 1_284.58, breakdown, priceUsd: 0.001, slotsFree: 2, slots: 4, locality: 0.5, hostsOrchestrator: false, expiresInMs: 5_000 }
+const bidSummary: BidSummary = {
+  peer: peerB, name: 'node-b', version: '1.0', estimatedFinishMs: 1_284.58, calibratedFinishMs: 1_300, priceUsd: 0.001, slotsFree: 2, breakdown,
+  terms: { finish: 1, price: 1, reliability: 0.9, headroom: 0.5, spread: 1 }, total: 0.94,
+}
+const refusal = { callId, reason: 'no-free-slot', detail: 'every slot is busy', retryable: true, waiting: true } as const
+const refusalSummary: RefusalSummary = { peer: peerA, name: 'node-a', reason: 'no-free-slot', detail: 'every slot is busy', retryable: true }
+const award: Award = {
+  awardId, callId, missionId, taskId, attempt: 2, epoch, kind: 'leaf', manager, orchestrator: { peer: peerA, actor: `mission/${missionId}` }, principal, capability, version: '1.0',
+  effects: 'none', effort: 12_345.5, input: { inline: { folder: blob as Json, limit: 100 } }, priority: 5, timeLimitMs: 600_000, leaseMs: 6_000, remainingMs: 3_598_000,
+}
+const awardRecord: AwardRecord = {
+  awardId, taskId, attempt: 2, epoch, worker: peerB, workerName: 'node-b', capability, version: '1.0', bid: bidSummary, bids: [bidSummary], refusals: [refusalSummary],
+  why: 'best of 2 bids, 0.94 to 0.81: finishes 40 ms sooner',
+}
+const problem = { code: 'skill-failed', detail: 'the skill threw: né 🪿', retryable: true, next: 'see its log', retryAfterMs: 1_000 } as const
+const stats = { queueMs: 1, transferMs: 2.5, runMs: 1_180, memoryBytesMax: 73_400_320, costUsd: 0.001 }
+const leafSpec: TaskSpec = {
+  taskId, kind: 'leaf', capability, version: '1.0', attributes: { gpu: false }, effects: 'external', input: { blob }, after: ['root/split' as TaskId], priority: 7, effort: 4_096,
+  accept: [{ path: 'files', atLeast: 1, atMost: 20_000 }, { path: 'name', matches: '^[a-z]+$' }, { path: 'ok', equals: true }, { path: 'error', exists: false }],
+  retry: { attemptsMax: 4, backoffMs: 1_000 }, timeLimitMs: 600_000, optional: true,
+}
+const rootSpec: TaskSpec = {
+  taskId: root, kind: 'composite', capability: 'mission.plan' as CapabilityName, effects: 'none', input: { inline: {} }, after: [], priority: 5, effort: 1, accept: [],
+  retry: { attemptsMax: 4, backoffMs: 1_000 }, timeLimitMs: 3_600_000, optional: false,
+}
+
+const advert: Advert = {
+  peerId: peerB, sequence: 17, issuedAtWallMs: atWallMs, expiresAtWallMs: atWallMs + 60_000, name: 'node-b', release: '0.1.0', duties: ['worker', 'bridge'],
+  addrs: [`/ip4/192.0.2.7/tcp/4747/p2p/${peerB}`], http: 'http://192.0.2.7:7420',
+  capabilities: [{ name: capability, version: '1.0', kind: 'leaf', effects: 'none', attributes: { gpu: false }, summary: 'measures a part of a repository' }],
+  gpus: [{ vendor: 'nvidia', model: 'A100', vramBytes: 42_949_672_960, vramFreeBytes: 40_000_000_000, utilisation: 0.25 }],
+  environment: { os: 'linux', arch: 'x64', cores: 8, memoryBytes: 34_359_738_368, memoryFreeBytes: 17_179_869_184, container: 'docker', cloud: 'aws', battery: { charging: true, fraction: 0.8 } },
+  load: { slots: 4, slotsBusy: 1, waiting: 0, missionsOwned: 1, managers: 2, cpu: 0.3, loopDelayMs: 1.5 }, leaving: false,
+}
+
+export const sampleEvents: { readonly [Type in MissionEvent['type']]: Extract<MissionEvent, { type: Type }> } = {
+  submitted: { type: 'submitted', atWallMs, missionId, principal, owner: peerA, name: 'report', request: { blob }, rootSpec, priority: 5, limits: missionLimits, acknowledgement: 'local', key: 'key-1', requestDigest: blob.$blob },
+  'took-over': { type: 'took-over', atWallMs, epoch, owner: peerB },
+  planned: { type: 'planned', atWallMs, taskId: root, children: [leafSpec], result: { inline: { $from: 'measure-3', path: 'files.0' } } },
+  awarded: { type: 'awarded', atWallMs, award: awardRecord },
+  'award-ended': { type: 'award-ended', atWallMs, awardId, taskId, fault: problem, outcome: 'failed', retryInMs: 2_000 },
+  accepted: { type: 'accepted', atWallMs, taskId, awardId, result: { inline: { files: [1, 2.5, -3, 1e300, null], ok: true, 'né 🪿': 'ünï' } }, cites: [awardId], tookMs: 1_234.5 },
+  dead: { type: 'dead', atWallMs, taskId, fault: problem },
+  retried: { type: 'retried', atWallMs, taskId },
+  'task-cancelled': { type: 'task-cancelled', atWallMs, taskId, reason: 'a task it needs was cancelled' },
+  paused: { type: 'paused', atWallMs },
+  resumed: { type: 'resumed', atWallMs },
+  changed: { type: 'changed', atWallMs, priority: 9, limits: { leavesMax: 60, budgetUsd: 2.5 } },
+  'cancel-requested': { type: 'cancel-requested', atWallMs, by: principal, reason: 'not needed any more' },
+  completed: { type: 'completed', atWallMs, result: { blob } },
+  failed: { type: 'failed', atWallMs, fault: problem },
+  cancelled: { type: 'cancelled', atWallMs },
+}
+
+export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> } = {
+  advert: { kind: 'advert', signed: { advert: canonicalJson(advert), signature: Uint8Array.from({ length: 64 }, (_, i) => i) } },
+  'advert-request': { kind: 'advert-request' },
+  cfp: { kind: 'cfp', initiator: manager, principal, threshold: 0.25, expiresInMs: 20_000, calls: [call] },
+  propose: { kind: 'propose', participant: worker, name: 'node-b', bids: [bid] },
+  refuse: { kind: 'refuse', participant: worker, name: 'node-b', refusals: [refusal] },
+  'accept-proposal': { kind: 'accept-proposal', award },
+  'reject-proposal': { kind: 'reject-proposal', callIds: [callId] },
+  confirm: { kind: 'confirm', awardId, worker },
+  'refuse-award': { kind: 'refuse-award', awardId, refusal },
+  inform: { kind: 'inform', awardId, result: { inline: { report: blob as Json } }, cites: [awardId], stats },
+  failure: { kind: 'failure', awardId, fault: problem, stats },
+  acknowledge: { kind: 'acknowledge', awardId },
+  cancel: { kind: 'cancel', awardId, reason: 'the mission was cancelled' },
+  renew: { kind: 'renew', leases: [{ awardId, fraction: 0.4, text: 'file 40 of 100' }] },
+  renewed: { kind: 'renewed', awardIds: [awardId], leaseMs: 6_000 },
+  adopt: { kind: 'adopt', awardId, epoch, manager, orchestrator: manager, leaseMs: 6_000 },
+  holding: { kind: 'holding', awardId, worker },
+  'not-holding': { kind: 'not-holding', awardId },
+  'hand-back': { kind: 'hand-back', awardId, reason: 'the node is stopping' },
+  hello: { kind: 'hello', name: 'node-a', release: '0.1.0', protocolMajor: 1, protocolMinor: 0 },
+  goodbye: { kind: 'goodbye', reason: 'the node is stopping' },
+  'node-ask': { kind: 'node-ask', requestId: 'ask-1', about: 'logs' },
+  'node-report': { kind: 'node-report', requestId: 'ask-1', report: { lines: [{ level: 'info', text: 'started' }] } },
+  attach: { kind: 'attach', missionId, taskId, awardId },
+  attached: { kind: 'attached', missionId, taskId, epoch, paused: false, limits: missionLimits, leavesLeft: 29, priority: 5, remainingMs: 3_500_000, events: Object.values(sampleEvents).map((event, i) => ({ index: i + 1, event })), last: true },
+  record: { kind: 'record', missionId, taskId: root, awardId, requestId: 3, events: [sampleEvents.awarded, sampleEvents.accepted] },
+  recorded: { kind: 'recorded', missionId, requestId: 3, firstIndex: 12 },
+  'record-refused': { kind: 'record-refused', missionId, requestId: 3, fault: problem },
+  progress: { kind: 'progress', missionId, notes: [{ taskId, note: 'stalled', attempt: 2, worker: peerB, fraction: 0.5, text: 'half way', refusals: [refusalSummary] }] },
+  control: { kind: 'control', missionId, action: 'change', priority: 8, taskId },
+  'mission-ask': {
+    kind: 'mission-ask', requestId: 'ask-2', principal,
+    operation: {
+      op: 'submit', key: 'key-1',
+      request: {
+        priority: 5, acknowledgement: 'local', name: 'two', limits: { durationMs: 60_000 },
+        plan: {
+          name: 'two', description: 'one after the other', priority: 6, limits: { leavesMax: 4 }, result: { $from: 'second' },
+          tasks: {
+            first: { capability, version: '1.0', attributes: { gpu: true }, input: { folder: blob }, after: [], priority: 3, effort: 10, accept: [{ path: '', exists: true }], retry: { attemptsMax: 2, backoffMs: 0 }, timeLimitMs: 1_000, optional: true },
+            second: { capability, input: { of: { $from: 'first', path: 'a.0' } }, after: ['first'], accept: [], optional: false },
+          },
+        },
+      },
+    },
+  },
+  'mission-answer': { kind: 'mission-answer', requestId: 'ask-2', answer: { inline: { id: missionId } }, fault: problem },
+  watch: { kind: 'watch', missionId, fromIndex: 4, subscriber: { peer: peerB, actor: 'feed/1' } },
+  unwatch: { kind: 'unwatch', missionId, subscriber: { peer: peerB, actor: 'feed/1' } },
+  watched: { kind: 'watched', missionId, events: [{ index: 1, event: sampleEvents.paused }], notes: [{ taskId, note: 'running' }], fault: problem },
+}
+
+/** The message of a kind as it travels. */
+export function sampleEnvelope(kind: MessageKind): Envelope {
+  return { to: 'participant', from: manager.actor, principal, trace: 'trace-1', message: sampleMessages[kind] }
+}
