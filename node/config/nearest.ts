@@ -1,5 +1,7 @@
 /** "Did you mean": the known word closest to a mistyped one. */
 
+import { editDistance } from '../../protocols/kernel/edit-distance.ts'
+
 /** @returns the candidate at the smallest edit distance (Levenshtein), or undefined when none is close. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
@@ -12,17 +14,4 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     }
   }
   return best
-}
-
-function editDistance(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, column) => column)
-  for (let row = 1; row <= left.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= right.length; column++) {
-      const swap = (previous[column - 1] ?? 0) + (left[row - 1] === right[column - 1] ? 0 : 1)
-      current.push(Math.min(swap, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
-    }
-    previous = current
-  }
-  return previous[right.length] ?? 0
 }

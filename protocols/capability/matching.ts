@@ -1,4 +1,5 @@
 /** Whether what is offered is what is asked for. */
+import { editDistance } from '../kernel/edit-distance.ts'
 import type { Attributes, Capability, CapabilityQuery, Match, SchemaVersion } from './schema.ts'
 
 function parts(version: SchemaVersion): [number, number] {
@@ -41,20 +42,6 @@ export function match(offered: readonly Capability[], query: CapabilityQuery): M
   const best = fit.sort((left, right) => compareVersions(right.version, left.version))[0]
   if (best === undefined) return { unmet: 'attributes-unmet', detail: unmetAttribute(versioned[0]?.attributes ?? {}, query.attributes) ?? '' }
   return { capability: best }
-}
-
-/** Levenshtein distance. */
-function editDistance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, column) => column)
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= right.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (left[i - 1] === right[j - 1] ? 0 : 1)
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[right.length] ?? 0
 }
 
 /** Up to three known names that a person may have meant, nearest first. */

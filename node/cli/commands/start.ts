@@ -165,6 +165,9 @@ async function serve(node: RunningNode, stop: StopRequests, voice: Voice): Promi
   return exitCodes.completed
 }
 
+/** Requests closer together than this are one. */
+const sameRequestMs = 200
+
 interface StopRequests {
   /** The next request that has not been asked for yet, as a word for people. */
   next(): Promise<string>
@@ -175,7 +178,11 @@ interface StopRequests {
 function stopRequests(withParent: boolean, world: CliWorld): StopRequests {
   const waiting: string[] = []
   let wake: (() => void) | undefined
+  let askedAtMs = -Infinity
   const ask = (why: string): void => {
+    // One press may come twice: a supervisor signals the whole process group, the launcher passes its own on.
+    if (performance.now() - askedAtMs < sameRequestMs) return
+    askedAtMs = performance.now()
     waiting.push(why)
     wake?.()
   }
