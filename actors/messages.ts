@@ -8,7 +8,7 @@ import type { Json, Payload } from '../protocols/kernel/payload.ts'
 import type { LogEntry, LogHead } from '../protocols/replicated-log/schema.ts'
 import type { DeadView, MissionView } from '../protocols/tasking/views.ts'
 import type { MissionOperation } from '../protocols/tasking/schema.ts'
-import type { Message } from '../protocols/wire.ts'
+import type { Message, MessageOf } from '../protocols/wire.ts'
 import type { HardwareSample } from './ports/hardware.ts'
 import type { Claim } from './ports/log-store.ts'
 import type { SkillRunEvent } from './ports/skill-runner.ts'
@@ -82,12 +82,18 @@ export type MissionsMessage =
   | { readonly kind: 'mission-changed'; readonly view: MissionView; readonly dead: readonly DeadView[]; readonly ended: boolean }
   /** The orchestrator of an ended mission goes to rest; its log stays. */
   | { readonly kind: 'mission-rested'; readonly head: LogHead }
+  /** The log of a mission cannot be read: it is refused, the others go on. */
+  | { readonly kind: 'mission-damaged'; readonly missionId: MissionId }
+  /** A worker has not heard from its manager for long: is its award still wanted? */
+  | { readonly kind: 'still-wanted'; readonly awardId: AwardId; readonly worker: ActorAddress }
   /** The first events of a new mission are committed. */
   | { readonly kind: 'mission-opened'; readonly missionId: MissionId; readonly fault?: Fault }
 
 export type ParticipantMessage =
   | { readonly kind: 'award-finished'; readonly awardId: AwardId; readonly effort: number; readonly capability: string; readonly version: string; readonly runMs?: number }
   | { readonly kind: 'award-forgotten'; readonly awardId: AwardId }
+  /** A message for whoever runs an award, with the sender that the wire vouches for. */
+  | { readonly kind: 'passed-on'; readonly message: MessageOf<'adopt'> | MessageOf<'cancel'>; readonly from: ActorAddress }
   | { readonly kind: 'hosting'; readonly missionId: MissionId; readonly hosts: boolean }
   | { readonly kind: 'drain' }
   | { readonly kind: 'drained' }

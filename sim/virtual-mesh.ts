@@ -19,7 +19,7 @@ import { createMemoryTelemetry, type MemoryTelemetry } from './telemetry-memory-
 import { createVirtualTransport } from './transport-virtual-adapter.ts'
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts'
 import { createVirtualGossipMesh } from './virtual-gossip.ts'
-import { createVirtualNetwork, type VirtualNetwork } from './virtual-network.ts'
+import { createVirtualNetwork, type VirtualNetwork, type VirtualNetworkInit } from './virtual-network.ts'
 import type { Tuning } from '../actors/tuning.ts'
 
 export interface VirtualNodeInit {
@@ -55,10 +55,11 @@ export interface VirtualMesh {
   node(name: string): VirtualNode
 }
 
-export function createVirtualMesh(seed: number): VirtualMesh {
+/** @param init what the network is like, beyond its defaults. */
+export function createVirtualMesh(seed: number, init: Pick<VirtualNetworkInit, 'latencyMsMin' | 'latencyMsMax' | 'crashDetectionMs' | 'cutDetectionMs' | 'gossipLossFraction'> = {}): VirtualMesh {
   const random = seededRandom([seed, 0x5e1f])
   const clock = createVirtualClock()
-  const network = createVirtualNetwork({ clock, random: random.split() })
+  const network = createVirtualNetwork({ ...init, clock, random: random.split() })
   const gossipMesh = createVirtualGossipMesh(network, random.split())
   const dht = createVirtualDht()
   const blobs = createVirtualBlobSwarm({ clock, reaches: (from, to) => network.reaches(from, to) })
@@ -78,11 +79,12 @@ export function createVirtualMesh(seed: number): VirtualMesh {
       const host = network.join(virtualPeerId(init.name))
       const nodeClock = clock.clockFor(init.name)
       const telemetry = createMemoryTelemetry()
-      const skills = createScriptedSkillRunner({ clock: nodeClock, skills: init.skills, ...(init.speed === undefined ? {} : { speed: init.speed }) })
+      const blobStore = createVirtualBlobStore({ self: identity.peerId, swarm: blobs })
+      const skills = createScriptedSkillRunner({ clock: nodeClock, skills: init.skills, blobs: blobStore, ...(init.speed === undefined ? {} : { speed: init.speed }) })
       const mesh = createMeshNode(
         {
           clock: nodeClock, identity, entropy: createVirtualEntropy(random.split()), transport: createVirtualTransport(host), gossip: createVirtualGossip(host, gossipMesh), discovery: createVirtualDiscovery(host, dht),
-          logStore: await disk(init.name).open(), blobStore: createVirtualBlobStore({ self: identity.peerId, swarm: blobs }), skillRunner: skills, hardware: createVirtualHardware(init.machine), telemetry,
+          logStore: await disk(init.name).open(), blobStore, skillRunner: skills, hardware: createVirtualHardware(init.machine), telemetry,
           giveUp: (reason) => {
             node.gaveUp = reason
           },

@@ -62,7 +62,7 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       const there = at(message.peer, actorNames.directory)
       const greeting: Effect[] = [tell(there, { kind: 'hello', name: init.name, release: init.release, protocolMajor, protocolMinor })]
       if (state.own !== undefined) greeting.push(tell(there, { kind: 'advert', signed: state.own.signed }))
-      return [...greeting, ...toWatchers(state, message), ...nodesChanged(state), fact('info', 'mesh.peer-up', { peer: message.peer })]
+      return [...greeting, ...toWatchers(state, message, context), ...nodesChanged(state), fact('info', 'mesh.peer-up', { peer: message.peer })]
     }
     case 'peer-down': {
       if (!state.connected.delete(message.peer)) return []
@@ -71,7 +71,7 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       // A node that is gone must not look attractive: its last advert says "no load".
       state.cache.kept.delete(message.peer)
       state.gone.set(message.peer, { name, atMs: context.nowMs, reason: leaving ? 'it left' : 'the connection was lost' })
-      return [...toWatchers(state, message), ...nodesChanged(state), fact('info', 'mesh.peer-down', { peer: message.peer, name, leaving })]
+      return [...toWatchers(state, message, context), ...nodesChanged(state), fact('info', 'mesh.peer-down', { peer: message.peer, name, leaving })]
     }
     case 'hello':
       if (message.protocolMajor === protocolMajor) return []
@@ -149,7 +149,9 @@ function admit(state: DirectoryState, signed: SignedAdvert, context: ActorContex
   return changed ? nodesChanged(state) : []
 }
 
-function toWatchers(state: DirectoryState, message: { kind: 'peer-up' | 'peer-down'; peer: PeerId }): Effect[] {
+function toWatchers(state: DirectoryState, message: { kind: 'peer-up' | 'peer-down'; peer: PeerId }, context: ActorContext): Effect[] {
+  // One that failed did not say that it left.
+  for (const name of state.watchers.keys()) if (!context.exists(name)) state.watchers.delete(name)
   return [...state.watchers.values()].map((watcher) => tell(watcher, message))
 }
 

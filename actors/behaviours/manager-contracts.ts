@@ -15,29 +15,34 @@ import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { childrenOf, foldOf, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, foldOf, note, record, taskIdOf, taskName, taskOf, type ManagerState } from './manager-state.ts'
 
 const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
 
 /** Starts whatever can be started now. */
 export function startReadyTasks(state: ManagerState, context: ActorContext): Effect[] {
   if (state.phase !== 'running' || state.paused) return []
-  const children = childrenOf(state)
-  // Once a task that is needed is dead nothing new is started: what runs may finish, so that a retry finds it done.
-  if (children.some((child) => child.state === 'dead' && !child.spec.optional)) return []
+  const unsettled = tasksOfRecords(state)
   const ready: TaskNode[] = []
-  for (const child of children) {
+  for (const child of childrenOf(state)) {
     if (child.state !== 'pending' || state.preparing.has(child.spec.taskId) || state.callOf.has(child.spec.taskId) || child.notBeforeWallMs > context.wallMs) continue
-    if (awaitsCommit(state, child.spec.taskId)) continue
+    if (unsettled.has(child.spec.taskId)) continue
     if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready.push(child)
   }
   for (const child of ready) state.preparing.add(child.spec.taskId)
   return [...ready.flatMap((child) => resolveInput(state, child)), ...lookUpProviders(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
 }
 
-function awaitsCommit(state: ManagerState, taskId: TaskId): boolean {
-  for (const { events } of state.records.values()) if (events.some((event) => ('taskId' in event ? event.taskId : event.type === 'awarded' ? event.award.taskId : undefined) === taskId)) return true
-  return false
+/** Tasks that something proposed and not yet committed is about. */
+function tasksOfRecords(state: ManagerState): Set<TaskId> {
+  const taskIds = new Set<TaskId>()
+  for (const { events } of state.records.values()) {
+    for (const event of events) {
+      if (event.type === 'awarded') taskIds.add(event.award.taskId)
+      else if ('taskId' in event) taskIds.add(event.taskId)
+    }
+  }
+  return taskIds
 }
 
 /** An input that refers to other tasks' outputs is put together once all of those are loaded. */
@@ -87,16 +92,49 @@ export function onInputResolved(state: ManagerState, taskId: TaskId, payload: Pa
   return lookUpProviders(state, [taskOf(state, taskId)], context)
 }
 
-function lookUpProviders(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext): Effect[] {
+function lookUpProviders(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext, what: 'offers' | 'update' = 'offers'): Effect[] {
   if (tasks.length === 0) return []
-  const tag = `offers ${state.nextRequest++}`
+  const tag = `${what} ${state.nextRequest++}`
   state.questions.set(tag, tasks.map((task) => task.spec.taskId))
   const queries = tasks.map(({ spec }) => ({ capability: spec.capability, ...(spec.version === undefined ? {} : { version: spec.version }), ...(spec.attributes === undefined ? {} : { attributes: spec.attributes }) }))
   return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag, patient: false, queries })]
 }
 
-/** The directory has answered: put the tasks out to tender. */
-export function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+/** The directory has answered. */
+export function onOffers(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+  return tag.startsWith('update ') ? updateCalls(state, tag, offers, context) : openCalls(state, tag, offers, context)
+}
+
+/** Notes who offers a task's capability. @returns whom to exclude from its call, and how many answers to expect. */
+function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; connected: number } {
+  const { taskId, capability } = task.spec
+  const providers = offer.providers.filter((provider) => provider.connected)
+  state.providers.set(capability, offer.providers.length)
+  for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
+  if (providers.length > 0) state.unprovidedSinceMs.delete(taskId)
+  else if (!state.unprovidedSinceMs.has(taskId)) state.unprovidedSinceMs.set(taskId, context.nowMs)
+  const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
+  // Who failed at it or was lost with it is avoided, unless there is nobody else.
+  const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
+  const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
+  return { excluded, expectedBidders: fit > 0 && fit <= limits.biddersAimed ? fit : Number.MAX_SAFE_INTEGER, connected: providers.length }
+}
+
+/** A call that stays open follows those who come and go. */
+function updateCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+  const taskIds = state.questions.get(tag) ?? []
+  state.questions.delete(tag)
+  return taskIds.flatMap((taskId, i) => {
+    const offer = offers[i]
+    const callId = state.callOf.get(taskId)
+    if (offer === undefined || callId === undefined) return []
+    const { excluded, expectedBidders } = weigh(state, taskOf(state, taskId), offer, context)
+    return drive(state, { type: 'update', callId, excluded, expectedBidders }, context)
+  })
+}
+
+/** Puts tasks out to tender. */
+function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
   const taskIds = state.questions.get(tag) ?? []
   state.questions.delete(tag)
   const calls: { call: Call; expectedBidders: number }[] = []
@@ -104,29 +142,23 @@ export function openCalls(state: ManagerState, tag: string, offers: readonly Off
   taskIds.forEach((taskId, i) => {
     const task = taskOf(state, taskId)
     const offer = offers[i]
-    state.preparing.delete(taskId)
+    // Withdrawn in the meantime, it is prepared again when its time has come.
+    if (!state.preparing.delete(taskId)) return
     if (offer === undefined || task.state !== 'pending' || state.callOf.has(taskId)) return
-    const providers = offer.providers.filter((provider) => provider.connected)
-    state.providers.set(task.spec.capability, offer.providers.length)
-    for (const provider of providers) state.assessments = new Map(state.assessments).set(provider.peer, provider.assessment)
-    if (providers.length > 0) state.unprovidedSinceMs.delete(taskId)
-    else if (!state.unprovidedSinceMs.has(taskId)) state.unprovidedSinceMs.set(taskId, context.nowMs)
-    const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
-    // The last to fail is avoided, unless there is nobody else.
-    const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
+    const { excluded, expectedBidders, connected } = weigh(state, task, offer, context)
     const input = state.inputs.get(taskId) ?? task.spec.input
     const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
+    const attempt = attemptNumber(state, task)
     const call: Call = {
-      callId: callIdOf(state.init.missionId, taskId, attemptNumber(state, task) , state.epoch), missionId: state.init.missionId, taskId, attempt: attemptNumber(state, task), kind: task.spec.kind, capability: task.spec.capability,
+      callId: callIdOf(state.init.missionId, taskId, attempt, state.epoch), missionId: state.init.missionId, taskId, attempt, kind: task.spec.kind, capability: task.spec.capability,
       ...(task.spec.version === undefined ? {} : { version: task.spec.version }), ...(task.spec.attributes === undefined ? {} : { attributes: task.spec.attributes }), effects: task.spec.effects,
       priority: state.priority ?? task.spec.priority, effort: task.spec.effort, inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0),
       holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: Math.max(0, foldOf(state).limits.budgetUsd - foldOf(state).spentUsd), remainingMs: state.deadlineAtMs - context.nowMs,
     }
     state.callOf.set(taskId, call.callId)
-    const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
-    calls.push({ call, expectedBidders: fit > 0 && fit <= limits.biddersAimed ? fit : Number.MAX_SAFE_INTEGER })
+    calls.push({ call, expectedBidders })
     effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
-    if (providers.length === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
+    if (connected === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
   })
   return [...effects, ...drive(state, { type: 'open', windowMs: state.init.tuning.bidWindowMs, calls }, context)]
 }
@@ -166,7 +198,7 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
       const permanent = output.refusals.length > 0 && output.proposals === 0 && output.refusals.every((refusal) => !refusal.retryable)
       const text = output.refusals.length > 0 ? `${output.refusals.length} refused: ${output.refusals.slice(0, 3).map((refusal) => `${refusal.name}: ${refusal.detail}`).join('; ')}` : sinceMs !== undefined ? noProviderText(task) : 'no node has answered yet'
       if (permanent && output.openForMs >= state.init.tuning.noProviderMs) return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next: 'see why: skein mission why' }), context)
-      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...output.refusals] })]
+      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...output.refusals] }), ...lookUpProviders(state, [task], context, 'update')]
     }
   }
 }
@@ -218,17 +250,17 @@ export function onAwardCommitted(state: ManagerState, awardId: AwardId, context:
   const attempt = liveAttempt(taskOf(state, committed.award.taskId))
   if (attempt?.award.awardId !== awardId) return []
   if (!context.connected(peer)) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
-  state.contracts.set(awardId, { peer, actor: at(peer, actorNames.award(awardId)), promised: attempt.award.bid, sinceMs: context.nowMs })
+  state.contracts.set(awardId, { peer, actor: at(peer, actorNames.award(awardId)), promised: attempt.award.bid, sinceMs: context.nowMs, adopted: false })
   grantLease(state.leases, awardId, peer, state.init.tuning.leaseMs, context.nowMs)
   return [tell(committed.participant, { kind: 'accept-proposal', award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) } }, state.init.principal)]
 }
 
-export function onConfirm(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
+export function onConfirm(state: ManagerState, awardId: AwardId, from: PeerId, context: ActorContext): Effect[] {
   const contract = state.contracts.get(awardId)
-  if (contract === undefined) return []
   const taskId = taskIdOf(awardId, state)
-  const callId = taskId === undefined ? undefined : state.callOf.get(taskId)
-  if (taskId === undefined || callId === undefined) return []
+  if (contract?.peer !== from || taskId === undefined) return []
+  const callId = state.callOf.get(taskId)
+  if (callId === undefined) return []
   state.callOf.delete(taskId)
   return [note(state, { taskId, note: 'running', worker: contract.peer }), ...drive(state, { type: 'confirmed', callId }, context)]
 }
@@ -243,13 +275,28 @@ export function onAwardRefused(state: ManagerState, peer: PeerId, awardId: Award
 
 /** Every award that ran on a lost peer ends, but those with effects outside: their lease must run out first. */
 export function onPeerDown(state: ManagerState, peer: PeerId, context: ActorContext): Effect[] {
-  const effects = drive(state, { type: 'peer-down', peer }, context)
-  for (const awardId of leasesOf(state.leases, peer)) {
+  // An award on its way into the log has its call closed here, and ends as lost when it is in.
+  const effects = [...state.committing.values()].filter(({ participant }) => participant.peer === peer).flatMap(({ award: { taskId } }) => closeCall(state, taskId, context))
+  effects.push(...drive(state, { type: 'peer-down', peer }, context))
+  const adopting = [...state.adopting.keys()].filter((awardId) => workerOf(state, awardId) === peer)
+  for (const awardId of [...leasesOf(state.leases, peer), ...adopting]) {
     const taskId = taskIdOf(awardId, state)
-    if (taskId === undefined || taskOf(state, taskId).spec.effects === 'external') continue
+    if (taskId === undefined || state.settling.has(awardId) || taskOf(state, taskId).spec.effects === 'external') continue
     effects.push(...endAward(state, awardId, 'lost', fault('lost-worker', 'the connection to the worker was lost'), context))
   }
-  return effects
+  const open = [...state.callOf.keys()].map((taskId) => taskOf(state, taskId))
+  return [...effects, ...lookUpProviders(state, open, context, 'update')]
+}
+
+function workerOf(state: ManagerState, awardId: AwardId): PeerId | undefined {
+  const taskId = taskIdOf(awardId, state)
+  const attempt = taskId === undefined ? undefined : liveAttempt(taskOf(state, taskId))
+  return attempt?.award.awardId === awardId ? attempt.award.worker : undefined
+}
+
+/** Calls off what runs under an award, by the way the award went. */
+export function callOff(award: { readonly awardId: AwardId; readonly worker: PeerId }, reason: string): Effect {
+  return tell(at(award.worker, actorNames.participant), { kind: 'cancel', awardId: award.awardId, reason })
 }
 
 /** Ends a live award that gave no result: retried, or the task is dead. */
@@ -285,7 +332,7 @@ function giveUp(state: ManagerState, task: TaskNode, problem: Fault, context: Ac
   return [...closeCall(state, task.spec.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: task.spec.taskId, fault: problem }], context)]
 }
 
-/** Calls of a paused manager are withdrawn; what runs goes on. */
+/** Every call ends. */
 export function withdrawCalls(state: ManagerState, context: ActorContext): Effect[] {
   const callIds: CallId[] = [...state.callOf.values()]
   state.callOf.clear()
@@ -293,10 +340,12 @@ export function withdrawCalls(state: ManagerState, context: ActorContext): Effec
   return drive(state, { type: 'close', callIds }, context)
 }
 
-/** The task of one of this manager's own awards; undefined for an award of somebody else. */
-export function taskIdOf(awardId: AwardId, state: ManagerState): TaskId | undefined {
-  const taskId = awardId.slice(state.init.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId
-  return state.fold?.tasks.has(taskId) === true ? taskId : undefined
+/** Nothing more is awarded for now; an award that was made takes its course. */
+export function withdrawUndecided(state: ManagerState, context: ActorContext): Effect[] {
+  const decided = new Set<TaskId | undefined>([...state.committing.values()].map(({ award }) => award.taskId))
+  for (const awardId of state.contracts.keys()) decided.add(taskIdOf(awardId, state))
+  state.preparing.clear()
+  return [...state.callOf.keys()].filter((taskId) => !decided.has(taskId)).flatMap((taskId) => closeCall(state, taskId, context))
 }
 
 /** Asks for every live award of an earlier manager by its id. */
@@ -306,18 +355,30 @@ export function adoptLiveAwards(state: ManagerState, context: ActorContext): Eff
     const attempt = liveAttempt(child)
     if (attempt === undefined) continue
     const { award } = attempt
-    state.adopting.set(award.awardId, context.nowMs + limits.adoptTimeoutMs)
-    effects.push(tell(at(award.worker, actorNames.participant), { kind: 'adopt', awardId: award.awardId, epoch: state.epoch, manager: context.self, orchestrator: state.orchestrator, leaseMs: state.init.tuning.leaseMs }, state.init.principal))
+    // Who is not connected yet may be: this node has just started. Effects outside must have had their lease before they are tried again.
+    const patienceMs = context.connected(award.worker) && child.spec.effects !== 'external' ? limits.adoptTimeoutMs : state.init.tuning.leaseMs + limits.pulseMs
+    state.adopting.set(award.awardId, context.nowMs + patienceMs)
+    effects.push(claim(state, award, context))
   }
   return effects
 }
 
+function claim(state: ManagerState, award: { readonly awardId: AwardId; readonly worker: PeerId }, context: ActorContext): Effect {
+  return tell(at(award.worker, actorNames.participant), { kind: 'adopt', awardId: award.awardId, epoch: state.epoch, manager: context.self, orchestrator: state.orchestrator, leaseMs: state.init.tuning.leaseMs }, state.init.principal)
+}
+
+/** A worker that was away is back: claimed again, it answers now. */
+export function claimAgain(state: ManagerState, peer: PeerId, context: ActorContext): Effect[] {
+  return [...state.adopting.keys()].filter((awardId) => workerOf(state, awardId) === peer).map((awardId) => claim(state, { awardId, worker: peer }, context))
+}
+
 export function onHolding(state: ManagerState, awardId: AwardId, worker: ActorAddress, context: ActorContext): Effect[] {
   const taskId = taskIdOf(awardId, state)
-  if (!state.adopting.delete(awardId) || taskId === undefined) return []
+  if (taskId === undefined || !state.adopting.has(awardId)) return []
   const attempt = liveAttempt(taskOf(state, taskId))
-  if (attempt?.award.awardId !== awardId) return []
-  state.contracts.set(awardId, { peer: worker.peer, actor: worker, promised: attempt.award.bid, sinceMs: context.nowMs })
+  if (attempt?.award.awardId !== awardId || attempt.award.worker !== worker.peer) return []
+  state.adopting.delete(awardId)
+  state.contracts.set(awardId, { peer: worker.peer, actor: worker, promised: attempt.award.bid, sinceMs: context.nowMs, adopted: true })
   grantLease(state.leases, awardId, worker.peer, state.init.tuning.leaseMs, context.nowMs)
   return [fact('info', 'award.adopted', { award: awardId, worker: worker.peer }), note(state, { taskId, note: 'running', worker: worker.peer })]
 }

@@ -1,7 +1,6 @@
 /** The two ends of a composite task: its plan, made by its skill, and its synthesis from the children's results. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { taskDepth } from '../../protocols/kernel/ids.ts'
-import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import { finish, outcomeDue, type Outcome } from '../../protocols/leasing/holder.ts'
 import { isTerminal } from '../../protocols/tasking/mission-state.ts'
@@ -19,7 +18,8 @@ function skillRun(state: ManagerState, step: 'plan' | 'synthesise', context: Act
   const award = state.init.award
   if (award === undefined) return undefined
   return {
-    runId: `${award.awardId}:${step}`, capability: award.capability, version: award.version, step, input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt,
+    // A run that was stopped may still have a word on its way: the next one has another name.
+    runId: `${award.awardId}:${step}:${state.nextRequest++}`, capability: award.capability, version: award.version, step, input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt,
     planLimits: { leavesLeft: state.leavesLeft, depthLeft: foldOf(state).limits.depthMax - taskDepth(state.init.taskId) },
     timeLimitMs: Math.max(1, Math.min(award.timeLimitMs, state.deadlineAtMs - context.nowMs)),
     ...(step === 'synthesise' ? {
@@ -35,7 +35,7 @@ export function startPlanning(state: ManagerState, context: ActorContext): Effec
   const run = skillRun(state, 'plan', context)
   if (run === undefined) return fail(state, fault('internal', 'a mission was opened without its plan'), context)
   state.phase = 'planning'
-  state.skillRunning = true
+  state.skillRunId = run.runId
   return [{ type: 'start-skill', run }, note(state, { taskId: state.init.taskId, note: 'planning' })]
 }
 
@@ -78,7 +78,7 @@ export function finishIfDone(state: ManagerState, context: ActorContext): Effect
   const children = childrenOf(state)
   const broken = children.find((child) => child.state === 'dead' && !child.spec.optional)
   if (broken !== undefined) {
-    // Nothing new is started any more; what runs is awaited.
+    // What runs is awaited.
     const busy = children.some((child) => child.state === 'awarded' || state.callOf.has(child.spec.taskId))
     if (busy) return undefined
     const problem = broken.fault ?? fault('skill-failed', 'it failed')
@@ -89,7 +89,7 @@ export function finishIfDone(state: ManagerState, context: ActorContext): Effect
   const run = skillRun(state, 'synthesise', context)
   if (run === undefined) return undefined
   state.phase = 'finishing'
-  state.skillRunning = true
+  state.skillRunId = run.runId
   return [{ type: 'start-skill', run }, note(state, { taskId: state.init.taskId, note: 'synthesising' })]
 }
 
@@ -132,7 +132,7 @@ function cited(state: ManagerState) {
 
 /** The composite task has its result: told to the parent's manager, or, by the root's manager, to the owner. */
 export function complete(state: ManagerState, result: Payload, context: ActorContext): Effect[] {
-  state.skillRunning = false
+  state.skillRunId = undefined
   if (state.holder === undefined) {
     return record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: state.init.taskId, awardId: state.init.awardId, result, cites: cited(state), tookMs: Math.max(0, context.wallMs - foldOf(state).submittedAtWallMs) }], context)
   }
@@ -140,7 +140,7 @@ export function complete(state: ManagerState, result: Payload, context: ActorCon
 }
 
 export function fail(state: ManagerState, problem: Fault, context: ActorContext): Effect[] {
-  state.skillRunning = false
+  state.skillRunId = undefined
   state.phase = 'finishing'
   const log = fact('warn', 'manager.failed', { task: state.init.taskId, code: problem.code, detail: problem.detail })
   if (state.holder === undefined) return [log, ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: state.init.taskId, fault: problem }], context)]
@@ -156,9 +156,7 @@ function tellOutcome(state: ManagerState, outcome: Outcome, context: ActorContex
   const { award } = holder
   return [
     ...(due === undefined ? [] : [tell(holder.manager, due, state.init.principal)]),
-    tell(at(context.self.peer, actorNames.participant), { kind: 'award-finished', awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(outcome.kind === 'inform' ? { runMs: context.nowMs - (holder.leaseEndsAtMs - award.leaseMs) } : {}) }),
+    tell(at(context.self.peer, actorNames.participant), { kind: 'award-finished', awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(outcome.kind === 'inform' ? { runMs: context.nowMs - holder.startedAtMs } : {}) }),
   ]
 }
 
-/** How long a finished manager waits for its acknowledgement. */
-export const resultKeptMs = limits.resultKeptMs

@@ -34,6 +34,8 @@ export interface Contract {
   readonly actor: ActorAddress
   readonly promised: BidSummary
   readonly sinceMs: InstantMs
+  /** Taken over from an earlier manager: when the work began is not known here. */
+  readonly adopted: boolean
 }
 
 export interface ManagerState {
@@ -46,6 +48,8 @@ export interface ManagerState {
   epoch: Epoch
   attachEvents: IndexedEvent[]
   attachSentAtMs: InstantMs
+  /** Something was changed while this manager attached: what it is being sent may be older than that. */
+  stale: boolean
   leavesLeft: number
   deadlineAtMs: InstantMs
   paused: boolean
@@ -73,17 +77,18 @@ export interface ManagerState {
   readonly attemptsMade: Map<TaskId, number>
   /** Outcomes that arrived and are not committed yet: whom to acknowledge. */
   readonly settling: Map<AwardId, ActorAddress>
-  assessments: ReadonlyMap<PeerId, Assessment>
-  skillRunning: boolean
+  readonly assessments: Map<PeerId, Assessment>
+  /** The planning or synthesising run that is under way. */
+  skillRunId: string | undefined
   /** A plan whose inputs are being stored. */
   draft: { readonly plan: Plan; readonly inputs: Map<string, Payload> } | undefined
 }
 
 export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
   return {
-    init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachSentAtMs: nowMs, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
+    init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
     book: emptyCallBook(), leases: new Map(), adopting: new Map(), records: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), assessments: new Map(), skillRunning: false, draft: undefined,
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
   }
 }
 
@@ -105,6 +110,18 @@ export function childrenOf(state: ManagerState): TaskNode[] {
 
 export function taskName(taskId: TaskId): string {
   return taskId.slice(taskId.lastIndexOf('/') + 1)
+}
+
+/** The task of one of this manager's own awards; undefined for an award of somebody else. */
+export function taskIdOf(awardId: AwardId, state: ManagerState): TaskId | undefined {
+  const taskId = awardId.slice(state.init.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId
+  return state.fold?.tasks.has(taskId) === true ? taskId : undefined
+}
+
+/** Asks the mission's owner for everything that concerns this manager's task. */
+export function attach(state: ManagerState, context: ActorContext): Effect {
+  state.attachSentAtMs = context.nowMs
+  return tell(state.orchestrator, { kind: 'attach', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId }, state.init.principal)
 }
 
 /** Proposes events to the mission's owner; `committed` reacts once they are in the log. */

@@ -1,6 +1,7 @@
 /** The desk's questions: answered here, or passed to the node that owns the mission; lists are gathered from the whole mesh. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
-import type { PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import { fractionOf } from '../../protocols/kernel/hashing.ts'
+import type { ActorAddress, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { MissionOperation } from '../../protocols/tasking/schema.ts'
@@ -48,9 +49,12 @@ export function passOn(state: MissionsState, operation: MissionOperation, princi
   return [tell(at(owner, actorNames.missions), { kind: 'mission-ask', requestId, principal, operation }, principal), { type: 'set-timer', key: requestId, delayMs: limits.askTimeoutMs, message: { kind: 'tick', what: requestId } }]
 }
 
-export function forwardSubmission(state: MissionsState, operation: MissionOperation, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
+/** With a key always to the same of the connected replicas, so that a repeated submission finds the first. */
+export function forwardSubmission(state: MissionsState, operation: Extract<MissionOperation, { op: 'submit' }>, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
   const replicas = state.nodes.filter((node) => !node.self && context.connected(node.peerId) && node.advert?.duties.includes('replica') === true)
-  const chosen = replicas.sort((left, right) => (left.advert?.load.missionsOwned ?? 0) - (right.advert?.load.missionsOwned ?? 0))[0]
+  const key = operation.key
+  const rank = (peer: PeerId): number => fractionOf(`${peer} ${principal} ${key ?? ''}`)
+  const chosen = replicas.sort((left, right) => key !== undefined ? rank(left.peerId) - rank(right.peerId) : (left.advert?.load.missionsOwned ?? 0) - (right.advert?.load.missionsOwned ?? 0))[0]
   if (chosen === undefined) return reply(state, asker, undefined, fault('owner-unreachable', 'no node with the duty "replica" is connected, and this one does not have it', { next: 'start a node with --duties worker,replica,bridge' }))
   return passOn(state, operation, principal, asker, chosen.peerId, context)
 }
@@ -64,14 +68,15 @@ export function onTimeout(state: MissionsState, what: string): Effect[] {
   return reply(state, relay, undefined, fault('timeout', 'the node that owns the mission did not answer in time: the outcome is unknown', { next: 'try again with the same key' }))
 }
 
-export function onAnswer(state: MissionsState, message: { requestId: string; answer?: Json | Payload | undefined; fault?: Fault | undefined; kind: 'local-answer' | 'mission-answer' }, context: ActorContext): Effect[] {
+export function onAnswer(state: MissionsState, message: { requestId: string; answer?: Json | Payload | undefined; fault?: Fault | undefined; kind: 'local-answer' | 'mission-answer' }, from: ActorAddress, context: ActorContext): Effect[] {
   if (gatheringOf(state, message.requestId) !== undefined) {
     // A long list comes as a blob: it counts once it is here.
     const part = message.kind === 'local-answer' ? { inline: (message.answer ?? []) as Json } : (message.answer as Payload | undefined) ?? { inline: [] }
     return 'inline' in part ? addPart(state, message.requestId, part.inline) : [{ type: 'load-value', payload: part, alsoTry: [], tag: `part ${message.requestId}` }]
   }
   const relay = state.relayed.get(message.requestId)
-  if (relay === undefined) return []
+  // Only who was asked may answer.
+  if (relay === undefined || relay.peer !== from.peer) return []
   state.relayed.delete(message.requestId)
   if (message.fault !== undefined) return reply(state, relay, undefined, message.fault)
   if (message.kind === 'local-answer') return reply(state, relay, message.answer as Json, undefined)
@@ -110,7 +115,7 @@ export function gather(init: MissionsInit, state: MissionsState, operation: Extr
   const id = `gather-${state.counter}`
   const limit = operation.op === 'list' ? operation.limit : limits.deadLettersKept
   const own = operation.op === 'queue' ? [`${id}.own`] : []
-  const unseen = operation.op === 'queue' ? [] : [...state.heads.keys()].filter((missionId) => !state.views.has(missionId)).slice(-limit)
+  const unseen = operation.op === 'queue' ? [] : [...state.heads.keys()].filter((missionId) => !state.views.has(missionId) && !state.damaged.has(missionId)).slice(-limit)
   const peers = asker.remote ? [] : state.nodes.filter((node) => !node.self && context.connected(node.peerId)).map((node) => node.peerId)
   const requests = peers.map((peer, i) => ({ peer, requestId: `${id}.${i}` }))
   const gathering: Gathering = { asker, op: operation.op, limit, waiting: new Set([...own, ...requests.map(({ requestId }) => requestId), ...unseen]), found: [] }
@@ -126,7 +131,7 @@ export function gather(init: MissionsInit, state: MissionsState, operation: Extr
 
 export function fillGatherings(state: MissionsState): Effect[] {
   return [...state.gatherings].flatMap(([id, gathering]) => {
-    for (const missionId of state.views.keys()) gathering.waiting.delete(missionId)
+    for (const missionId of [...state.views.keys(), ...state.damaged]) gathering.waiting.delete(missionId)
     return gathering.waiting.size === 0 ? finishGathering(state, id, gathering) : []
   })
 }

@@ -40,6 +40,10 @@ export interface MissionsState {
   readonly heads: Map<MissionId, LogHead>
   readonly views: Map<MissionId, MissionView>
   readonly dead: Map<MissionId, readonly DeadView[]>
+  /** Missions whose log cannot be read. */
+  readonly damaged: Set<MissionId>
+  /** How often a mission's orchestrator failed and was opened again. */
+  readonly reopened: Map<MissionId, number>
   readonly claims: Map<string, Claim>
   readonly submissions: Map<string, { readonly submission: Submission; readonly askers: Asker[] }>
   /** Submissions in the making, by claim: a second one with the same key waits for the first. */
@@ -55,7 +59,7 @@ export interface MissionsState {
 }
 
 export function newMissionsState(): MissionsState {
-  return { ready: false, early: [], heads: new Map(), views: new Map(), dead: new Map(), claims: new Map(), submissions: new Map(), claiming: new Map(), opening: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), nodes: [], counter: 0 }
+  return { ready: false, early: [], heads: new Map(), views: new Map(), dead: new Map(), damaged: new Set(), reopened: new Map(), claims: new Map(), submissions: new Map(), claiming: new Map(), opening: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), nodes: [], counter: 0 }
 }
 
 /** Spawns the orchestrator of a mission of this node's log, unless it lives already. */

@@ -1,5 +1,6 @@
 /** The desk's submissions: admission, idempotency, checks, and the mission's first events. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { MissionId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { MissionRequest } from '../../protocols/tasking/schema.ts'
@@ -16,7 +17,7 @@ export function submit(init: MissionsInit, state: MissionsState, request: Missio
   const digest = digestOfRequest(request)
   if (key !== undefined) {
     const claim = state.claims.get(claimKey(principal, key))
-    if (claim !== undefined) {
+    if (claim !== undefined && claim.atWallMs + limits.idempotencyKeyKeptMs > context.wallMs) {
       if (claim.requestDigest !== digest) return reply(state, asker, undefined, keyConflict(key))
       return ask(init, state, { op: 'view', missionId: claim.missionId }, principal, asker, context)
     }

@@ -3,6 +3,7 @@
  * them after a restart, and passes questions about any other mission of the mesh to the node that owns it.
  */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
 import type { LogHead } from '../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
@@ -36,7 +37,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
   const directory = at(context.self.peer, actorNames.directory)
   switch (message.kind) {
     case 'log-opened':
-      return onLogOpened(init, state, message.heads, message.claims, message.fault, context)
+      return message.tag === 'open' ? onLogOpened(init, state, message.heads, message.claims, message.fault, context) : onReopened(init, state, message.tag as MissionId, message.heads, message.fault, context)
     case 'nodes-described':
       state.nodes = message.nodes
       return []
@@ -61,9 +62,11 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
         state.early.push(delivery)
         return []
       }
+      if (message.kind === 'watch' && message.subscriber.peer !== from.peer) return [fact('warn', 'watch.forged', { from: from.peer })]
       return watch(init, state, { kind: 'watch', missionId: message.missionId, fromIndex: message.fromIndex, subscriber: message.subscriber }, context)
     }
     case 'unwatch': {
+      if (message.subscriber.peer !== from.peer) return []
       const owner = ownerOf(state, message.missionId, context)
       if (owner === context.self.peer) return context.exists(actorNames.orchestrator(message.missionId)) ? [tell(at(owner, actorNames.orchestrator(message.missionId)), message)] : []
       return owner === undefined ? [] : [tell(at(owner, actorNames.missions), message)]
@@ -82,7 +85,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     // ---- answers
     case 'local-answer':
     case 'mission-answer':
-      return onAnswer(state, message, context)
+      return onAnswer(state, message, from, context)
     case 'value-loaded': {
       if (message.tag.startsWith('part ')) return addPart(state, message.tag.slice('part '.length), message.value)
       const relay = state.relayed.get(message.tag)
@@ -97,6 +100,13 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'mission-rested':
       state.heads.set(message.head.missionId, message.head)
       return []
+    case 'mission-damaged':
+      state.damaged.add(message.missionId)
+      return fillGatherings(state)
+    case 'renew':
+      return message.leases.flatMap(({ awardId }) => stillWanted(init, state, awardId, from, context))
+    case 'peer-up':
+      return [tell(directory, { kind: 'describe-nodes', replyTo: at(context.self.peer, actorNames.missions) })]
     case 'peer-down':
       return [...state.relayed].flatMap(([id, relay]) => {
         if (relay.peer !== message.peer) return []
@@ -104,12 +114,38 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
         return reply(state, relay, undefined, fault('owner-unreachable', 'the connection to the node that owns the mission was lost', { next: 'try again when it is back' }))
       })
     case 'child-failed':
-      return [fact('error', 'mission.stopped', { actor: message.name, reason: message.reason })]
+      return onOrchestratorFailed(state, message.name, message.reason)
     default:
       return []
   }
 }
 
+/** An orchestrator that failed is opened again from the log, but not without end: a mission that always fails it is left alone. */
+const reopensMax = 3
+
+function onOrchestratorFailed(state: MissionsState, name: string, reason: string): Effect[] {
+  const missionId = name.slice(actorNames.orchestrator('' as MissionId).length) as MissionId
+  const times = (state.reopened.get(missionId) ?? 0) + 1
+  state.reopened.set(missionId, times)
+  const log = fact('error', 'mission.stopped', { actor: name, reason, times })
+  return times > reopensMax ? [log] : [log, { type: 'open-log', tag: missionId }]
+}
+
+function onReopened(init: MissionsInit, state: MissionsState, missionId: MissionId, heads: readonly LogHead[], problem: Fault | undefined, context: ActorContext): Effect[] {
+  const head = heads.find((candidate) => candidate.missionId === missionId)
+  if (problem !== undefined || head === undefined) return []
+  state.heads.set(missionId, head)
+  return openOrchestrator(init, state, missionId, context)
+}
+
+/** The award's mission decides, if there is one; what belongs to none any more is called off. */
+function stillWanted(init: MissionsInit, state: MissionsState, awardId: AwardId, worker: ActorAddress, context: ActorContext): Effect[] {
+  const missionId = awardId.slice(0, awardId.indexOf(':')) as MissionId
+  if (!state.ready || ownerOf(state, missionId, context) !== context.self.peer || state.damaged.has(missionId)) return []
+  const lives = context.exists(actorNames.orchestrator(missionId))
+  if (!lives && state.heads.get(missionId)?.sealed !== false) return [tell(worker, { kind: 'cancel', awardId, reason: 'the mission is over' })]
+  return [...openOrchestrator(init, state, missionId, context), tell(at(context.self.peer, actorNames.orchestrator(missionId)), { kind: 'still-wanted', awardId, worker })]
+}
 
 function onLogOpened(init: MissionsInit, state: MissionsState, heads: readonly LogHead[], claims: readonly Claim[], problem: Fault | undefined, context: ActorContext): Effect[] {
   if (problem !== undefined) return [{ type: 'give-up', reason: `the log could not be opened: ${problem.detail}` }]

@@ -18,7 +18,7 @@ export function answer(init: OrchestratorInit, state: OrchestratorState, request
   if (fold === undefined) return refused(state.damaged ?? fault('timeout', 'the mission is being recovered'))
   const commit = (event: MissionEvent, ...then: Effect[]): Effect[] => {
     const verdict = judgeEvent(fold, event)
-    if (typeof verdict === 'object') return refused(verdict.code === 'fenced' ? fault('wrong-state', `the mission is ${fold.state}`) : verdict)
+    if (typeof verdict === 'object') return refused(verdict.code === 'cancelled' ? fault('wrong-state', `the mission is ${fold.state}`) : verdict)
     if (verdict === 'already') return reply(viewNow(init, state))
     return [...append(init, state, [event], { then: 'answer', to, requestId }, context), ...then]
   }
@@ -60,7 +60,9 @@ export function answer(init: OrchestratorInit, state: OrchestratorState, request
 function retry(init: OrchestratorInit, state: OrchestratorState, taskId: TaskId | undefined, to: ActorAddress, requestId: string, context: ActorContext): Effect[] {
   const fold = state.fold as MissionFold
   if (fold.state === 'cancelled') return [tell(to, { kind: 'local-answer', requestId, fault: fault('wrong-state', 'a cancelled mission cannot be retried', { next: 'submit it again' }) })]
-  const dead = taskId === undefined ? deadViews(fold).flatMap((view) => (view.taskId === undefined ? [] : [view.taskId])) : [taskId]
+  const deadTasks = deadViews(fold).flatMap((view) => (view.taskId === undefined ? [] : [view.taskId]))
+  // A mission that failed as a whole (its deadline, its synthesis) goes on from where it was.
+  const dead = taskId !== undefined ? [taskId] : deadTasks.length === 0 && fold.state === 'failed' ? ['root' as TaskId] : deadTasks
   const events: MissionEvent[] = dead.map((id) => ({ type: 'retried', atWallMs: context.wallMs, taskId: id }))
   const problem = events.map((event) => judgeEvent(fold, event)).find((verdict) => typeof verdict === 'object') ?? (events.length === 0 ? fault('wrong-state', 'the mission has no dead task') : undefined)
   if (typeof problem === 'object') return [tell(to, { kind: 'local-answer', requestId, fault: problem })]

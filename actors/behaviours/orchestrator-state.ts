@@ -1,5 +1,5 @@
 /** What an orchestrator remembers, and the few things that all of its parts do: append, end, tell. */
-import type { Fault } from '../../protocols/kernel/errors.ts'
+import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { awardIdOf, type ActorAddress, type Epoch, type MissionId, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import { chainOrigin, extend } from '../../protocols/replicated-log/chain.ts'
@@ -9,7 +9,7 @@ import type { IndexedEvent, MissionEvent, ProgressNote } from '../../protocols/t
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
-import { erased, type ActorContext } from '../runtime/actor.ts'
+import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
 import { manager } from './manager.ts'
@@ -30,6 +30,8 @@ export type Continuation =
   | { readonly then: 'nothing' }
   | { readonly then: 'opened' }
   | { readonly then: 'start' }
+  /** Something that was asked before everything known was synced: handled when it is. */
+  | { readonly then: 'deliver'; readonly delivery: Delivery }
   | { readonly then: 'recorded'; readonly to: ActorAddress; readonly requestId: number; readonly firstIndex: number }
   | { readonly then: 'answer'; readonly to: ActorAddress; readonly requestId: string; readonly restartManager?: boolean }
 
@@ -40,7 +42,7 @@ export interface OrchestratorState {
   committed: number
   readonly appends: Map<string, { readonly upTo: number; readonly continuation: Continuation }>
   /** Records whose blobs are being made local. */
-  readonly fetching: Map<string, { readonly message: MessageOf<'record'>; readonly from: ActorAddress }>
+  readonly fetching: Map<string, { readonly key: string; readonly message: MessageOf<'record'>; readonly from: ActorAddress }>
   readonly watchers: Map<string, { readonly to: ActorAddress; sent: number; renewedAtMs: number }>
   readonly notes: Map<TaskId, ProgressNote>
   readonly asks: { readonly message: MessageOf<'mission-ask'>; readonly from: ActorAddress }[]
@@ -78,6 +80,26 @@ export function headNow(init: OrchestratorInit, state: OrchestratorState): LogHe
   return { missionId: init.missionId, index: state.head.index, chain: state.head.chain, epoch: state.fold?.epoch ?? { lineage: 1, term: 1 }, sealed: state.fold !== undefined && missionEnded(state.fold) }
 }
 
+/** True while something is folded that is not synced yet: nobody is told of it. */
+export function isAhead(state: OrchestratorState): boolean {
+  return state.committed < state.head.index
+}
+
+/** Waits for the sync of everything folded so far, in the log-keeper's order, then takes the delivery up again. */
+export function whenSynced(init: OrchestratorInit, state: OrchestratorState, delivery: Delivery, context: ActorContext): Effect[] {
+  return append(init, state, [], { then: 'deliver', delivery }, context)
+}
+
+/** The root's own end is the mission's end. */
+export function endWithRoot(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
+  const { fold } = state
+  const root = fold?.tasks.get('root' as TaskId)
+  if (fold === undefined || root === undefined || missionEnded(fold)) return []
+  if (root.state === 'accepted' && root.result !== undefined) return endMission(init, state, { type: 'completed', atWallMs: context.wallMs, result: root.result }, context)
+  if (root.state === 'dead') return endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: root.fault ?? fault('internal', 'it failed without a reason') }, context)
+  return []
+}
+
 export function endMission(init: OrchestratorInit, state: OrchestratorState, event: Extract<MissionEvent, { type: 'completed' | 'failed' | 'cancelled' }>, context: ActorContext, continuation: Continuation = { then: 'nothing' }): Effect[] {
   if (state.fold === undefined || missionEnded(state.fold)) return []
   state.restAtMs = context.nowMs + restAfterMs
@@ -89,6 +111,9 @@ export function startRootManager(init: OrchestratorInit, state: OrchestratorStat
   const { fold } = state
   if (fold === undefined || missionEnded(fold)) return []
   if (fold.cancelling) return endMission(init, state, { type: 'cancelled', atWallMs: context.wallMs }, context)
+  // The owner may have stopped between the root's end and the mission's.
+  const ended = endWithRoot(init, state, context)
+  if (ended.length > 0) return ended
   const root = 'root' as TaskId
   const behaviour = manager({ missionId: init.missionId, taskId: root, awardId: awardIdOf(init.missionId, root, 1, fold.epoch), epoch: fold.epoch, orchestrator: context.self, principal: fold.principal, tuning: init.tuning })
   return [{ type: 'spawn', name: actorNames.rootManager(init.missionId), behaviour: erased(behaviour) }]

@@ -3,12 +3,12 @@
  * state it would change, appended, and spoken of only once the log-keeper has synced it.
  */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
-import { awardIdOf, type ActorAddress, type TaskId } from '../../protocols/kernel/ids.ts'
+import { awardIdOf, parentTaskId, type ActorAddress, type AwardId, type TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Json } from '../../protocols/kernel/payload.ts'
 import { verifyLog } from '../../protocols/replicated-log/chain.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
 import { isWithin, judgeEvent } from '../../protocols/tasking/append-rules.ts'
-import { foldEvents, liveAttempt, missionEnded } from '../../protocols/tasking/mission-state.ts'
+import { foldEvents, isTerminal, liveAttempt, missionEnded } from '../../protocols/tasking/mission-state.ts'
 import type { MissionEvent, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
@@ -16,7 +16,7 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
-import { append, endMission, newOrchestratorState, restAfterMs, startRootManager, tellMissions, viewNow, headNow, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endMission, endWithRoot, isAhead, newOrchestratorState, restAfterMs, startRootManager, tellMissions, viewNow, headNow, whenSynced, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const readPage = 1_000
 const watcherKeptMs = 30_000
@@ -35,14 +35,15 @@ export function orchestrator(init: OrchestratorInit): Behaviour<OrchestratorStat
   }
 }
 
-function receive(init: OrchestratorInit, state: OrchestratorState, { message, from, principal }: Delivery, context: ActorContext): readonly Effect[] {
+function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Delivery, context: ActorContext): readonly Effect[] {
+  const { message, from, principal } = delivery
   switch (message.kind) {
     case 'appended':
       return onAppended(init, state, message.tag, message.fault, context)
     case 'log-read':
       return onRead(init, state, message.entries, message.fault, context)
     case 'attach':
-      return onAttach(state, message, from, context)
+      return state.fold !== undefined && isAhead(state) ? whenSynced(init, state, delivery, context) : onAttach(state, message, from, context)
     case 'record':
       return onRecord(init, state, message, from, context)
     case 'blobs-fetched': {
@@ -53,12 +54,14 @@ function receive(init: OrchestratorInit, state: OrchestratorState, { message, fr
       return commitRecord(init, state, waiting.message, waiting.from, context)
     }
     case 'progress':
-      return onProgress(init, state, message.notes)
+      return onProgress(init, state, message.notes, from, context)
     case 'mission-ask':
       if (state.fold === undefined && state.damaged === undefined) {
         state.asks.push({ message, from })
         return []
       }
+      // An answer tells of nothing that a crash could still undo.
+      if (isAhead(state)) return whenSynced(init, state, delivery, context)
       return answer(init, state, message.requestId, message.operation, message.principal ?? principal, from, context)
     case 'value-loaded': {
       const asked = state.results.get(message.tag)
@@ -67,11 +70,14 @@ function receive(init: OrchestratorInit, state: OrchestratorState, { message, fr
       return [tell(asked.to, message.fault === undefined ? { kind: 'local-answer', requestId: asked.requestId, answer: resultView(state.fold, message.value) as unknown as Json } : { kind: 'local-answer', requestId: asked.requestId, fault: message.fault })]
     }
     case 'watch':
+      if (state.damaged !== undefined) return [tell(message.subscriber, { kind: 'watched', missionId: init.missionId, events: [], notes: [], fault: state.damaged })]
       state.watchers.set(`${message.subscriber.peer} ${message.subscriber.actor}`, { to: message.subscriber, sent: message.fromIndex, renewedAtMs: context.nowMs })
       return flushWatchers(init, state)
     case 'unwatch':
       state.watchers.delete(`${message.subscriber.peer} ${message.subscriber.actor}`)
       return []
+    case 'still-wanted':
+      return onStillWanted(state, message.awardId, message.worker)
     case 'child-failed':
       return endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: fault('internal', `the mission's manager failed: ${message.reason}`) }, context)
     case 'tick':
@@ -89,6 +95,7 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
   const missions = at(context.self.peer, actorNames.missions)
   if (problem !== undefined) {
     if (continuation.then === 'opened') return [tell(missions, { kind: 'mission-opened', missionId: init.missionId, fault: problem }), { type: 'stop-self' }]
+    if (continuation.then === 'deliver' && continuation.delivery.message.kind === 'mission-ask') return [tell(continuation.delivery.from, { kind: 'local-answer', requestId: continuation.delivery.message.requestId, fault: problem })]
     if (continuation.then === 'answer') return [tell(continuation.to, { kind: 'local-answer', requestId: continuation.requestId, fault: problem })]
     return []
   }
@@ -99,8 +106,10 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
       return [...effects, tell(missions, { kind: 'mission-opened', missionId: init.missionId }), ...startRootManager(init, state, context)]
     case 'start':
       return [...effects, ...startRootManager(init, state, context)]
+    case 'deliver':
+      return [...effects, ...receive(init, state, continuation.delivery, context)]
     case 'recorded':
-      return [...effects, tell(continuation.to, { kind: 'recorded', missionId: init.missionId, requestId: continuation.requestId, firstIndex: continuation.firstIndex }), ...afterCommit(init, state, context)]
+      return [...effects, tell(continuation.to, { kind: 'recorded', missionId: init.missionId, requestId: continuation.requestId, firstIndex: continuation.firstIndex }), ...endWithRoot(init, state, context)]
     case 'answer':
       return [...effects, tell(continuation.to, { kind: 'local-answer', requestId: continuation.requestId, answer: viewNow(init, state) }), ...(continuation.restartManager === true ? restartManager(init, state, context) : [])]
     case 'nothing':
@@ -115,8 +124,13 @@ function onRead(init: OrchestratorInit, state: OrchestratorState, entries: reado
   const damage = problem ?? (head === undefined ? undefined : verifyLog(state.read, head))
   const asks = state.asks.splice(0)
   if (damage !== undefined || state.read.length === 0) {
-    state.damaged = damage ?? fault('unknown-mission', `there is no log of mission ${init.missionId}`)
-    return [fact('error', 'mission.damaged', { mission: init.missionId, detail: state.damaged.detail }), ...asks.map(({ message, from }) => tell(from, { kind: 'local-answer', requestId: message.requestId, fault: state.damaged as Fault }))]
+    const said = damage ?? fault('unknown-mission', `there is no log of mission ${init.missionId}`)
+    // Asking again does not mend a disk.
+    state.damaged = { ...said, retryable: false, next: said.next ?? 'look at the log: skein store verify; then submit the mission again' }
+    return [
+      fact('error', 'mission.damaged', { mission: init.missionId, detail: state.damaged.detail }), tell(at(context.self.peer, actorNames.missions), { kind: 'mission-damaged', missionId: init.missionId }),
+      ...[...state.watchers.values()].map(({ to }) => tell(to, { kind: 'watched', missionId: init.missionId, events: [], notes: [], fault: state.damaged as Fault })), ...asks.map(({ message, from }) => tell(from, { kind: 'local-answer', requestId: message.requestId, fault: state.damaged as Fault })),
+    ]
   }
   state.events = state.read.map(({ index, event }) => ({ index, event }))
   state.fold = foldEvents(state.events)
@@ -134,20 +148,11 @@ function onRead(init: OrchestratorInit, state: OrchestratorState, entries: reado
   return [...answers, fact('info', 'mission.recovered', { mission: init.missionId, entries: last.index, term: epoch.term }), ...append(init, state, [{ type: 'took-over', atWallMs: context.wallMs, epoch, owner: context.self.peer }], { then: 'start' }, context)]
 }
 
-/** The root's own end is the mission's end. */
-function afterCommit(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
-  const { fold } = state
-  const root = fold?.tasks.get('root' as TaskId)
-  if (fold === undefined || root === undefined || missionEnded(fold)) return []
-  if (root.state === 'accepted' && root.result !== undefined) return endMission(init, state, { type: 'completed', atWallMs: context.wallMs, result: root.result }, context)
-  if (root.state === 'dead') return endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: root.fault ?? fault('internal', 'it failed without a reason') }, context)
-  return []
-}
-
 /** A manager holds its subtree by an award; the root's manager by this owner's epoch. */
 function fenceOf(state: OrchestratorState, taskId: TaskId, awardId: string, from: ActorAddress, context: ActorContext): Fault | undefined {
   const { fold } = state
   if (fold === undefined) return fault('timeout', 'the mission is being recovered')
+  if (missionEnded(fold)) return fault('cancelled', `the mission is ${fold.state}`)
   if (taskId === 'root') return from.peer === context.self.peer && awardId === awardIdOf(fold.missionId, taskId, 1, fold.epoch) ? undefined : fault('fenced', 'the mission has a newer owner')
   const task = fold.tasks.get(taskId)
   const attempt = task === undefined ? undefined : liveAttempt(task)
@@ -172,7 +177,8 @@ function onAttach(state: OrchestratorState, message: MessageOf<'attach'>, from: 
 function concerns(event: MissionEvent, subtree: TaskId): boolean {
   if (subtree === 'root') return true
   const taskId = event.type === 'awarded' ? event.award.taskId : 'taskId' in event ? event.taskId : undefined
-  if (taskId === undefined) return event.type !== 'completed' && event.type !== 'failed' && event.type !== 'cancelled'
+  // A retry anywhere wakes whatever was given up with the failed mission.
+  if (taskId === undefined || event.type === 'retried') return event.type !== 'completed' && event.type !== 'cancelled'
   if (taskId === subtree || taskId.startsWith(`${subtree}/`)) return true
   return event.type === 'planned' && subtree.startsWith(`${taskId}/`)
 }
@@ -188,10 +194,13 @@ function refuse(message: MessageOf<'record'>, to: ActorAddress, problem: Fault):
 
 /** An entry that cites blobs is proposed only once they are synced here. */
 function onRecord(init: OrchestratorInit, state: OrchestratorState, message: MessageOf<'record'>, from: ActorAddress, context: ActorContext): Effect[] {
+  const key = `${from.peer} ${from.actor} ${message.requestId}`
+  // A manager repeats what was not answered: what is still being fetched for is not fetched for again.
+  if ([...state.fetching.values()].some((waiting) => waiting.key === key)) return []
   const refs = blobRefsIn(message.events)
   if (refs.length === 0) return commitRecord(init, state, message, from, context)
   const tag = `blobs ${state.counter++}`
-  state.fetching.set(tag, { message, from })
+  state.fetching.set(tag, { key, message, from })
   return [{ type: 'fetch-blobs', refs, alsoTry: [from.peer], tag }]
 }
 
@@ -214,7 +223,29 @@ function commitRecord(init: OrchestratorInit, state: OrchestratorState, message:
   return append(init, state, accepted, { then: 'recorded', to: from, requestId: message.requestId, firstIndex }, context)
 }
 
-function onProgress(init: OrchestratorInit, state: OrchestratorState, notes: readonly ProgressNote[]): Effect[] {
+/** News of a task comes from its manager, or from whoever manages its parent. */
+function mayTellOf(state: OrchestratorState, taskId: TaskId, from: ActorAddress, context: ActorContext): boolean {
+  for (let at: TaskId | undefined = taskId; at !== undefined; at = parentTaskId(at)) {
+    if (at === 'root') return from.peer === context.self.peer
+    const task = state.fold?.tasks.get(at)
+    if (task !== undefined && liveAttempt(task)?.award.worker === from.peer) return true
+  }
+  return false
+}
+
+/** The newest award of an open task is wanted, even when it was believed lost; any other is called off. */
+function onStillWanted(state: OrchestratorState, awardId: AwardId, worker: ActorAddress): Effect[] {
+  const { fold } = state
+  if (fold === undefined) return []
+  const task = fold.tasks.get(awardId.slice(fold.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId)
+  const newest = task?.attempts.at(-1)
+  if (!missionEnded(fold) && task !== undefined && !isTerminal(task.state) && newest?.award.awardId === awardId && newest.award.worker === worker.peer) return []
+  return [tell(worker, { kind: 'cancel', awardId, reason: missionEnded(fold) ? `the mission is ${fold.state}` : 'the task was awarded to another' })]
+}
+
+function onProgress(init: OrchestratorInit, state: OrchestratorState, told: readonly ProgressNote[], from: ActorAddress, context: ActorContext): Effect[] {
+  const notes = told.filter((note) => mayTellOf(state, note.taskId, from, context))
+  if (notes.length === 0) return []
   for (const note of notes) {
     const before = state.notes.get(note.taskId)
     state.notes.set(note.taskId, note.note === 'progress' && before !== undefined ? { ...before, ...note } : note)

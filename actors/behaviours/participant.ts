@@ -5,6 +5,7 @@ import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
 import { match } from '../../protocols/capability/matching.ts'
 import { callTopic, shardCount, shardOf } from '../../protocols/capability/shards.ts'
 import type { Capability } from '../../protocols/capability/schema.ts'
+import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
@@ -70,7 +71,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return send(init, hearCfp(state.core, message, view, context.nowMs), context)
     case 'reject-proposal':
       forgetCalls(state.core, message.callIds)
-      return []
+      return bidAgain(init, state, context)
     case 'accept-proposal': {
       const { award } = message
       if (award.manager.peer !== from.peer) return [fact('warn', 'award.forged', { from: from.peer, award: award.awardId })]
@@ -83,9 +84,15 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return [confirm, { type: 'spawn', name, behaviour: init.runnerOf(award) }, fact('info', 'award.taken', { award: award.awardId, capability: award.capability, kind: award.kind, from: from.peer })]
     }
     case 'adopt': {
+      if (message.manager.peer !== from.peer) return [fact('warn', 'adopt.forged', { from: from.peer, award: message.awardId })]
       const name = actorNames.award(message.awardId)
       if (!context.exists(name)) return [tell(message.manager, { kind: 'not-holding', awardId: message.awardId })]
-      return [tell(at(context.self.peer, name), message)]
+      return [tell(at(context.self.peer, name), { kind: 'passed-on', message, from })]
+    }
+    // Comes the way the award came, so that it never overtakes it.
+    case 'cancel': {
+      const name = actorNames.award(message.awardId)
+      return context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'passed-on', message, from })] : []
     }
     case 'award-finished':
       endAward(state.core, message.awardId)
@@ -103,11 +110,16 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       const award = state.core.running.get(awardId)?.award
       endAward(state.core, awardId)
       state.held.delete(awardId)
-      return award === undefined ? [] : [tell(award.manager, { kind: 'hand-back', awardId, reason: 'the actor that ran it failed' }), ...bidAgain(init, state, context)]
+      if (award === undefined) return sayDrained(state)
+      return [
+        { type: 'stop-skill', runId: awardId, why: fault('internal', message.reason) },
+        tell(award.manager, { kind: 'failure', awardId, fault: fault('internal', `the actor that ran it failed: ${message.reason}`, { retryable: true }), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }),
+        ...bidAgain(init, state, context), ...sayDrained(state),
+      ]
     }
     case 'peer-down':
       forgetInitiator(state.core, message.peer)
-      return []
+      return bidAgain(init, state, context)
     case 'capabilities-changed':
       state.capabilities = message.capabilities
       return [...subscribe(state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
@@ -130,6 +142,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       state.drainAsker = from
       return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: init.tuning.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
     case 'tick':
+      if (message.what === 'bid') return bidAgain(init, state, context, false)
       return [...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'tick' as const, what: 'hand-back' }))
     default:
       return []
@@ -145,9 +158,10 @@ function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], cont
   )
 }
 
-function bidAgain(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
-  if (state.leaving) return []
-  return send(init, bidForWaiting(state.core, viewOf(init, state, context), context.nowMs), context)
+function bidAgain(init: ParticipantInit, state: State, context: ActorContext, patient = true): Effect[] {
+  if (state.leaving || state.core.calls.size === 0) return []
+  const { outputs, heldBack } = bidForWaiting(state.core, viewOf(init, state, context), context.nowMs, patient)
+  return [...send(init, outputs, context), ...(heldBack ? [{ type: 'set-timer' as const, key: 'bid', delayMs: limits.bidPatienceMs, message: { kind: 'tick' as const, what: 'bid' } }] : [])]
 }
 
 /** Listens where calls for its capabilities are announced; the shard follows the number of providers. */

@@ -19,7 +19,8 @@ export interface RootInit extends AdvertiserInit, MissionsInit {
 export function root(init: RootInit): Behaviour<null> {
   return {
     kind: 'root',
-    supervision: 'stop',
+    // A failure that reached the root could not be contained: the node's log is what recovers it.
+    supervision: 'escalate',
     start() {
       const worksHere = init.duties.includes('worker')
       const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
@@ -33,7 +34,6 @@ export function root(init: RootInit): Behaviour<null> {
       return { state: null, effects: children.map(([name, behaviour]): Effect => ({ type: 'spawn', name, behaviour })) }
     },
     receive: (_state, { message }) =>
-      // A failure that reached the root could not be contained: the node's log is what recovers it.
       message.kind === 'child-failed' ? [{ type: 'give-up', reason: `${message.name} failed: ${message.reason}` }] : [],
   }
 }

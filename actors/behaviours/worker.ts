@@ -2,7 +2,7 @@
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, type Holder } from '../../protocols/leasing/holder.ts'
+import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
 import { actorNames, at } from '../names.ts'
 import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext, Behaviour } from '../runtime/actor.ts'
@@ -24,23 +24,25 @@ export function worker(award: Award): Behaviour<WorkerState> {
         nextTick(),
       ],
     }),
-    receive(state, { message, from }, context) {
+    receive(state, delivery, context) {
       const { holder } = state
+      const { message, from } = delivery.message.kind === 'passed-on' ? delivery.message : delivery
       switch (message.kind) {
         case 'skill-event':
           return onSkill(state, message.event, context)
         case 'tick':
           return message.what === 'hand-back' ? handBack(state, context) : onTick(state, context)
         case 'renewed':
-          renewed(holder, message.leaseMs, context.nowMs)
+          if (from.peer === holder.manager.peer) renewed(holder, message.leaseMs, context.nowMs)
           return []
         case 'adopt':
+          if (message.manager.peer !== from.peer) return []
           if (!adopt(holder, message, context.nowMs)) return [tell(message.manager, { kind: 'not-holding', awardId: award.awardId })]
           return [tell(message.manager, { kind: 'holding', awardId: award.awardId, worker: context.self }), ...sendOutcome(holder, context)]
         case 'acknowledge':
           return from.peer === holder.manager.peer ? end(state, context) : []
         case 'cancel':
-          if (from.peer !== holder.manager.peer) return []
+          if (from.peer !== holder.manager.peer && from.peer !== holder.orchestrator.peer) return []
           return [{ type: 'stop-skill', runId: award.awardId, why: fault('cancelled', message.reason) }, fact('info', 'award.cancelled', { award: award.awardId, reason: message.reason }), ...end(state, context)]
         default:
           return []
@@ -87,7 +89,11 @@ function onTick(state: WorkerState, context: ActorContext): Effect[] {
     return [{ type: 'stop-skill', runId: holder.award.awardId, why: fault('fenced', 'the lease ran out') }, nextTick()]
   }
   const message = renewal(holder)
-  return [...(message === undefined ? [] : [tell(holder.manager, message)]), ...sendOutcome(holder, context), nextTick()]
+  const question = stillWanted(holder, context.nowMs)
+  return [
+    ...(message === undefined ? [] : [tell(holder.manager, message)]), ...sendOutcome(holder, context),
+    ...(question === undefined ? [] : [tell(at(holder.orchestrator.peer, actorNames.missions), question)]), nextTick(),
+  ]
 }
 
 function sendOutcome(holder: Holder, context: ActorContext): Effect[] {

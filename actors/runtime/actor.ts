@@ -1,9 +1,11 @@
 /** What an actor is made of. */
-import type { ActorAddress, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { InstantMs, WallMs } from '../../protocols/kernel/units.ts'
-import type { ActorMessage } from '../messages.ts'
+import type { Delivery } from './delivery.ts'
 import type { Effect, Spawnable } from './effects.ts'
+
+export type { Delivery } from './delivery.ts'
 
 /** What to do with an actor that threw: keep its state, start anew, end it, or fail its parent. */
 export type SupervisionStrategy = 'resume' | 'restart' | 'stop' | 'escalate'
@@ -19,12 +21,6 @@ export interface ActorContext {
   exists(name: string): boolean
   /** Whether a connection to the peer is usable now. This node itself always is. */
   connected(peer: PeerId): boolean
-}
-
-export interface Delivery {
-  readonly message: ActorMessage
-  readonly from: ActorAddress
-  readonly principal?: Principal
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ActorMessage, LocalMessage } from '../messages.ts'
 import type { LogBatch } from '../ports/log-store.ts'
 import type { SkillRun } from '../ports/skill-runner.ts'
 import type { Fact } from '../ports/telemetry.ts'
+import type { Delivery } from './delivery.ts'
 
 /** A behaviour whose state's type is forgotten, so that all kinds can be spawned. Made by `erased`. */
 export interface Spawnable {
@@ -42,6 +43,8 @@ export type Effect =
   | { readonly type: 'find-providers'; readonly key: string; readonly max: number; readonly timeoutMs: DurationMs; readonly tag: string }
   | { readonly type: 'sample-hardware' }
   | { readonly type: 'fact'; readonly fact: Fact }
+  /** A message that came too late or that nobody waits for: counted and kept to be looked at. */
+  | { readonly type: 'dead-letter'; readonly delivery: Delivery; readonly reason: string }
   /** The node must not go on: it exits, and recovers from its log when it is started again. */
   | { readonly type: 'give-up'; readonly reason: string }
 

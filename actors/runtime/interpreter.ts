@@ -11,7 +11,7 @@ import type { Discovery } from '../ports/discovery.ts'
 import type { Gossip } from '../ports/gossip.ts'
 import type { Hardware } from '../ports/hardware.ts'
 import type { LogStore } from '../ports/log-store.ts'
-import type { SkillRunner } from '../ports/skill-runner.ts'
+import type { SkillRun, SkillRunEvent, SkillRunner } from '../ports/skill-runner.ts'
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Transport } from '../ports/transport.ts'
 import type { Effect } from './effects.ts'
@@ -72,6 +72,18 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
     await Promise.all(workers)
   }
 
+  function startSkill(run: SkillRun, by: ActorAddress): void {
+    const tell = (event: SkillRunEvent): void => {
+      // Whoever ended while its skill ran has stopped it, and waits for no last word.
+      if (system().exists(by.actor)) back(by, { kind: 'skill-event', runId: run.runId, event })
+    }
+    try {
+      ports.skillRunner.start(run, tell)
+    } catch (thrown) {
+      tell({ type: 'failed', fault: toFault(thrown, 'skill-failed'), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } })
+    }
+  }
+
   return (effect, by) => {
     switch (effect.type) {
       case 'tell':
@@ -122,7 +134,7 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         return
       }
       case 'start-skill':
-        ports.skillRunner.start(effect.run, (event) => back(by, { kind: 'skill-event', runId: effect.run.runId, event }))
+        startSkill(effect.run, by)
         return
       case 'stop-skill':
         ports.skillRunner.stop(effect.runId, effect.why)
@@ -144,6 +156,8 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         return
       case 'spawn':
       case 'stop-self':
+      case 'dead-letter':
+        // The actor system's own.
         return
     }
   }

@@ -7,10 +7,13 @@ export interface RestartHistory {
   readonly atMs: InstantMs[]
 }
 
-/** @returns what to do now: `restart` becomes `escalate` once there were too many within the window. */
+/**
+ * @returns what to do now. Once there were too many failures within the window, `restart` and `resume` become `stop`: the
+ *   parent is told and decides what that means. `escalate` makes the parent itself fail.
+ */
 export function decide(strategy: SupervisionStrategy, history: RestartHistory, nowMs: InstantMs): SupervisionStrategy {
   if (strategy !== 'restart' && strategy !== 'resume') return strategy
   while (history.atMs.length > 0 && (history.atMs[0] ?? 0) <= nowMs - limits.restartWindowMs) history.atMs.shift()
   history.atMs.push(nowMs)
-  return history.atMs.length > limits.restartsMax ? 'escalate' : strategy
+  return history.atMs.length > limits.restartsMax ? 'stop' : strategy
 }

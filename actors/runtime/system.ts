@@ -20,6 +20,8 @@ interface Cell {
   readonly mailbox: Mailbox
   readonly random: Random
   readonly history: RestartHistory
+  /** Its children: they end with it. */
+  readonly spawned: Set<string>
   state: never
   queued: boolean
   stopped: boolean
@@ -120,26 +122,43 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     const by = { peer: self, actor: cell.name }
     for (const effect of effects) {
       if (effect.type === 'stop-self') stop(cell.name)
+      else if (effect.type === 'dead-letter') letter(cell.name, effect.delivery, effect.reason)
+      // Who has stopped gets no timer and no child any more; what it said still leaves.
+      else if (cell.stopped && (effect.type === 'spawn' || effect.type === 'set-timer')) continue
       else if (effect.type === 'spawn') system.spawn(effect.name, effect.behaviour, cell.name)
-      else parts.perform(effect, by)
+      else perform(effect, by)
+    }
+  }
+
+  /** One effect that fails must not take the other actors' turn with it. */
+  function perform(effect: Effect, by: ActorAddress): void {
+    try {
+      parts.perform(effect, by)
+    } catch (thrown) {
+      if (effect.type !== 'fact') perform(fact('error', 'actor.effect-failed', { actor: by.actor, effect: effect.type, reason: thrown instanceof Error ? thrown.message : String(thrown) }), by)
     }
   }
 
   function supervise(cell: Cell, thrown: unknown, delivery: Delivery | undefined): void {
     const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
     const decision = decide(cell.behaviour.supervision, cell.history, clock.monotonicMs())
-    parts.perform(fact('error', 'actor.failed', { actor: cell.name, kind: cell.behaviour.kind, decision, on: delivery?.message.kind, reason }), { peer: self, actor: cell.name })
+    const by = { peer: self, actor: cell.name }
+    perform(fact('error', 'actor.failed', { actor: cell.name, kind: cell.behaviour.kind, decision, on: delivery?.message.kind, reason }), by)
     if (decision === 'resume') return
     if (decision === 'restart') {
       begin(cell)
       return
     }
     stop(cell.name)
-    if (cell.parent === undefined) return
+    if (cell.parent === undefined) {
+      // Nobody is above: what such an actor cannot contain the node cannot.
+      if (decision === 'escalate') perform({ type: 'give-up', reason: `${cell.name} failed: ${reason.slice(0, 500)}` }, by)
+      return
+    }
     const parent = cells.get(cell.parent)
     if (parent === undefined) return
     if (decision === 'escalate') supervise(parent, thrown, undefined)
-    else system.deliver(cell.parent, { message: { kind: 'child-failed', name: cell.name, reason: reason.slice(0, 500) }, from: { peer: self, actor: cell.name } }, 'system')
+    else system.deliver(cell.parent, { message: { kind: 'child-failed', name: cell.name, reason: reason.slice(0, 500) }, from: by }, 'system')
   }
 
   function begin(cell: Cell): void {
@@ -158,14 +177,17 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     cell.stopped = true
     cells.delete(name)
     parts.onStopped(name)
+    if (cell.spawned.size > 0) for (const child of cell.spawned) stop(child)
+    cells.get(cell.parent ?? '')?.spawned.delete(name)
   }
 
   const system: ActorSystem = {
     self,
     spawn(name, behaviour, parent) {
       if (down || cells.has(name)) return
-      const cell: Cell = { name, behaviour: behaviourOf(behaviour), parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, state: undefined as never, queued: false, stopped: false }
+      const cell: Cell = { name, behaviour: behaviourOf(behaviour), parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, spawned: new Set(), state: undefined as never, queued: false, stopped: false }
       cells.set(name, cell)
+      cells.get(parent ?? '')?.spawned.add(name)
       begin(cell)
     },
     deliver(to, delivery, lane = 'user') {

@@ -20,6 +20,13 @@ interface Proposal {
   readonly expiresAtMs: InstantMs
 }
 
+/** Leaves and composite tasks fill different places of a node, so they are counted apart. */
+type PoolKey = `${Call['kind']} ${PeerId}`
+
+function poolOf(call: Call, peer: PeerId): PoolKey {
+  return `${call.kind} ${peer}`
+}
+
 interface Auction {
   call: Call
   expectedBidders: number
@@ -36,10 +43,12 @@ interface Auction {
 
 export interface CallBook {
   readonly auctions: Map<CallId, Auction>
-  /** Slots taken by our own awards that a peer's last word on its free slots does not count yet. */
-  readonly takenSinceBid: Map<PeerId, number>
+  /** What a peer said last of its free places, whichever call it bid for. */
+  readonly freePlaces: Map<PoolKey, number>
+  /** Places taken by our own awards that a peer's last word does not count yet. */
+  readonly takenSinceBid: Map<PoolKey, number>
   /** Awarded and not confirmed: a peer that bids now has not heard of these. */
-  readonly unconfirmed: Map<CallId, PeerId>
+  readonly unconfirmed: Map<CallId, PoolKey>
 }
 
 export type InitiatorInput =
@@ -48,6 +57,8 @@ export type InitiatorInput =
   | { readonly type: 'refuse'; readonly peer: PeerId; readonly name: string; readonly refusals: readonly Refusal[] }
   | { readonly type: 'award-refused'; readonly callId: CallId; readonly peer: PeerId; readonly refusal: Refusal }
   | { readonly type: 'confirmed'; readonly callId: CallId }
+  /** Who offers the capability has changed: other peers are excluded, another number of answers is expected. */
+  | { readonly type: 'update'; readonly callId: CallId; readonly excluded: readonly PeerId[]; readonly expectedBidders: number }
   | { readonly type: 'close'; readonly callIds: readonly CallId[] }
   | { readonly type: 'peer-down'; readonly peer: PeerId }
   | { readonly type: 'tick' }
@@ -61,7 +72,7 @@ export type InitiatorOutput =
 export type Assess = (peer: PeerId) => Assessment
 
 export function emptyCallBook(): CallBook {
-  return { auctions: new Map(), takenSinceBid: new Map(), unconfirmed: new Map() }
+  return { auctions: new Map(), freePlaces: new Map(), takenSinceBid: new Map(), unconfirmed: new Map() }
 }
 
 /** @param assess what this node has learned of a peer; read at the moment of choosing. */
@@ -70,10 +81,12 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
     case 'open':
       return open(book, input.calls, input.windowMs, nowMs)
     case 'propose': {
-      book.takenSinceBid.set(input.peer, [...book.unconfirmed.values()].filter((peer) => peer === input.peer).length)
       for (const bid of input.bids) {
         const auction = book.auctions.get(bid.callId)
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
+        const pool = poolOf(auction.call, input.peer)
+        book.freePlaces.set(pool, bid.slotsFree)
+        book.takenSinceBid.set(pool, [...book.unconfirmed.values()].filter((other) => other === pool).length)
         auction.refusals.delete(input.peer)
         auction.proposals.set(input.peer, { participant: input.participant, name: input.name, bid, expiresAtMs: nowMs + bid.expiresInMs })
       }
@@ -94,13 +107,16 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
     }
     case 'confirmed':
       return close(book, [input.callId])
+    case 'update':
+      return update(book, input, nowMs, assess)
     case 'close':
       return close(book, input.callIds)
     case 'peer-down':
-      book.takenSinceBid.delete(input.peer)
-      for (const [callId, peer] of book.unconfirmed) if (peer === input.peer) book.unconfirmed.delete(callId)
+      for (const kind of ['leaf', 'composite'] as const) for (const known of [book.takenSinceBid, book.freePlaces]) known.delete(`${kind} ${input.peer}`)
+      for (const [callId, pool] of book.unconfirmed) if (pool.endsWith(` ${input.peer}`)) book.unconfirmed.delete(callId)
       for (const auction of book.auctions.values()) {
         auction.proposals.delete(input.peer)
+        auction.refusals.delete(input.peer)
         if (auction.decided === input.peer) auction.decided = undefined
       }
       return []
@@ -135,6 +151,20 @@ function open(book: CallBook, opened: readonly { call: Call; expectedBidders: nu
   return announcements(opened.map(({ call }) => call), 0)
 }
 
+function update(book: CallBook, { callId, excluded, expectedBidders }: Extract<InitiatorInput, { type: 'update' }>, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
+  const auction = book.auctions.get(callId)
+  if (auction === undefined || auction.decided !== undefined) return []
+  const before = auction.call.excluded
+  auction.expectedBidders = expectedBidders
+  if (before.length === excluded.length && before.every((peer) => excluded.includes(peer))) return choose(book, nowMs, assess)
+  // Those who were excluded may bid now: they are asked at once.
+  auction.call = { ...auction.call, excluded: [...excluded] }
+  for (const peer of before) auction.refusals.delete(peer)
+  for (const peer of excluded) auction.proposals.delete(peer)
+  auction.announceAtMs = nowMs
+  return announceAgain(book, nowMs)
+}
+
 function announcements(calls: readonly Call[], round: number): InitiatorOutput[] {
   const outputs: InitiatorOutput[] = []
   for (let i = 0; i < calls.length; i += limits.callsPerAnnouncementMax) outputs.push({ type: 'announce', calls: calls.slice(i, i + limits.callsPerAnnouncementMax), round })
@@ -164,12 +194,13 @@ function backoffMs(announcements: number): DurationMs {
 function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
   const ready = [...book.auctions.values()]
     .filter((auction) => auction.decided === undefined && auction.proposals.size > 0 && (nowMs >= auction.windowEndsAtMs || auction.proposals.size + auction.refusals.size >= auction.expectedBidders))
-    .sort((left, right) => right.call.priority - left.call.priority || left.openedAtMs - right.openedAtMs)
+    // What was lost or failed before goes before what was never started: its mission has waited for it already.
+    .sort((left, right) => right.call.priority - left.call.priority || right.call.attempt - left.call.attempt || left.openedAtMs - right.openedAtMs)
   const outputs: InitiatorOutput[] = []
   for (const auction of ready) {
     const bidders = [...auction.proposals]
       .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
-      .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: Math.max(0, proposal.bid.slotsFree - (book.takenSinceBid.get(peer) ?? 0)), assessment: assess(peer) }))
+      .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, poolOf(auction.call, peer)), assessment: assess(peer) }))
     const willing = bidders.filter((bidder) => bidder.slotsFree > 0)
     // A peer whose breaker is open is used only when nobody else bids.
     const trusted = willing.filter((bidder) => !bidder.assessment.breakerOpen)
@@ -178,11 +209,16 @@ function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutp
     const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
     if (winner === undefined || proposal === undefined) continue
     auction.decided = winner.peer
-    book.unconfirmed.set(auction.call.callId, winner.peer)
-    book.takenSinceBid.set(winner.peer, (book.takenSinceBid.get(winner.peer) ?? 0) + 1)
+    const pool = poolOf(auction.call, winner.peer)
+    book.unconfirmed.set(auction.call.callId, pool)
+    book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)
     outputs.push({ type: 'award', call: auction.call, participant: proposal.participant, winner, bids: ranked.slice(0, limits.bidsRecordedMax), refusals: refusalSummaries(auction), why: explain(ranked) })
   }
   return outputs
+}
+
+function placesLeft(book: CallBook, pool: PoolKey): number {
+  return Math.max(0, (book.freePlaces.get(pool) ?? 0) - (book.takenSinceBid.get(pool) ?? 0))
 }
 
 function refusalSummaries(auction: Auction): RefusalSummary[] {

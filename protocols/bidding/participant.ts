@@ -127,25 +127,26 @@ export function endAward(state: ParticipantState, awardId: AwardId): void {
   state.running.delete(awardId)
 }
 
-/** A slot came free: bid for what waited, twice as many calls as slots, since not every bid wins. */
-export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): ParticipantOutput[] {
+/** How far down its list of waiting calls a participant bids. */
+export interface WaitingBids {
+  readonly outputs: readonly ParticipantOutput[]
+  /** Calls of a lower priority were left out: bid for them too if the ones of a higher priority do not fill the slots soon. */
+  readonly heldBack: boolean
+}
+
+/**
+ * A slot came free: bid for what waited, for more calls than there are slots, since not every bid wins. Calls of a lower
+ * priority get a bid only when those above leave slots over, unless the participant is `patient` no longer.
+ */
+export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs, patient = true): WaitingBids {
   for (const [callId, known] of state.calls) if (known.expiresAtMs <= nowMs) state.calls.delete(callId)
   const own = offerNow(state, view)
-  const wanted = Math.max(own.slotsFree, 0) * 2
   const runningOf = new Map<Principal, number>()
   for (const { award } of state.running.values()) runningOf.set(award.principal, (runningOf.get(award.principal) ?? 0) + 1)
   const feasible = [...state.calls.values()].filter((known) => refusalOf(known.call, own) === undefined)
-  const chosen: KnownCall[] = []
-  // Within a priority the principal with the least running here goes first; what is chosen counts at once.
-  while (feasible.length > 0 && chosen.length < wanted + own.managersFree) {
-    let bestAt = 0
-    for (let i = 1; i < feasible.length; i++) if (comesBefore(feasible[i], feasible[bestAt], runningOf)) bestAt = i
-    const [known] = feasible.splice(bestAt, 1)
-    if (known === undefined) break
-    if (known.call.kind === 'leaf' && chosen.filter(({ call }) => call.kind === 'leaf').length >= wanted) continue
-    chosen.push(known)
-    runningOf.set(known.principal, (runningOf.get(known.principal) ?? 0) + 1)
-  }
+  const leaves = take(feasible.filter(({ call }) => call.kind === 'leaf'), own.slotsFree, patient, runningOf)
+  const composites = take(feasible.filter(({ call }) => call.kind === 'composite'), Math.min(own.managersFree, compositeBidsMax), patient, runningOf)
+  const chosen = [...composites.chosen, ...leaves.chosen]
   const byInitiator = new Map<string, { to: ActorAddress; bids: Bid[] }>()
   for (const known of chosen) {
     const key = `${known.initiator.peer} ${known.initiator.actor}`
@@ -153,11 +154,33 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
     group.bids.push(bidFor(state, known.call, own, view))
     byInitiator.set(key, group)
   }
-  return [...byInitiator.values()].flatMap(({ to, bids }) => {
-    const outputs: ParticipantOutput[] = []
-    for (let i = 0; i < bids.length; i += limits.callsPerAnnouncementMax) outputs.push({ type: 'propose', to, bids: bids.slice(i, i + limits.callsPerAnnouncementMax) })
-    return outputs
+  const outputs = [...byInitiator.values()].flatMap(({ to, bids }) => {
+    const proposals: ParticipantOutput[] = []
+    for (let i = 0; i < bids.length; i += limits.callsPerAnnouncementMax) proposals.push({ type: 'propose', to, bids: bids.slice(i, i + limits.callsPerAnnouncementMax) })
+    return proposals
   })
+  return { outputs, heldBack: leaves.heldBack || composites.heldBack }
+}
+
+/** Composite tasks that one moment's bids go to at most. */
+const compositeBidsMax = 16
+
+/** The best calls for `places` free places, at most two for each. */
+function take(waiting: KnownCall[], places: number, patient: boolean, runningOf: Map<Principal, number>): { chosen: KnownCall[]; heldBack: boolean } {
+  const chosen: KnownCall[] = []
+  // Within a priority the principal with the least running here goes first; what is chosen counts at once.
+  while (waiting.length > 0 && chosen.length < places * 2) {
+    let bestAt = 0
+    for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], runningOf)) bestAt = i
+    const best = waiting[bestAt]
+    const last = chosen.at(-1)
+    if (best === undefined) break
+    if (patient && last !== undefined && chosen.length >= places && best.call.priority < last.call.priority) return { chosen, heldBack: true }
+    waiting.splice(bestAt, 1)
+    chosen.push(best)
+    runningOf.set(best.principal, (runningOf.get(best.principal) ?? 0) + 1)
+  }
+  return { chosen, heldBack: false }
 }
 
 function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, runningOf: ReadonlyMap<Principal, number>): boolean {
@@ -166,5 +189,7 @@ function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, 
   if (byPriority !== 0) return byPriority < 0
   const byShare = (runningOf.get(left.principal) ?? 0) - (runningOf.get(right.principal) ?? 0)
   if (byShare !== 0) return byShare < 0
+  // What was lost or failed before has been waited for already.
+  if (left.call.attempt !== right.call.attempt) return left.call.attempt > right.call.attempt
   return left.heardAtMs < right.heardAtMs
 }

@@ -13,20 +13,27 @@ export type Outcome = z.infer<typeof Inform> | z.infer<typeof Failure>
 
 export interface Holder {
   readonly award: Award
+  readonly startedAtMs: InstantMs
   manager: ActorAddress
   orchestrator: ActorAddress
   epoch: Epoch
   leaseEndsAtMs: InstantMs
+  /** Last sign of life of its manager. */
+  heardAtMs: InstantMs
+  /** When it last asked the mission's owner whether it is still wanted. */
+  askedAtMs: InstantMs
   pulsed: boolean
   fraction: number | undefined
   text: string | undefined
   outcome: Outcome | undefined
   outcomeAtMs: InstantMs
   sentAtMs: InstantMs
+  /** How often the outcome was sent without an acknowledgement. */
+  sends: number
 }
 
 export function newHolder(award: Award, nowMs: InstantMs): Holder {
-  return { award, manager: award.manager, orchestrator: award.orchestrator, epoch: award.epoch, leaseEndsAtMs: nowMs + award.leaseMs, pulsed: true, fraction: undefined, text: undefined, outcome: undefined, outcomeAtMs: nowMs, sentAtMs: -Infinity }
+  return { award, startedAtMs: nowMs, heardAtMs: nowMs, askedAtMs: nowMs, sends: 0, manager: award.manager, orchestrator: award.orchestrator, epoch: award.epoch, leaseEndsAtMs: nowMs + award.leaseMs, pulsed: true, fraction: undefined, text: undefined, outcome: undefined, outcomeAtMs: nowMs, sentAtMs: -Infinity }
 }
 
 export function pulse(holder: Holder, fraction: number | undefined, text: string | undefined): void {
@@ -45,6 +52,7 @@ export function renewal(holder: Holder): z.infer<typeof Renew> | undefined {
 /** The holder counts from when it heard, less a margin, so that it stops before its grantor gives up. */
 export function renewed(holder: Holder, leaseMs: number, nowMs: InstantMs): void {
   holder.leaseEndsAtMs = nowMs + leaseMs - limits.pulseMs
+  holder.heardAtMs = nowMs
 }
 
 export function finish(holder: Holder, outcome: Outcome, nowMs: InstantMs): void {
@@ -53,17 +61,31 @@ export function finish(holder: Holder, outcome: Outcome, nowMs: InstantMs): void
   holder.outcomeAtMs = nowMs
 }
 
-/** @returns the outcome when it is time to send it (again). */
+/** @returns the outcome when it is time to send it (again), more and more seldom to a manager that does not answer. */
 export function outcomeDue(holder: Holder, nowMs: InstantMs): Outcome | undefined {
-  if (holder.outcome === undefined || nowMs - holder.sentAtMs < limits.resultRetryMs) return undefined
+  const waitMs = Math.min(limits.resultRetryMsMax, limits.resultRetryMs * 2 ** Math.max(0, holder.sends - 1))
+  if (holder.outcome === undefined || nowMs - holder.sentAtMs < waitMs) return undefined
   holder.sentAtMs = nowMs
+  holder.sends += 1
   return holder.outcome
+}
+
+/**
+ * A holder that hears nothing of its manager asks the mission's owner whether the award is still wanted: the manager may be
+ * gone with the mission.
+ * @returns the question to the owner's missions desk, once per lease; undefined while the manager is heard.
+ */
+export function stillWanted(holder: Holder, nowMs: InstantMs): z.infer<typeof Renew> | undefined {
+  const patienceMs = holder.award.leaseMs + limits.pulseMs
+  if (nowMs - holder.heardAtMs < patienceMs || nowMs - holder.askedAtMs < holder.award.leaseMs) return undefined
+  holder.askedAtMs = nowMs
+  return { kind: 'renew', leases: [{ awardId: holder.award.awardId }] }
 }
 
 /** @returns false when the adopter is of an older epoch: it must not get the award. */
 export function adopt(holder: Holder, message: z.infer<typeof Adopt>, nowMs: InstantMs): boolean {
   if (compareEpochs(message.epoch, holder.epoch) < 0) return false
-  Object.assign(holder, { epoch: message.epoch, manager: message.manager, orchestrator: message.orchestrator, leaseEndsAtMs: nowMs + message.leaseMs, sentAtMs: -Infinity })
+  Object.assign(holder, { epoch: message.epoch, manager: message.manager, orchestrator: message.orchestrator, leaseEndsAtMs: nowMs + message.leaseMs - limits.pulseMs, heardAtMs: nowMs, sentAtMs: -Infinity, sends: 0 })
   return true
 }
 

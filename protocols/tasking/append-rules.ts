@@ -1,19 +1,30 @@
 /** What may be appended to a mission's log: the owner checks every event against the state it would change. See SPEC.md. */
 import { fault, type Fault } from '../kernel/errors.ts'
-import { compareEpochs, taskDepth, type TaskId } from '../kernel/ids.ts'
-import { isTerminal, liveAttempt, missionEnded, type MissionFold } from './mission-state.ts'
+import { awardIdOf, compareEpochs, parentTaskId, taskDepth, type AwardId, type TaskId } from '../kernel/ids.ts'
+import { isTerminal, liveAttempt, missionEnded, type MissionFold, type TaskNode } from './mission-state.ts'
 import type { MissionEvent } from './schema.ts'
 
-/** `apply` it, drop it because the state holds it `already` (a repeated message), or refuse it. */
+/**
+ * `apply` it, drop it because the state holds it `already` (a repeated message), or refuse it: `cancelled` when the
+ * mission is over, `fenced` when a newer owner has it, `wrong-state` when the writer's picture of it is out of date.
+ */
 export type Verdict = 'apply' | 'already' | Fault
 
 export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
-  if (missionEnded(fold) && event.type !== 'retried') return fault('fenced', `the mission is ${fold.state}`)
+  // A failed mission can be given other limits and tried again; of one that is over nothing is written any more.
+  const reopens = fold.state === 'failed' && (event.type === 'retried' || event.type === 'changed')
+  if (missionEnded(fold) && !reopens) return fault('cancelled', `the mission is ${fold.state}`)
   switch (event.type) {
     case 'planned': {
       const task = fold.tasks.get(event.taskId)
       if (task === undefined) return unknownTask(event.taskId)
       if (task.planned) return 'already'
+      if (isTerminal(task.state)) return fault('wrong-state', `${event.taskId} is ${task.state}`)
+      const names = new Set<TaskId>()
+      for (const { taskId } of event.children) {
+        if (parentTaskId(taskId) !== event.taskId || fold.tasks.has(taskId) || names.has(taskId)) return fault('bad-plan', `${taskId} is not a new child of ${event.taskId}`)
+        names.add(taskId)
+      }
       const leaves = event.children.filter((child) => child.kind === 'leaf').length
       if (fold.leaves + leaves > fold.limits.leavesMax) {
         return fault('over-limit', `the plan of ${event.taskId} brings the mission to ${fold.leaves + leaves} leaves, ${fold.limits.leavesMax} are allowed`, { next: `raise the limit: --limit leaves=${fold.limits.leavesMax * 2}` })
@@ -27,6 +38,7 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
       if (task === undefined) return unknownTask(event.award.taskId)
       if (task.attempts.some(({ award }) => award.awardId === event.award.awardId)) return 'already'
       if (isTerminal(task.state)) return fault('wrong-state', `${event.award.taskId} is ${task.state}`)
+      if (fold.paused) return fault('wrong-state', 'the mission is paused')
       // S9: at most one live committed award per task.
       if (liveAttempt(task) !== undefined) return fault('wrong-state', `${event.award.taskId} already has a live award`)
       if (compareEpochs(event.award.epoch, fold.epoch) > 0) return fault('fenced', 'the award is of an epoch that does not exist yet')
@@ -35,22 +47,24 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
     }
     case 'award-ended': {
       const attempt = fold.tasks.get(event.taskId)?.attempts.find(({ award }) => award.awardId === event.awardId)
-      if (attempt === undefined) return fault('fenced', `there is no award ${event.awardId}`)
+      if (attempt === undefined) return fault('wrong-state', `there is no award ${event.awardId}`)
       return attempt.outcome === 'running' ? 'apply' : 'already'
     }
     case 'accepted': {
       const task = fold.tasks.get(event.taskId)
       if (task === undefined) return unknownTask(event.taskId)
-      if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'already' : fault('fenced', `${event.taskId} has an accepted result already`)
+      if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'already' : fault('wrong-state', `${event.taskId} has an accepted result already`)
       if (isTerminal(task.state)) return fault('wrong-state', `${event.taskId} is ${task.state}`)
       // S8: an accepted result matches a committed award, and nothing newer was committed. The root's award is its owner's epoch.
-      if (event.taskId !== 'root') {
+      if (event.taskId === 'root') {
+        if (event.awardId !== awardIdOf(fold.missionId, event.taskId, 1, fold.epoch)) return fault('fenced', 'the mission has a newer owner')
+      } else {
         const last = task.attempts.at(-1)
-        if (last?.award.awardId !== event.awardId) return fault('fenced', `the newest award of ${event.taskId} is another`)
+        if (last?.award.awardId !== event.awardId) return fault('wrong-state', `the newest award of ${event.taskId} is another`)
+        // A lost worker's late result is welcome; one that was refused, or failed its checks, is not.
+        if (last.outcome === 'refused' || last.outcome === 'failed') return fault('wrong-state', `${event.awardId} has ended: ${last.outcome}`)
       }
-      const uncited = task.children.find((child) => fold.tasks.get(child)?.state === 'accepted' && !event.cites.includes(fold.tasks.get(child)?.acceptedAward ?? ('' as never)))
-      if (uncited !== undefined) return fault('wrong-state', `the synthesis of ${event.taskId} does not cite ${uncited}`)
-      return 'apply'
+      return miscited(fold, task, event.cites) ?? 'apply'
     }
     case 'dead':
     case 'task-cancelled': {
@@ -61,7 +75,11 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
     case 'retried': {
       const task = fold.tasks.get(event.taskId)
       if (task === undefined) return unknownTask(event.taskId)
-      return task.state === 'dead' || task.state === 'cancelled' ? 'apply' : fault('wrong-state', `${event.taskId} is ${task.state}; only dead and cancelled tasks can be retried`)
+      if (task.state !== 'dead' && task.state !== 'cancelled') return fault('wrong-state', `${event.taskId} is ${task.state}; only dead and cancelled tasks can be retried`)
+      for (let above = parentTaskId(event.taskId); above !== undefined; above = parentTaskId(above)) {
+        if (fold.tasks.get(above)?.state === 'accepted') return fault('wrong-state', `${above} has been synthesised without ${event.taskId}`)
+      }
+      return 'apply'
     }
     case 'paused':
       return fold.paused ? 'already' : 'apply'
@@ -73,12 +91,26 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
       return 'already'
     case 'took-over':
       return compareEpochs(event.epoch, fold.epoch) > 0 ? 'apply' : fault('fenced', 'a newer owner has taken over')
-    case 'changed':
     case 'completed':
+      return fold.tasks.get('root' as TaskId)?.state === 'accepted' ? 'apply' : fault('wrong-state', 'the mission has no result yet')
+    case 'changed':
     case 'failed':
     case 'cancelled':
       return 'apply'
   }
+}
+
+/** S11: a synthesis comes after all of its children have ended, and cites exactly those that were accepted. */
+function miscited(fold: MissionFold, task: TaskNode, cites: readonly AwardId[]): Fault | undefined {
+  const accepted = new Set<AwardId>()
+  for (const childId of task.children) {
+    const child = fold.tasks.get(childId)
+    if (child === undefined || !isTerminal(child.state)) return fault('wrong-state', `${childId} has not ended, so ${task.spec.taskId} cannot be synthesised`)
+    if (child.state === 'accepted' && child.acceptedAward !== undefined) accepted.add(child.acceptedAward)
+  }
+  for (const award of accepted) if (!cites.includes(award)) return fault('wrong-state', `the synthesis of ${task.spec.taskId} does not cite ${award}`)
+  const foreign = cites.find((award) => !accepted.has(award))
+  return foreign === undefined ? undefined : fault('wrong-state', `the synthesis of ${task.spec.taskId} cites ${foreign}, which is not an accepted child`)
 }
 
 function unknownTask(taskId: TaskId): Fault {

@@ -1,6 +1,6 @@
 /**
  * A mission's state is the fold of its events, nothing else. The owner folds all of them, a manager the ones of its
- * subtree. `refusalOf` says whether an event may be appended to this state; `applyEvent` assumes that it may.
+ * subtree. `judgeEvent` says whether an event may be appended to this state; `applyEvent` assumes that it may.
  */
 import { invariant, type Fault } from '../kernel/errors.ts'
 import type { AwardId, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
@@ -53,6 +53,7 @@ export interface MissionFold {
   readonly tasks: Map<TaskId, TaskNode>
   lastIndex: number
   leaves: number
+  /** What is spent, and what live awards have set aside. */
   spentUsd: number
   result?: Payload
   fault?: Fault
@@ -122,6 +123,8 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
     case 'awarded': {
       const task = taskOf(fold, event.award.taskId)
       task.attempts.push({ award: event.award, awardedAtWallMs: event.atWallMs, outcome: 'running' })
+      // An award sets its price aside at once, and only one that was refused gives it back: a lost attempt counts as spent.
+      fold.spentUsd += event.award.bid.priceUsd
       task.state = 'awarded'
       break
     }
@@ -133,7 +136,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       if (event.outcome === 'failed') task.failures += 1
       if (event.outcome === 'lost') task.losses += 1
       if (event.outcome !== 'refused') task.fault = event.fault
-      fold.spentUsd += event.outcome === 'refused' ? 0 : attempt.award.bid.priceUsd
+      if (event.outcome === 'refused') fold.spentUsd = Math.max(0, fold.spentUsd - attempt.award.bid.priceUsd)
       task.notBeforeWallMs = event.atWallMs + (event.retryInMs ?? 0)
       task.state = 'pending'
       break
@@ -143,7 +146,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       const attempt = task.attempts.find(({ award }) => award.awardId === event.awardId)
       if (attempt !== undefined) {
         Object.assign(attempt, { outcome: 'accepted', endedAtWallMs: event.atWallMs })
-        fold.spentUsd += attempt.award.bid.priceUsd
+        delete attempt.fault
       }
       Object.assign(task, { state: 'accepted', result: event.result, acceptedAward: event.awardId, tookMs: event.tookMs })
       delete task.fault
@@ -222,8 +225,10 @@ function revive(fold: MissionFold, taskId: TaskId): void {
     Object.assign(task, { state: 'pending', failures: 0, losses: 0, notBeforeWallMs: 0 })
     delete task.fault
   }
+  // Parents come before their children. What was given up below a task that stays ended stays given up.
   for (const task of fold.tasks.values()) {
-    if (task.state !== 'cancelled') continue
+    const parent = parentTaskId(task.spec.taskId)
+    if (task.state !== 'cancelled' || (parent !== undefined && isTerminal(taskOf(fold, parent).state))) continue
     task.state = 'pending'
     task.notBeforeWallMs = 0
   }

@@ -1,0 +1,36 @@
+/** The ways in which a manager goes: done, called off, superseded, or handed back. */
+import { fault } from '../../protocols/kernel/errors.ts'
+import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { tell, type Effect } from '../runtime/effects.ts'
+import { callOff, withdrawCalls } from './manager-contracts.ts'
+import { childrenOf, type ManagerState } from './manager-state.ts'
+
+/** Cancellation reaches every running child. */
+export function cancelAll(state: ManagerState, reason: string, context: ActorContext): Effect[] {
+  const live = state.fold === undefined ? [] : childrenOf(state).flatMap((child) => liveAttempt(child)?.award ?? [])
+  return [...live.map((award) => callOff(award, reason)), ...end(state, context, reason)]
+}
+
+/** A graceful stop: the parent awards the task again, and the successor finds the children running. */
+export function handBack(state: ManagerState, context: ActorContext): Effect[] {
+  const { holder } = state
+  if (holder === undefined) return []
+  const reason = 'the node is stopping'
+  return [...(holder.outcome === undefined ? [tell(holder.manager, { kind: 'hand-back' as const, awardId: state.init.awardId, reason })] : []), ...end(state, context, reason)]
+}
+
+/** Leaves everything to others: what runs below is the owner's and a successor's business. */
+export function end(state: ManagerState, context: ActorContext, reason = 'the manager has ended'): Effect[] {
+  const calls = state.fold === undefined ? [] : withdrawCalls(state, context)
+  state.phase = 'finished'
+  const forgotten = state.holder === undefined ? [] : [tell(at(context.self.peer, actorNames.participant), { kind: 'award-forgotten' as const, awardId: state.init.awardId })]
+  return [...calls, ...stopSkill(state, reason), tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), ...forgotten, { type: 'stop-self' }]
+}
+
+export function stopSkill(state: ManagerState, reason: string): Effect[] {
+  const runId = state.skillRunId
+  state.skillRunId = undefined
+  return runId === undefined ? [] : [{ type: 'stop-skill', runId, why: fault('cancelled', reason) }]
+}

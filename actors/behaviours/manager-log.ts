@@ -1,0 +1,152 @@
+/** A manager and the mission's log: what it is sent when it attaches, what becomes of the events it proposes. */
+import { fault } from '../../protocols/kernel/errors.ts'
+import type { AwardId } from '../../protocols/kernel/ids.ts'
+import { judgeEvent } from '../../protocols/tasking/append-rules.ts'
+import { applyEvent, foldEvents } from '../../protocols/tasking/mission-state.ts'
+import type { IndexedEvent, MissionEvent } from '../../protocols/tasking/schema.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { advance } from './manager-advance.ts'
+import { adoptLiveAwards, closeCall, endAward, onAwardCommitted, withdrawCalls, withdrawUndecided } from './manager-contracts.ts'
+import { cancelAll, end, stopSkill } from './manager-ending.ts'
+import { fail, startPlanning } from './manager-planning.ts'
+import { attach, foldOf, record, taskOf, type ManagerState } from './manager-state.ts'
+
+export function onAttached(state: ManagerState, message: MessageOf<'attached'>, context: ActorContext): Effect[] {
+  if (state.phase === 'finished') return []
+  if (state.phase !== 'attaching') return message.last ? onRefreshed(state, message, context) : []
+  state.attachEvents.push(...message.events)
+  if (!message.last) return []
+  // Frames of two answers may have come: each is complete and in order, so together they hold every event at least once.
+  const events = [...new Map(state.attachEvents.map((indexed) => [indexed.index, indexed])).values()].sort((left, right) => left.index - right.index)
+  state.attachEvents = []
+  if (state.stale) {
+    state.stale = false
+    return [attach(state, context)]
+  }
+  state.fold = foldEvents(events)
+  takeTerms(state, message, context)
+  const task = taskOf(state, state.init.taskId)
+  if (!task.planned) return startPlanning(state, context)
+  state.phase = 'running'
+  return [...adoptLiveAwards(state, context), ...advance(state, context)]
+}
+
+/** The mission's terms as its owner has them now. */
+function takeTerms(state: ManagerState, message: MessageOf<'attached'>, context: ActorContext): void {
+  const fold = foldOf(state)
+  // Of the mission's own state a manager keeps only these: the owner judges by the rest.
+  Object.assign(fold, { limits: message.limits, epoch: message.epoch, paused: false, cancelling: false })
+  // The mission's priority overrides its tasks' own once somebody has changed it.
+  const submitted = fold.tasks.get(fold.tasks.has(rootId) ? rootId : state.init.taskId)?.spec.priority
+  Object.assign(state, { epoch: message.epoch, paused: message.paused, leavesLeft: message.leavesLeft, deadlineAtMs: context.nowMs + message.remainingMs, priority: message.priority === submitted ? undefined : message.priority })
+}
+
+const rootId = 'root' as ManagerState['init']['taskId']
+
+/** A manager at work asked for the terms alone. */
+function onRefreshed(state: ManagerState, message: MessageOf<'attached'>, context: ActorContext): Effect[] {
+  takeTerms(state, message, context)
+  return state.paused ? withdrawUndecided(state, context) : advance(state, context)
+}
+
+export function onRecorded(state: ManagerState, requestId: number, firstIndex: number, context: ActorContext): Effect[] {
+  const pending = state.records.get(requestId)
+  if (pending === undefined || state.fold === undefined) return []
+  state.records.delete(requestId)
+  const effects: Effect[] = []
+  for (const [i, event] of pending.events.entries()) {
+    const verdict = judgeEvent(foldOf(state), event)
+    if (typeof verdict === 'object') return [...effects, ...resync(state, verdict.detail, context)]
+    if (verdict === 'apply') applyEvent(foldOf(state), event, firstIndex + i)
+    effects.push(...onCommitted(state, { index: firstIndex + i, event }, context))
+    if (state.phase === 'finished') return effects
+  }
+  return [...effects, ...advance(state, context)]
+}
+
+/** What follows from an event that is in the log. */
+function onCommitted(state: ManagerState, { event }: IndexedEvent, context: ActorContext): Effect[] {
+  switch (event.type) {
+    case 'planned':
+      state.phase = 'running'
+      return []
+    case 'awarded':
+      return onAwardCommitted(state, event.award.awardId, context)
+    case 'award-ended':
+      return acknowledge(state, event.awardId)
+    case 'accepted': {
+      if (event.taskId === state.init.taskId) return end(state, context)
+      const contract = state.contracts.get(event.awardId)
+      for (const table of [state.contracts, state.leases, state.adopting]) table.delete(event.awardId)
+      const learned: Effect[] = contract === undefined ? [] : [tell(at(context.self.peer, actorNames.directory), { kind: 'outcome-learned', peer: contract.peer, good: true, promisedMs: contract.promised.estimatedFinishMs, actualMs: context.nowMs - contract.sinceMs, samples: contract.adopted ? 0 : contract.promised.breakdown.samples })]
+      return [...acknowledge(state, event.awardId), ...learned]
+    }
+    case 'dead':
+      return event.taskId === state.init.taskId ? end(state, context) : closeCall(state, event.taskId, context)
+    default:
+      return []
+  }
+}
+
+function acknowledge(state: ManagerState, awardId: AwardId): Effect[] {
+  const settling = state.settling.get(awardId)
+  state.settling.delete(awardId)
+  return settling === undefined ? [] : [tell(settling, { kind: 'acknowledge', awardId })]
+}
+
+export function onRecordRefused(state: ManagerState, message: MessageOf<'record-refused'>, context: ActorContext): Effect[] {
+  const pending = state.records.get(message.requestId)
+  state.records.delete(message.requestId)
+  const { code, detail } = message.fault
+  // Fenced: a successor has the task, and the children with it. This manager only has to go.
+  if (code === 'fenced') return [fact('info', 'manager.fenced', { task: state.init.taskId, detail }), ...end(state, context)]
+  // The mission is over, and everything of it that still runs.
+  if (code === 'cancelled') return [fact('info', 'manager.over', { task: state.init.taskId, detail }), ...cancelAll(state, detail, context)]
+  if (pending === undefined) return []
+  const awarded = pending.events.find((event): event is Extract<MissionEvent, { type: 'awarded' }> => event.type === 'awarded')
+  const accepted = pending.events.find((event): event is Extract<MissionEvent, { type: 'accepted' }> => event.type === 'accepted')
+  if (pending.events.some((event) => event.type === 'planned')) return fail(state, { ...message.fault, retryable: false }, context)
+  if (awarded !== undefined && code === 'over-limit') {
+    state.committing.delete(awarded.award.awardId)
+    return [...closeCall(state, awarded.award.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: awarded.award.taskId, fault: { ...message.fault, retryable: false } }], context)]
+  }
+  // A result whose content cannot be had is no result.
+  if (accepted !== undefined && code === 'unknown-blob') {
+    const problem = fault('bad-output', `the result cites content that cannot be fetched: ${detail}`)
+    return accepted.taskId === state.init.taskId ? fail(state, problem, context) : endAward(state, accepted.awardId, 'failed', problem, context)
+  }
+  return resync(state, detail, context)
+}
+
+/** The owner's picture is another than this manager's: it has no use for its own. */
+function resync(state: ManagerState, detail: string, context: ActorContext): Effect[] {
+  return [fact('warn', 'manager.resync', { task: state.init.taskId, detail }), ...attachAgain(state, context)]
+}
+
+/** Forgets what it believed and folds the owner's events again; live awards are asked for by their ids. */
+export function attachAgain(state: ManagerState, context: ActorContext): Effect[] {
+  if (state.phase === 'finished') return []
+  if (state.phase === 'attaching') {
+    state.stale = true
+    return []
+  }
+  const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
+  Object.assign(state, { phase: 'attaching', fold: undefined, draft: undefined, attachEvents: [] })
+  for (const collection of [state.leases, state.adopting, state.records, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling]) collection.clear()
+  return [...left, attach(state, context)]
+}
+
+/** Sends again what was not answered for `olderThanMs`. */
+export function resend(state: ManagerState, context: ActorContext, olderThanMs: number): Effect[] {
+  const effects: Effect[] = []
+  for (const [requestId, pending] of state.records) {
+    if (context.nowMs - pending.sentAtMs < olderThanMs) continue
+    pending.sentAtMs = context.nowMs
+    effects.push(tell(state.orchestrator, { kind: 'record', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId, requestId, events: [...pending.events] }, state.init.principal))
+  }
+  if (state.phase === 'attaching' && context.nowMs - state.attachSentAtMs >= Math.max(olderThanMs, 1)) effects.push(attach(state, context))
+  return effects
+}

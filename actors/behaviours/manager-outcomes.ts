@@ -1,0 +1,81 @@
+/** What contractors send while they run and when they are done: renewals, results, failures; and what silence means. */
+import { fault } from '../../protocols/kernel/errors.ts'
+import type { ActorAddress } from '../../protocols/kernel/ids.ts'
+import { expiredLeases, renewLease } from '../../protocols/leasing/lease.ts'
+import { failedCheck } from '../../protocols/tasking/acceptance.ts'
+import { isTerminal } from '../../protocols/tasking/mission-state.ts'
+import type { ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
+import type { ActorContext, Delivery } from '../runtime/actor.ts'
+import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { callOff, closeCall, endAward, onConfirm } from './manager-contracts.ts'
+import { note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+
+export function onRenew(state: ManagerState, message: MessageOf<'renew'>, from: ActorAddress, context: ActorContext): Effect[] {
+  const kept = message.leases.filter(({ awardId }) => renewLease(state.leases, awardId, from.peer, state.init.tuning.leaseMs, context.nowMs))
+  if (kept.length === 0) return []
+  const notes: ProgressNote[] = kept.flatMap(({ awardId, fraction, text }) => {
+    const taskId = taskIdOf(awardId, state)
+    return taskId === undefined || (fraction === undefined && text === undefined) ? [] : [{ taskId, note: 'progress' as const, worker: from.peer, ...(fraction === undefined ? {} : { fraction }), ...(text === undefined ? {} : { text }) }]
+  })
+  return [tell(from, { kind: 'renewed', awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.tuning.leaseMs }), ...(notes.length > 0 ? [note(state, ...notes)] : [])]
+}
+
+/** A result or a failure. What is late or unknown is acknowledged, so that its holder can forget it, and is a dead letter. */
+export function onOutcome(state: ManagerState, message: MessageOf<'inform'> | MessageOf<'failure'>, delivery: Delivery, context: ActorContext): Effect[] {
+  const { from } = delivery
+  const { awardId } = message
+  if (state.fold === undefined || state.settling.has(awardId)) return []
+  const taskId = taskIdOf(awardId, state)
+  const task = taskId === undefined ? undefined : taskOf(state, taskId)
+  const newest = task?.attempts.at(-1)
+  const acknowledged = tell(from, { kind: 'acknowledge', awardId })
+  // The acknowledgement and a repeated result have crossed.
+  if (task?.acceptedAward === awardId) return [acknowledged]
+  const overtaken = [...state.committing.values()].some(({ award }) => award.taskId === taskId && award.awardId !== awardId)
+  if (task === undefined || newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || overtaken) {
+    return [acknowledged, fact('info', 'award.late-outcome', { award: awardId, outcome: message.kind }), { type: 'dead-letter', delivery, reason: 'it came late: the award is not the newest of an open task' }]
+  }
+  const confirmed = onConfirm(state, awardId, from.peer, context)
+  if (message.kind === 'failure') {
+    if (newest.outcome !== 'running') return [...confirmed, acknowledged]
+    state.settling.set(awardId, from)
+    // A worker that stopped because its lease ran out has not failed at the task.
+    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context)]
+  }
+  state.settling.set(awardId, from)
+  const value = 'inline' in message.result ? message.result.inline : undefined
+  if (task.spec.accept.length > 0 && value === undefined) {
+    return [...confirmed, { type: 'load-value', payload: message.result, alsoTry: [from.peer], tag: `check ${JSON.stringify({ awardId, result: message.result, cites: message.cites })}` }]
+  }
+  return [...confirmed, ...settle(state, message, value, context)]
+}
+
+/** The result's value is known as far as the checks need it: accepted, or a failed attempt. */
+export function settle(state: ManagerState, { awardId, result, cites }: Pick<MessageOf<'inform'>, 'awardId' | 'result' | 'cites'>, value: unknown, context: ActorContext): Effect[] {
+  const taskId = taskIdOf(awardId, state)
+  if (taskId === undefined || !state.settling.has(awardId)) return []
+  const task = taskOf(state, taskId)
+  const failed = failedCheck(task.spec.accept, value)
+  if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context)
+  const contract = state.contracts.get(awardId)
+  const tookMs = contract !== undefined && !contract.adopted ? context.nowMs - contract.sinceMs : Math.max(0, context.wallMs - (task.attempts.at(-1)?.awardedAtWallMs ?? context.wallMs))
+  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites, tookMs }], context)]
+}
+
+/** Leases that ran out, and awards of an earlier manager that nobody has answered for. */
+export function onSilence(state: ManagerState, context: ActorContext): Effect[] {
+  const effects: Effect[] = []
+  for (const awardId of expiredLeases(state.leases, context.nowMs)) {
+    const contract = state.contracts.get(awardId)
+    if (state.settling.has(awardId) || contract === undefined) continue
+    effects.push(callOff({ awardId, worker: contract.peer }, 'the lease ran out without a sign of life'))
+    effects.push(...(context.connected(contract.peer)
+      ? endAward(state, awardId, 'failed', fault('skill-silent', `no sign of life for ${Math.round(state.init.tuning.leaseMs / 1_000)} s`), context)
+      : endAward(state, awardId, 'lost', fault('lost-worker', 'the connection to the worker was lost'), context)))
+  }
+  for (const [awardId, untilMs] of state.adopting) {
+    if (untilMs <= context.nowMs && !state.settling.has(awardId)) effects.push(...endAward(state, awardId, 'lost', fault('lost-worker', 'the worker did not answer the new owner'), context))
+  }
+  return effects
+}
