@@ -37,6 +37,7 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
       const task = fold.tasks.get(event.award.taskId)
       if (task === undefined) return unknownTask(event.award.taskId)
       if (task.attempts.some(({ award }) => award.awardId === event.award.awardId)) return 'already'
+      if (event.award.taskId === 'root') return fault('wrong-state', 'the root is not awarded: it is its owner’s')
       if (isTerminal(task.state)) return fault('wrong-state', `${event.award.taskId} is ${task.state}`)
       if (fold.paused) return fault('wrong-state', 'the mission is paused')
       // S9: at most one live committed award per task.
