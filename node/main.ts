@@ -7,7 +7,6 @@
  * @packageDocumentation
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMeshNode } from '../actors/mesh-node.ts'
 import type { Clock } from '../actors/ports/clock.ts'
@@ -66,7 +65,6 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   }
 
   try {
-    await mkdir(config.data, { recursive: true, mode: 0o700 })
     const datastore = await openNodeDatastore(config.data)
     opened.push(() => datastore.close())
     const privateKey = await loadIdentityKey(datastore)
@@ -74,19 +72,18 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     const { meshKey, peers } = await joinMesh(config)
     telemetry.keepSecret(meshKey)
 
+    const skills = config.duties.includes('worker') ? await loadSkills({ skills: config.skills, from: process.cwd() }) : []
     let host: Host | undefined
-    const [logStore, blobStore, skills] = await Promise.all([
-      openLevelLogStore(join(config.data, 'log')),
-      openFileBlobStore({
-        directory: join(config.data, 'blobs'),
-        self,
-        fetchFrom: (peer, digest, options) => (host as Host).blobs.fetch(peer, digest, options),
-        connectedPeers: () => host?.transport.connectedPeers() ?? [],
-        onHolderFailed: (peer, digest, why) => telemetry.record({ name: 'blob.holder-failed', level: 'warn', fields: { peer, digest, why } }),
-      }),
-      config.duties.includes('worker') ? loadSkills({ skills: config.skills, from: process.cwd() }) : [],
-    ])
-    opened.push(() => logStore.close(), () => blobStore.close())
+    const logStore = await openLevelLogStore(join(config.data, 'log'))
+    opened.push(() => logStore.close())
+    const blobStore = await openFileBlobStore({
+      directory: join(config.data, 'blobs'),
+      self,
+      fetchFrom: (peer, digest, options) => (host as Host).blobs.fetch(peer, digest, options),
+      connectedPeers: () => host?.transport.connectedPeers() ?? [],
+      onHolderFailed: (peer, digest, why) => telemetry.record({ name: 'blob.holder-failed', level: 'warn', fields: { peer, digest, why } }),
+    })
+    opened.push(() => blobStore.close())
     const programs = config.duties.includes('worker') ? config.programs.map((declared) => readProgram(declared, config.programsFrom)) : []
     const skillRunner = createThreadSkillRunner({ skills, programs, blobs: blobStore, telemetry, threadsIdleMax: Math.max(1, config.slots) })
     opened.push(() => skillRunner.close())

@@ -35,6 +35,7 @@ import { createEd25519Identity } from './identity-ed25519-adapter.ts'
 import { createLibp2pNode } from './libp2p-node.ts'
 import { freeListenAddresses, portTakenError } from './listen-addresses.ts'
 import { createOffenders } from './offenders.ts'
+import { createStrangers } from './strangers.ts'
 import { createRedial, parseAddr } from './redial.ts'
 import { createLibp2pTransport } from './transport-libp2p-adapter.ts'
 
@@ -76,7 +77,7 @@ export interface Host {
   readonly gossip: Gossip
   readonly discovery: Discovery
   readonly blobs: Pick<BlobProtocol, 'serve' | 'fetch'>
-  /** Addresses that could not be reached, with the reason in plain words. */
+  /** Addresses that could not be reached, and machines that knocked without the key, with the reason in plain words. */
   dialFailures(): readonly DialFailure[]
   /** Dials a multiaddr now and keeps it as a target. @throws MeshError with the reason. */
   dial(addr: string): Promise<void>
@@ -113,6 +114,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
   const { telemetry, meshKey } = options
   const failures = createDialFailures(() => Date.now())
   const offenders = createOffenders(() => performance.now())
+  const strangers = createStrangers(telemetry, () => Date.now())
   const denies = (peer: { toString(): string }): boolean => offenders.isQuarantined(peer.toString() as PeerId)
   const connectionGater: ConnectionGater = {
     // Private addresses are what a mesh at home or in an office has.
@@ -130,6 +132,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     nodesExpected: options.nodesExpected ?? 10,
     hungPeerMs: options.hungPeerMs ?? 3_000,
     connectionGater,
+    onStranger: (remoteAddr) => strangers.knocked(remoteAddr),
   })
   const transport = createLibp2pTransport({ libp2p, telemetry, failures, offenders, ...(options.peerQueueBytesMax === undefined ? {} : { queueBytesMax: options.peerQueueBytesMax }) })
   const gossip = createLibp2pGossip({ libp2p, telemetry, meshFingerprint: fingerprintOf(meshKey) })
@@ -166,7 +169,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     gossip,
     discovery,
     blobs,
-    dialFailures: () => failures.list(),
+    dialFailures: () => [...failures.list(), ...strangers.list()],
     dial: (addr) => redial.dial(addr),
     async learnAddrs(peer, addrs) {
       await libp2p.peerStore.merge(peerIdFromString(peer), { multiaddrs: addrs.flatMap(readableAddr) })

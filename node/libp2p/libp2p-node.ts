@@ -47,6 +47,8 @@ export interface Libp2pNodeOptions {
   /** A peer that does not answer a ping within this time is disconnected. */
   readonly hungPeerMs: number
   readonly connectionGater: ConnectionGater
+  /** Somebody connected from this multiaddr and does not have the mesh key. */
+  readonly onStranger?: (remoteAddr: string) => void
 }
 
 const dayMs = 24 * 60 * 60_000
@@ -60,7 +62,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [tcp()],
-    connectionProtector: privateNetwork(new Uint8Array(Buffer.from(options.meshKey, 'hex'))),
+    connectionProtector: privateNetwork(new Uint8Array(Buffer.from(options.meshKey, 'hex')), options.onStranger),
     connectionEncrypters: [noise()],
     // A paused stream still gets what its window allows, and libp2p aborts it at 4 MiB unread: keep the window well below.
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 2 * MiB } })],

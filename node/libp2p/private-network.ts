@@ -23,15 +23,24 @@ const streamBytesMax = (2 ** 32 - 2 ** 16) * blockBytes
 /** What is ciphered in one go; bounds the time one write holds the loop. */
 const chunkBytes = 64 * 1024
 
-/** @param key the 32 bytes of the mesh key. */
-export function privateNetwork(key: Uint8Array): () => ConnectionProtector {
+/** What every libp2p node says first (multistream-select): with another key it comes out as noise. */
+const greeting = new TextEncoder().encode('\u0013/multistream/1.0.0\n')
+
+/**
+ * @param key the 32 bytes of the mesh key.
+ * @param onStranger called with the remote multiaddr when somebody connects here and does not have the key.
+ */
+export function privateNetwork(key: Uint8Array, onStranger: (remoteAddr: string) => void = () => undefined): () => ConnectionProtector {
   return () => ({
     async protect(connection, options) {
       const ownNonce = new Uint8Array(randomBytes(nonceBytes))
       // libp2p protects connections before it encrypts them: what comes here is always one.
-      const bytes = byteStream(connection as MultiaddrConnection)
+      const inner = connection as MultiaddrConnection
+      const bytes = byteStream(inner)
       const [theirNonce] = await Promise.all([bytes.read({ ...options, bytes: nonceBytes }), bytes.write(ownNonce, options)])
-      return new PrivateConnection(bytes.unwrap(), createXorStream(key, theirNonce.subarray()), createXorStream(key, ownNonce))
+      const decipher = createXorStream(key, theirNonce.subarray())
+      const heard = inner.direction === 'inbound' ? expectGreeting(decipher, () => onStranger(inner.remoteAddr.toString())) : decipher
+      return new PrivateConnection(bytes.unwrap(), heard, createXorStream(key, ownNonce))
     },
   })
 }
@@ -52,6 +61,20 @@ export function createXorStream(key: Uint8Array, nonce: Uint8Array): (bytes: Uin
     const ciphered = xsalsa20(key, nonce, padded, padded, Math.floor(offset / blockBytes))
     offset += bytes.byteLength
     return ciphered.subarray(used)
+  }
+}
+
+/** Deciphers, and throws at the first byte of the greeting that is another one. */
+function expectGreeting(decipher: (bytes: Uint8Array) => Uint8Array, onStranger: () => void): (bytes: Uint8Array) => Uint8Array {
+  let heardBytes = 0
+  return (bytes) => {
+    const plain = decipher(bytes)
+    for (let i = 0; i < plain.byteLength && heardBytes < greeting.byteLength; i++, heardBytes++) {
+      if (plain[i] === greeting[heardBytes]) continue
+      onStranger()
+      throw new Error('the other side does not have the mesh key')
+    }
+    return plain
   }
 }
 

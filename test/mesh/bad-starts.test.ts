@@ -1,5 +1,5 @@
 /** Nodes that cannot start, or start and may not be heard: each says why, on both sides, and harms nobody. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { type Server, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -209,24 +209,4 @@ describe('a node with another mesh key', () => {
     expect((await stranger.client.nodes()).map((node) => node.name)).toEqual(['stranger'])
     expect(first.stderr() + stranger.stderr()).not.toContain(readFileSync(join(first.dataDir, 'mesh.key'), 'utf8').split('\n')[2])
   })
-})
-
-it('a copied data directory is told apart: two nodes of one identity do not both stay', async () => {
-  const original = await mesh.start({ name: 'original', join: [await mesh.invite()] })
-  original.signal('SIGTERM')
-  await within('the node to stop', original.exited)
-  mkdirSync(join(mesh.folder, 'clone'))
-  const copy = (from: string, to: string): void => {
-    mkdirSync(to, { recursive: true })
-    for (const entry of readdirSync(from, { withFileTypes: true })) {
-      if (entry.isDirectory()) copy(join(from, entry.name), join(to, entry.name))
-      else copyFileSync(join(from, entry.name), join(to, entry.name))
-    }
-  }
-  copy(original.dataDir, join(mesh.folder, 'clone'))
-  const [again, clone] = [await mesh.restart('original'), await mesh.start({ name: 'clone', join: [await mesh.invite()] })]
-  expect(clone.peerId).toBe(again.peerId)
-  // Whatever becomes of the two, the others stay healthy and say something about it.
-  await until(() => first.facts().some((fact) => /equivocation|identity|clone/.test(JSON.stringify(fact))) || (again.isRunning() && clone.isRunning()), { what: 'the first node to live with it' })
-  expect(await first.client.health()).toMatchObject({ ok: true })
 })

@@ -70,6 +70,10 @@ describe('a host', () => {
       expect(ours.dialFailures()).toMatchObject([{ addr, peer: stranger.peerId, kind: 'wrong-mesh-key' }])
       expect(ours.dialFailures()[0]?.atWallMs).toBeGreaterThan(0)
       expect([ours.connections(), stranger.connections()]).toEqual([[], []])
+      // The side that was dialled says so, too: once per machine, however often it knocks.
+      expect(stranger.dialFailures()).toMatchObject([{ addr: '/ip4/127.0.0.1', kind: 'wrong-mesh-key', reason: expect.stringContaining('without this mesh key') }])
+      expect(stranger.dialFailures()[0]?.attempts).toBeGreaterThan(1)
+      expect(stranger.facts.filter(({ name }) => name === 'transport.stranger')).toMatchObject([{ level: 'warn', fields: { from: '/ip4/127.0.0.1' } }])
     } finally {
       await theirs.stop()
     }
