@@ -31,6 +31,8 @@ export interface RealNodeSpec {
   readonly env?: Readonly<Record<string, string>>
   /** Command before the command, like `['ip', 'netns', 'exec', 'NAME']`. */
   readonly prefix?: readonly string[]
+  /** Command before a command that is run where the node with this process id runs, and sees what it sees. */
+  readonly shell?: (pid: number) => readonly string[]
   /** Default 127.0.0.1. */
   readonly listenHost?: string
   /** Invites or addresses; default: the invite of the first node that was started. `[]` starts a mesh of its own. */
@@ -64,7 +66,7 @@ export interface RealNode {
   stderr(): string
   /** Facts of this process, oldest first; all of them or those of one name. */
   facts(name?: string): LoggedFact[]
-  /** A command on this node's machine against this node. */
+  /** A command on this node's machine against this node: parsed output of `--json`. */
   skein<T>(argv: readonly string[], options?: CommandOptions & { readonly code?: number }): Promise<T>
 }
 
@@ -124,6 +126,8 @@ function createMesh(): RealMesh {
   async function invite(): Promise<string> {
     const [first] = nodes
     if (first === undefined) throw new Error('no node has been started yet')
+    // What is on another machine's disk is known to commands on that machine only.
+    if (first.spec.shell !== undefined) return (await first.skein<{ invite: string }>(['invite'])).invite
     const meshKey = await readMeshKey(first.dataDir)
     if (meshKey === undefined) throw new Error(`${first.name} has no mesh key`)
     const addrs = nodes.filter((node) => node.isRunning()).flatMap((node) => node.addrs)
@@ -216,14 +220,14 @@ function createMesh(): RealMesh {
       signal: (signal) => { command.child.kill(signal) },
       stderr: command.err,
       facts: (name) => factsIn(command.err()).filter((fact) => name === undefined || fact.msg === name),
-      skein: (argv, options = {}) => skeinJson([...argv, '--data', dataDir], { env, ...(spec.prefix === undefined ? {} : { prefix: spec.prefix }), ...options }),
+      skein: (argv, options = {}) => skeinJson([...argv, '--data', dataDir], { env, ...(spec.shell === undefined ? {} : { prefix: spec.shell(command.pid) }), ...options }),
     }
   }
 }
 
 /** A node behind its own loopback is asked by a command on its machine, any other over HTTP. */
 async function lacking(node: RealNode, expected: readonly RealNode[]): Promise<string[]> {
-  const seen = node.spec.prefix === undefined ? await node.client.nodes() : await node.skein<NodeView[]>(['nodes'])
+  const seen = node.spec.shell === undefined ? await node.client.nodes() : await node.skein<NodeView[]>(['nodes'])
   const known = new Set(seen.filter((other) => (other.self || other.state === 'connected') && other.advert !== undefined).map((other) => other.peerId as string))
   return expected.filter((other) => !known.has(other.peerId)).map((other) => `${node.name} does not see ${other.name}`)
 }
