@@ -93,12 +93,19 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
       return choose(book, nowMs, assess)
     }
     case 'refuse':
-      for (const refusal of input.refusals) book.auctions.get(refusal.callId)?.refusals.set(input.peer, { name: input.name, refusal })
+      for (const refusal of input.refusals) {
+        const auction = book.auctions.get(refusal.callId)
+        if (auction === undefined) continue
+        // Who says no now takes an earlier bid back.
+        if (auction.decided !== input.peer) auction.proposals.delete(input.peer)
+        auction.refusals.set(input.peer, { name: input.name, refusal })
+      }
       return choose(book, nowMs, assess)
     case 'award-refused': {
-      book.unconfirmed.delete(input.callId)
       const auction = book.auctions.get(input.callId)
-      if (auction === undefined) return []
+      // Of an award that is over already: another may have the call by now.
+      if (auction === undefined || auction.decided !== input.peer) return []
+      book.unconfirmed.delete(input.callId)
       const name = auction.proposals.get(input.peer)?.name ?? input.peer
       auction.decided = undefined
       auction.proposals.delete(input.peer)
@@ -193,7 +200,7 @@ function backoffMs(announcements: number): DurationMs {
 
 function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
   const ready = [...book.auctions.values()]
-    .filter((auction) => auction.decided === undefined && auction.proposals.size > 0 && (nowMs >= auction.windowEndsAtMs || auction.proposals.size + auction.refusals.size >= auction.expectedBidders))
+    .filter((auction) => auction.decided === undefined && auction.proposals.size > 0 && (nowMs >= auction.windowEndsAtMs || answers(auction) >= auction.expectedBidders))
     // What was lost or failed before goes before what was never started: its mission has waited for it already.
     .sort((left, right) => right.call.priority - left.call.priority || right.call.attempt - left.call.attempt || left.openedAtMs - right.openedAtMs)
   const outputs: InitiatorOutput[] = []
@@ -215,6 +222,13 @@ function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutp
     outputs.push({ type: 'award', call: auction.call, participant: proposal.participant, winner, bids: ranked.slice(0, limits.bidsRecordedMax), refusals: refusalSummaries(auction), why: explain(ranked) })
   }
   return outputs
+}
+
+/** How many of those that were expected to answer have: the excluded were not. */
+function answers(auction: Auction): number {
+  let count = auction.proposals.size
+  for (const peer of auction.refusals.keys()) if (!auction.proposals.has(peer) && !auction.call.excluded.includes(peer)) count += 1
+  return count
 }
 
 function placesLeft(book: CallBook, pool: PoolKey): number {

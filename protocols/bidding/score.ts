@@ -1,7 +1,7 @@
 /** Scoring of feasible bids: every term in [0,1], 1 is best, units never mixed, the breakdown kept. */
 import { fractionOf } from '../kernel/hashing.ts'
 import type { PeerId } from '../kernel/ids.ts'
-import type { Assessment } from './calibration.ts'
+import { calibrate, type Assessment } from './calibration.ts'
 import type { Bid, BidSummary, ScoreTerms } from './schema.ts'
 
 /** They sum to 1. Finishing early is what a bid is about; the rest decides between bids that finish alike. */
@@ -20,7 +20,7 @@ export interface ScoredBidder {
 
 /** @returns best first. Equal totals are ordered by hash(peer, call), so that equal machines share the work. */
 export function rank(bidders: readonly ScoredBidder[]): BidSummary[] {
-  const calibrated = bidders.map((bidder) => bidder.bid.estimatedFinishMs * bidder.assessment.ratio)
+  const calibrated = bidders.map((bidder) => calibrate(bidder.bid.estimatedFinishMs, bidder.assessment))
   const soonestMs = Math.min(...calibrated)
   const cheapestUsd = Math.min(...bidders.map((bidder) => bidder.bid.priceUsd))
   return bidders
