@@ -4,6 +4,15 @@ import { endWithLauncher } from './relaunch.js'
 
 endWithLauncher()
 
+// A reader that has seen enough (`skein nodes | head`) ends a command; a node goes on without its reader.
+const staysUp = ['start', 'node', 'join', 'up'].includes(process.argv[2])
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error
+    if (!staysUp) process.exit()
+  })
+}
+
 const source = new URL('../node/cli/main.ts', import.meta.url)
 const bundle = new URL('../dist/skein.js', import.meta.url)
 
