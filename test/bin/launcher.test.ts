@@ -10,6 +10,15 @@ const bin = join(import.meta.dirname, '../../bin')
 const commandLine = `
 export async function main(argv) {
   if (argv[0] === 'version') { console.log(JSON.stringify(argv)); return 0 }
+  if (argv[0] === 'pour' || argv[0] === 'start') {
+    console.log('first')
+    // Until nobody reads: then a command ends, and a node says so and goes on.
+    let broken = false
+    process.stdout.on('error', () => { broken = true })
+    while (!broken) { console.log('more'.repeat(1000)); await new Promise((done) => setTimeout(done, 1)) }
+    console.error('went on')
+    return 7
+  }
   if (argv[0] === 'code') return Number(argv[1])
   if (argv[0] === 'abort') { process.kill(process.pid, 'SIGKILL'); return await new Promise(() => {}) }
   const beat = setInterval(() => {}, 1000)
@@ -150,5 +159,24 @@ describe('bin/skein.js', () => {
     // The relaunched process holds the pipes too: they close when it has gone.
     await run.ended
     expect(run.printed()).toContain('got SIGTERM')
+  })
+})
+
+describe('a reader that goes away', () => {
+  async function pour(command: string): Promise<{ code: number | null; said: string }> {
+    const child = spawn(process.execPath, [join(folder, 'bin/skein.js'), command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    child.stdout.once('data', () => child.stdout.destroy())
+    const code = await new Promise<number | null>((done) => child.once('close', done))
+    return { code, said }
+  }
+
+  test('ends a command without a word', async () => {
+    expect(await pour('pour')).toEqual({ code: 0, said: '' })
+  })
+
+  test('does not end a node', async () => {
+    expect(await pour('start')).toEqual({ code: 7, said: 'went on\n' })
   })
 })
