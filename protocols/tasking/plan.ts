@@ -2,7 +2,7 @@
 import { fault, type Fault } from '../kernel/errors.ts'
 import { childTaskId, type TaskId } from '../kernel/ids.ts'
 import type { Json } from '../kernel/payload.ts'
-import type { Plan, PlannedTask } from './schema.ts'
+import type { AcceptanceCheck, Plan, PlannedTask } from './schema.ts'
 
 /** `{ "$from": "other-task", "path": "a.0.b" }` inside an input: (part of) another task's output. */
 export interface Reference {
@@ -21,7 +21,8 @@ export function referencesIn(value: unknown): string[] {
   while (pending.length > 0) {
     const next = pending.pop()
     if (isReference(next)) names.add(next.$from)
-    else if (typeof next === 'object' && next !== null) pending.push(...Object.values(next))
+    // One by one: a million values are more than one call can take as arguments.
+    else if (typeof next === 'object' && next !== null) for (const inner of Array.isArray(next) ? next : Object.values(next)) pending.push(inner)
   }
   return [...names]
 }
@@ -54,6 +55,8 @@ export function planFault(plan: Plan): Fault | undefined {
   const names = Object.keys(plan.tasks)
   if (names.length === 0) return fault('bad-plan', 'the plan has no tasks', { next: 'add at least one entry under "tasks"' })
   for (const [name, task] of Object.entries(plan.tasks)) {
+    const check = task.accept.map(checkFault).find((problem) => problem !== undefined)
+    if (check !== undefined) return fault('bad-plan', `task "${name}": ${check}`, { next: 'correct the check under "accept"' })
     for (const needed of dependenciesOf(task)) {
       if (!Object.hasOwn(plan.tasks, needed)) return fault('bad-plan', `task "${name}" needs "${needed}", which the plan does not have`, { next: `add a task named "${needed}" or correct the name` })
     }
@@ -64,6 +67,20 @@ export function planFault(plan: Plan): Fault | undefined {
   const cycle = cycleIn(plan)
   if (cycle !== undefined) return fault('bad-plan', `the plan is cyclic: ${cycle.join(' → ')}`, { next: 'remove one of these dependencies' })
   return undefined
+}
+
+/** What is wrong with a check, before anything has run that it could refuse. */
+function checkFault(check: AcceptanceCheck): string | undefined {
+  const { path, ...conditions } = check
+  const where = path === '' ? 'a check of the output' : `the check of "${path}"`
+  if (Object.values(conditions).every((condition) => condition === undefined)) return `${where} says nothing: give exists, equals, matches, atLeast or atMost`
+  if (check.matches === undefined) return undefined
+  try {
+    new RegExp(check.matches, 'u')
+    return undefined
+  } catch (error) {
+    return `${where} has a pattern that cannot be read: ${error instanceof Error ? error.message : String(error)}`
+  }
 }
 
 /** @returns the tasks along a cycle, the first repeated at the end; undefined for a DAG. */

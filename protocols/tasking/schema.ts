@@ -4,6 +4,7 @@ import { Attributes, Effects, SchemaVersion } from '../capability/schema.ts'
 import { BidSummary, RefusalSummary } from '../bidding/schema.ts'
 import { Fault } from '../kernel/errors.ts'
 import { ActorAddress, AwardId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { unplain } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { Payload } from '../kernel/payload.ts'
 
@@ -34,6 +35,12 @@ export const LimitChange = z.object({
   durationMs: z.number().int().min(1),
 }).partial().strict()
 export type LimitChange = z.infer<typeof LimitChange>
+
+/** Any JSON, nested no deeper than everything that walks through it can bear. */
+const Input = z.unknown().superRefine((value, context) => {
+  const problem = unplain(value)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+})
 
 /** One task's own name inside its plan. */
 export const TaskName = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'is not a task name (letters, digits, dot, dash, underscore; at most 64)')
@@ -66,7 +73,7 @@ export const PlannedTask = z.object({
   capability: CapabilityName,
   version: SchemaVersion.optional(),
   attributes: Attributes.optional(),
-  input: z.unknown().default({}),
+  input: Input.default({}),
   after: z.array(TaskName).max(limits.planTasksMax).default([]),
   priority: Priority.optional(),
   /** Work in the skill's own units (for `repo.measure` bytes): the ratio between tasks is what counts. */
@@ -85,7 +92,7 @@ export const Plan = z.object({
   description: z.string().max(2_000).optional(),
   tasks: z.record(TaskName, PlannedTask),
   /** What the plan's result is: a value with `$from` references; absent: an object of every task's output by name. */
-  result: z.unknown().optional(),
+  result: Input.optional(),
   priority: Priority.optional(),
   limits: LimitChange.optional(),
 }).strict()
@@ -95,7 +102,7 @@ export type Plan = z.infer<typeof Plan>
 export const MissionRequest = z.object({
   capability: CapabilityName.optional(),
   version: SchemaVersion.optional(),
-  input: z.unknown().optional(),
+  input: Input.optional(),
   plan: Plan.optional(),
   priority: Priority.default(5),
   limits: LimitChange.optional(),
