@@ -68,8 +68,10 @@ export function createThreadSkillRunner(init: ThreadSkillRunnerInit): ThreadSkil
     return fits.sort((left, right) => compareVersions(right.skill.version, left.skill.version))[0]
   }
 
-  function launch(run: SkillRun, found: Offered, listener: Parameters<SkillRunner['start']>[1]): RunningSkill {
+  function launch(asked: SkillRun, found: Offered, listener: Parameters<SkillRunner['start']>[1]): RunningSkill {
     const { skill, by } = found
+    // A task may ask for less time than the skill allows itself, never for more: a runaway ends by its own limit.
+    const run = { ...asked, timeLimitMs: Math.min(asked.timeLimitMs, skill.limits.timeMs) }
     const onLog = (stream: string, text: string): void => {
       telemetry?.record({ name: 'skill.output', level: 'info', fields: { skill: skill.capability, mission: run.missionId, task: run.taskId, stream, text } })
     }

@@ -95,7 +95,7 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
   function limitTime(limitMs: number): void {
     clearTimeout(limitTimer)
     limitTimer = setTimeout(() => {
-      failNow(fault('skill-timeout', `${skill.capability} ran longer than ${run.timeLimitMs} ms`, { next: 'give the task a higher timeLimitMs, or less work' }))
+      failNow(fault('skill-timeout', `${skill.capability} ran longer than ${run.timeLimitMs} ms`, { next: 'give it less work, or a longer time limit: timeLimitMs of the task, limits.timeMs of the skill' }))
     }, limitMs)
   }
 

@@ -144,7 +144,7 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
     child = started
     spawnedAtMs = performance.now()
     limitTimer = setTimeout(() => {
-      fail(fault('skill-timeout', `${capability} ran longer than ${run.timeLimitMs} ms${tail()}`, { next: 'give the task a higher timeLimitMs, or less work' }))
+      fail(fault('skill-timeout', `${capability} ran longer than ${run.timeLimitMs} ms${tail()}`, { next: 'give it less work, or a longer time limit: timeLimitMs of the task, timeMs of the program' }))
     }, run.timeLimitMs)
 
     const stdout: Buffer[] = []
