@@ -18,7 +18,7 @@ export function onRenew(state: ManagerState, message: MessageOf<'renew'>, from: 
     const taskId = taskIdOf(awardId, state)
     return taskId === undefined || (fraction === undefined && text === undefined) ? [] : [{ taskId, note: 'progress' as const, worker: from.peer, ...(fraction === undefined ? {} : { fraction }), ...(text === undefined ? {} : { text }) }]
   })
-  return [tell(from, { kind: 'renewed', awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.tuning.leaseMs }), ...(notes.length > 0 ? [note(state, ...notes)] : [])]
+  return [tell(from, { kind: 'renewed', round: message.round, awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.tuning.leaseMs }), ...(notes.length > 0 ? [note(state, ...notes)] : [])]
 }
 
 /** A result or a failure. What is late or unknown is acknowledged, so that its holder can forget it, and is a dead letter. */

@@ -79,7 +79,7 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
     case 'control':
       return isAbove(state, from, context) ? onControl(state, message, context) : []
     case 'renewed':
-      if (state.holder !== undefined && isAbove(state, from, context)) renewed(state.holder, message.leaseMs, context.nowMs)
+      if (state.holder !== undefined && isAbove(state, from, context)) renewed(state.holder, message.round, message.leaseMs, context.nowMs)
       return []
     case 'adopt':
       return message.manager.peer === from.peer ? onAdopt(state, message, context) : []
@@ -200,7 +200,7 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
     if (isForgettable(holder, context.nowMs)) return end(state, context)
     // A manager runs on the node's loop, so its own turn is its pulse; a planning or synthesising skill has one of its own.
     if (state.skillRunId === undefined) pulse(holder, undefined, undefined)
-    const message = renewal(holder)
+    const message = renewal(holder, context.nowMs)
     if (message !== undefined) effects.push(tell(holder.manager, message))
     const due = outcomeDue(holder, context.nowMs)
     if (due !== undefined) effects.push(tell(holder.manager, due, state.init.principal))

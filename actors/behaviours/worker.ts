@@ -33,7 +33,7 @@ export function worker(award: Award): Behaviour<WorkerState> {
         case 'tick':
           return message.what === 'hand-back' ? handBack(state, context) : onTick(state, context)
         case 'renewed':
-          if (from.peer === holder.manager.peer) renewed(holder, message.leaseMs, context.nowMs)
+          if (from.peer === holder.manager.peer) renewed(holder, message.round, message.leaseMs, context.nowMs)
           return []
         case 'adopt':
           if (message.manager.peer !== from.peer) return []
@@ -62,7 +62,7 @@ function onSkill(state: WorkerState, event: SkillRunEvent, context: ActorContext
   switch (event.type) {
     case 'started': {
       pulse(holder, undefined, undefined)
-      const message = renewal(holder)
+      const message = renewal(holder, context.nowMs)
       return message === undefined ? [] : [tell(holder.manager, message)]
     }
     case 'pulse':
@@ -88,7 +88,7 @@ function onTick(state: WorkerState, context: ActorContext): Effect[] {
   if (state.running && holder.award.effects === 'external' && context.nowMs >= holder.leaseEndsAtMs) {
     return [{ type: 'stop-skill', runId: holder.award.awardId, why: fault('fenced', 'the lease ran out') }, nextTick()]
   }
-  const message = renewal(holder)
+  const message = renewal(holder, context.nowMs)
   const question = stillWanted(holder, context.nowMs)
   return [
     ...(message === undefined ? [] : [tell(holder.manager, message)]), ...sendOutcome(holder, context),

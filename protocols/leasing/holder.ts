@@ -18,6 +18,10 @@ export interface Holder {
   orchestrator: ActorAddress
   epoch: Epoch
   leaseEndsAtMs: InstantMs
+  /** Of the next renewal. */
+  round: number
+  /** When the renewals left that have not been answered yet, by round. */
+  readonly sentRounds: Map<number, InstantMs>
   /** Last sign of life of its manager. */
   heardAtMs: InstantMs
   /** When it last asked the mission's owner whether it is still wanted. */
@@ -33,7 +37,7 @@ export interface Holder {
 }
 
 export function newHolder(award: Award, nowMs: InstantMs): Holder {
-  return { award, startedAtMs: nowMs, heardAtMs: nowMs, askedAtMs: nowMs, sends: 0, manager: award.manager, orchestrator: award.orchestrator, epoch: award.epoch, leaseEndsAtMs: nowMs + award.leaseMs, pulsed: true, fraction: undefined, text: undefined, outcome: undefined, outcomeAtMs: nowMs, sentAtMs: -Infinity }
+  return { award, startedAtMs: nowMs, heardAtMs: nowMs, askedAtMs: nowMs, sends: 0, manager: award.manager, orchestrator: award.orchestrator, epoch: award.epoch, leaseEndsAtMs: nowMs + award.leaseMs - limits.pulseMs, round: 0, sentRounds: new Map(), pulsed: true, fraction: undefined, text: undefined, outcome: undefined, outcomeAtMs: nowMs, sentAtMs: -Infinity }
 }
 
 export function pulse(holder: Holder, fraction: number | undefined, text: string | undefined): void {
@@ -43,16 +47,25 @@ export function pulse(holder: Holder, fraction: number | undefined, text: string
 }
 
 /** @returns the renewal to send now; undefined when the thread has been silent or the work is over. */
-export function renewal(holder: Holder): z.infer<typeof Renew> | undefined {
+export function renewal(holder: Holder, nowMs: InstantMs): z.infer<typeof Renew> | undefined {
   if (!holder.pulsed || holder.outcome !== undefined) return undefined
   holder.pulsed = false
-  return { kind: 'renew', leases: [{ awardId: holder.award.awardId, ...(holder.fraction === undefined ? {} : { fraction: holder.fraction }), ...(holder.text === undefined ? {} : { text: holder.text.slice(0, 500) }) }] }
+  const round = holder.round++
+  for (const [sent, sentAtMs] of holder.sentRounds) if (nowMs - sentAtMs >= holder.award.leaseMs) holder.sentRounds.delete(sent)
+  holder.sentRounds.set(round, nowMs)
+  return { kind: 'renew', round, leases: [{ awardId: holder.award.awardId, ...(holder.fraction === undefined ? {} : { fraction: holder.fraction }), ...(holder.text === undefined ? {} : { text: holder.text.slice(0, 500) }) }] }
 }
 
-/** The holder counts from when it heard, less a margin, so that it stops before its grantor gives up. */
-export function renewed(holder: Holder, leaseMs: number, nowMs: InstantMs): void {
-  holder.leaseEndsAtMs = nowMs + leaseMs - limits.pulseMs
+/**
+ * The holder counts from when it sent the renewal that is answered here, less a margin: the grantor has counted from when
+ * that arrived, so the holder stops before the grantor gives up, however long either message took.
+ */
+export function renewed(holder: Holder, round: number, leaseMs: number, nowMs: InstantMs): void {
   holder.heardAtMs = nowMs
+  const sentAtMs = holder.sentRounds.get(round)
+  if (sentAtMs === undefined) return
+  holder.sentRounds.delete(round)
+  holder.leaseEndsAtMs = Math.max(holder.leaseEndsAtMs, sentAtMs + leaseMs - limits.pulseMs)
 }
 
 export function finish(holder: Holder, outcome: Outcome, nowMs: InstantMs): void {
@@ -79,12 +92,13 @@ export function stillWanted(holder: Holder, nowMs: InstantMs): z.infer<typeof Re
   const patienceMs = holder.award.leaseMs + limits.pulseMs
   if (nowMs - holder.heardAtMs < patienceMs || nowMs - holder.askedAtMs < holder.award.leaseMs) return undefined
   holder.askedAtMs = nowMs
-  return { kind: 'renew', leases: [{ awardId: holder.award.awardId }] }
+  return { kind: 'renew', round: holder.round++, leases: [{ awardId: holder.award.awardId }] }
 }
 
 /** @returns false when the adopter is of an older epoch: it must not get the award. */
 export function adopt(holder: Holder, message: z.infer<typeof Adopt>, nowMs: InstantMs): boolean {
   if (compareEpochs(message.epoch, holder.epoch) < 0) return false
+  holder.sentRounds.clear()
   Object.assign(holder, { epoch: message.epoch, manager: message.manager, orchestrator: message.orchestrator, leaseEndsAtMs: nowMs + message.leaseMs - limits.pulseMs, heardAtMs: nowMs, sentAtMs: -Infinity, sends: 0 })
   return true
 }

@@ -2,13 +2,14 @@
 import { z } from 'zod'
 import { ActorAddress, AwardId, Epoch } from '../kernel/ids.ts'
 
-/** Worker → manager: these awards' threads have given a pulse since the last renewal. */
+/** Worker → manager: these awards' threads have given a pulse since the last renewal. The answer repeats `round`. */
 export const Renew = z.object({
   kind: z.literal('renew'),
+  round: z.number().int().min(0),
   leases: z.array(z.object({ awardId: AwardId, fraction: z.number().min(0).max(1).optional(), text: z.string().max(500).optional() })).min(1).max(1_024),
 })
-/** Manager → worker: the lease holds for this much longer. */
-export const Renewed = z.object({ kind: z.literal('renewed'), awardIds: z.array(AwardId).min(1).max(1_024), leaseMs: z.number().positive() })
+/** Manager → worker: the lease holds for this much longer, counted from when the renewal of this round was sent. */
+export const Renewed = z.object({ kind: z.literal('renewed'), round: z.number().int().min(0), awardIds: z.array(AwardId).min(1).max(1_024), leaseMs: z.number().positive() })
 /** A new owner or manager takes over a running award by its id. Answered by `holding` or `not-holding`. */
 export const Adopt = z.object({ kind: z.literal('adopt'), awardId: AwardId, epoch: Epoch, manager: ActorAddress, orchestrator: ActorAddress, leaseMs: z.number().positive() })
 export const Holding = z.object({ kind: z.literal('holding'), awardId: AwardId, worker: ActorAddress })
