@@ -67,6 +67,8 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
   const perform = createInterpreter(ports, () => system, timers)
   const system: ActorSystem = createActorSystem({ clock, identity, random: random.split(), deadLetters, connected: (peer) => connected.has(peer), perform, onStopped: (name) => timers.clearAll(name) })
   const nodeWatchers = new Set<() => void>()
+  /** Ends what still waits for an answer: its timer would keep a stopped node's process alive. */
+  const unanswered = new Set<() => void>()
   let counter = 0
   let phase: 'new' | 'running' | 'draining' | 'stopped' = 'new'
 
@@ -106,9 +108,15 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
     const name = `client/${counter}`
     return new Promise<T>((resolve, reject) => {
       const finish = (): void => {
+        unanswered.delete(giveUp)
         cancel()
         detach()
       }
+      const giveUp = (): void => {
+        finish()
+        reject(new MeshError('owner-unreachable', 'the node has stopped: the outcome is unknown', { next: 'ask another node, or this one once it runs again' }))
+      }
+      unanswered.add(giveUp)
       const cancel = clock.schedule(timeoutMs, () => {
         finish()
         reject(new MeshError('timeout', 'no answer came in time: the outcome is unknown', { next: 'try again with the same key' }))
@@ -162,6 +170,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       if (phase === 'stopped') return
       phase = 'stopped'
       system.shutDown()
+      for (const giveUp of [...unanswered]) giveUp()
     },
     async ask(operation, principal) {
       const parsed = MissionOperation.safeParse(operation)
