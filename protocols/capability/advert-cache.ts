@@ -15,7 +15,7 @@ interface Kept {
 export interface AdvertCache {
   readonly kept: Map<PeerId, Kept>
   readonly quarantined: Map<PeerId, { readonly sequence: number; readonly untilMs: InstantMs }>
-  /** Every capability name and kind ever heard of, so that a provider that is away is not an unknown name. */
+  /** Capabilities that were heard of, newest last, so that a provider that is away is not an unknown name. */
   readonly known: Map<string, Capability>
 }
 
@@ -42,8 +42,18 @@ export function admitAdvert(cache: AdvertCache, advert: Advert, signed: SignedAd
   if (before === undefined && cache.kept.size >= limits.adverts) return 'full'
   const ttlMs = Math.min(limits.advertTtlMs, Math.max(0, advert.expiresAtWallMs - advert.issuedAtWallMs))
   cache.kept.set(advert.peerId, { advert, signed, digest, expiresAtMs: nowMs + ttlMs })
-  for (const capability of advert.capabilities) cache.known.set(`${capability.name}@${capability.version}`, capability)
+  for (const capability of advert.capabilities) remember(cache, capability)
   return 'new'
+}
+
+/** The names that were heard of last stay: a peer that invents names cannot fill the memory. */
+function remember(cache: AdvertCache, capability: Capability): void {
+  const key = `${capability.name}@${capability.version}`
+  cache.known.delete(key)
+  cache.known.set(key, capability)
+  if (cache.known.size <= limits.capabilitiesKnown) return
+  const [oldest] = cache.known.keys()
+  if (oldest !== undefined) cache.known.delete(oldest)
 }
 
 /** Removes what has expired. @returns the peers removed. */

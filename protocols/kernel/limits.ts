@@ -38,6 +38,7 @@ export const limits = Object.freeze({
   advertCapabilitiesMax: 1_000,
   advertBytesMax: 128 * KiB,
   adverts: 20_000,
+  capabilitiesKnown: 20_000,
   shardSubscribersMax: 64,
   clockSkewMs: 60_000,
 
