@@ -84,9 +84,11 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       return state.own === undefined ? [] : [tell(from, { kind: 'advert', signed: state.own.signed })]
     case 'own-advert': {
       const signed = { advert: message.text, signature: message.signature }
+      // Whoever connected before the first advert was ready got none, and gossip may not reach them yet: they would wait for the next one.
+      const overdue = state.own === undefined ? [...state.connected].map((peer) => tell(at(peer, actorNames.directory), { kind: 'advert', signed })) : []
       state.own = { advert: message.advert, signed }
       admitAdvert(state.cache, message.advert, signed, context.nowMs, context.wallMs)
-      return [tell(from, population(state)), tell(at(context.self.peer, actorNames.participant), population(state)), ...nodesChanged(state)]
+      return [...overdue, tell(from, population(state)), tell(at(context.self.peer, actorNames.participant), population(state)), ...nodesChanged(state)]
     }
     case 'watch-peers':
       state.watchers.set(from.actor, from)
