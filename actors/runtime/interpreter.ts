@@ -1,6 +1,7 @@
 /** Performs effects through the ports. The only place where actors meet the world; every outcome goes back as a message. */
-import { fault, toFault } from '../../protocols/kernel/errors.ts'
+import { fault, MeshError, toFault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
+import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
 import { Message } from '../../protocols/wire.ts'
@@ -56,6 +57,8 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
   }
 
   async function store(value: Json): Promise<Payload> {
+    const problem = unplain(value, limits.payloadDepthMax)
+    if (problem !== undefined) throw new MeshError('bad-output', `the value cannot be passed on: ${problem}`)
     const text = JSON.stringify(value)
     // A UTF-16 unit is at most three bytes of UTF-8: short texts need no encoding to be known to fit.
     if (text.length * 3 <= limits.payloadInlineBytesMax) return { inline: value }

@@ -1,5 +1,6 @@
 /** Payloads between the blob store and where skills run. */
 import { MeshError } from '../../protocols/kernel/errors.ts'
+import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
@@ -37,8 +38,13 @@ export function transferable(parcels: readonly (Parcel | undefined)[]): ArrayBuf
   return parcels.flatMap((parcel) => (parcel !== undefined && 'bytes' in parcel ? [parcel.bytes.buffer as ArrayBuffer] : []))
 }
 
-/** JSON text as a payload: inline when it is small, else stored as a blob. @throws MeshError `storage-failed`, `too-large`. */
+/** JSON text as a payload: inline when it is small, else stored as a blob. @throws MeshError `bad-output` when it is nested too deep, `storage-failed`, `too-large`. */
 export async function payloadOf(blobs: BlobStore, json: Uint8Array): Promise<Payload> {
-  if (json.byteLength <= limits.payloadInlineBytesMax) return { inline: JSON.parse(new TextDecoder().decode(json)) as Json }
+  if (json.byteLength <= limits.payloadInlineBytesMax) {
+    const inline = JSON.parse(new TextDecoder().decode(json)) as Json
+    const problem = unplain(inline, limits.payloadDepthMax)
+    if (problem !== undefined) throw new MeshError('bad-output', `the output cannot be passed on: ${problem}`)
+    return { inline }
+  }
   return { blob: await blobs.put(json, { mediaType: 'application/json' }) }
 }

@@ -15,8 +15,9 @@ export const limits = Object.freeze({
   gossipBytesMax: 256 * KiB,
   payloadInlineBytesMax: 32 * KiB,
   peerQueueBytesMax: 64 * MiB,
-  /** Levels of lists and objects in one input or result, and in a whole frame. */
+  /** Levels of lists and objects in one input, in a whole request or result, and in a whole frame. */
   jsonDepthMax: 192,
+  payloadDepthMax: 208,
   frameDepthMax: 256,
 
   // blobs
@@ -94,7 +95,8 @@ export const limits = Object.freeze({
 })
 
 invariant(limits.payloadInlineBytesMax < limits.frameBytesMax, 'an inline payload fits in a frame')
-invariant(limits.jsonDepthMax + 32 <= limits.frameDepthMax, 'a legal input fits in a message that carries it')
+invariant(limits.jsonDepthMax + 16 <= limits.payloadDepthMax, 'a request with a legal input can be stored')
+invariant(limits.payloadDepthMax + 32 <= limits.frameDepthMax, 'what can be stored fits in a message that carries it')
 invariant(limits.frameCoalesceBytes < limits.frameBytesMax, 'a coalesced frame is a legal frame')
 invariant(limits.advertBytesMax <= limits.gossipBytesMax, 'an advert fits in one gossip message')
 invariant(limits.advertRefreshMs * 3 <= limits.advertTtlMs, 'two lost refreshes do not expire an advert')
