@@ -1,6 +1,6 @@
 /** What actors of one node say to each other. These never cross the wire; what does is in `protocols/wire.ts`. */
 import type { Assessment } from '../protocols/bidding/calibration.ts'
-import type { Advert, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
+import type { Advert, Attributes, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
@@ -50,7 +50,6 @@ export type DirectoryMessage =
   | { readonly kind: 'who-offers'; readonly tag: string; readonly queries: readonly CapabilityQuery[]; readonly patient: boolean }
   | { readonly kind: 'offers'; readonly tag: string; readonly offers: readonly Offer[]; readonly population: number }
   | { readonly kind: 'outcome-learned'; readonly peer: PeerId; readonly good: boolean; readonly promisedMs: number; readonly actualMs: number; readonly samples: number }
-  | { readonly kind: 'assessments-asked' }
   | { readonly kind: 'assessments'; readonly assessments: ReadonlyMap<PeerId, Assessment> }
   | { readonly kind: 'own-advert'; readonly advert: Advert; readonly text: string; readonly signature: Uint8Array }
   | { readonly kind: 'describe-nodes'; readonly replyTo: ActorAddress }
@@ -99,7 +98,7 @@ export type ParticipantMessage =
   | { readonly kind: 'drained' }
   | { readonly kind: 'load-asked' }
   | { readonly kind: 'load'; readonly slots: number; readonly slotsBusy: number; readonly waiting: number; readonly managers: number; readonly missionsOwned: number }
-  | { readonly kind: 'stalled'; readonly stalled: boolean; readonly onBattery: boolean }
+  | { readonly kind: 'machine-sampled'; readonly stalled: boolean; readonly onBattery: boolean; readonly attributes: Attributes }
 
 /** A behaviour's own timers and requests to itself. */
 export type OwnMessage =

@@ -1,4 +1,5 @@
 /** Says what this node offers: samples the hardware, asks the participant for the load, signs, gossips, and keeps the DHT keys current. */
+import { attributesOfNode } from '../../protocols/capability/node-attributes.ts'
 import { advertTopic, discoveryKeys, shardCount, shardOf } from '../../protocols/capability/shards.ts'
 import type { Advert, Capability, Duty, Load } from '../../protocols/capability/schema.ts'
 import { canonicalJson } from '../../protocols/kernel/hashing.ts'
@@ -46,7 +47,10 @@ export function advertiser(init: AdvertiserInit): Behaviour<AdvertiserState> {
         case 'hardware-sampled':
           state.sample = message.sample
           return [
-            tell(at(context.self.peer, actorNames.participant), { kind: 'stalled', stalled: message.sample.loopDelayMs > stalledLoopDelayMs, onBattery: message.sample.environment.battery?.charging === false }),
+            tell(at(context.self.peer, actorNames.participant), {
+              kind: 'machine-sampled', stalled: message.sample.loopDelayMs > stalledLoopDelayMs, onBattery: message.sample.environment.battery?.charging === false,
+              attributes: attributesOfNode(message.sample.environment, message.sample.gpus),
+            }),
             tell(at(context.self.peer, actorNames.participant), { kind: 'load-asked' }),
             { type: 'set-timer', key: 'refresh', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } },
           ]

@@ -1,5 +1,6 @@
 /** What this node knows of the others: who is connected, what they offer, how far their bids can be believed. */
 import { admitAdvert, emptyAdvertCache, expireAdverts, type AdvertCache } from '../../protocols/capability/advert-cache.ts'
+import { attributesOfNode, discoveryKeyFor } from '../../protocols/capability/node-attributes.ts'
 import { match, nearestNames } from '../../protocols/capability/matching.ts'
 import { Advert, type CapabilityQuery, type SignedAdvert } from '../../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../../protocols/capability/views.ts'
@@ -104,7 +105,7 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       state.searches += 1
       const tag = `search-${state.searches}`
       state.searching.set(tag, question)
-      return [{ type: 'find-providers', key: `capability/${unknown.capability}`, max: 5, timeoutMs: searchMs, tag }]
+      return [{ type: 'find-providers', key: discoveryKeyFor(unknown), max: 5, timeoutMs: searchMs, tag }]
     }
     case 'providers-found': {
       const strangers = message.peers.filter((peer) => !state.cache.kept.has(peer) && peer !== context.self.peer)
@@ -117,9 +118,8 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
     case 'outcome-learned':
       if (message.good) learnSuccess(state.calibration, message.peer, message.promisedMs, message.actualMs, message.samples)
       else learnFailure(state.calibration, message.peer, context.nowMs)
-      return []
-    case 'assessments-asked':
-      return [tell(from, { kind: 'assessments', assessments: new Map([...state.calibration.keys()].map((peer) => [peer, assess(state.calibration, peer, context.nowMs)])) })]
+      // Its other calls are open already: they are to be awarded by what is known now.
+      return [tell(from, { kind: 'assessments', assessments: new Map([[message.peer, assess(state.calibration, message.peer, context.nowMs)]]) })]
     case 'describe-nodes':
       if (message.replyTo.actor.startsWith('nodes/')) state.nodeWatchers.set(message.replyTo.actor, message.replyTo)
       return [tell(message.replyTo, { kind: 'nodes-described', nodes: describeNodes(state, context), capabilities: describeCapabilities(state) })]
@@ -183,13 +183,13 @@ function answer(state: DirectoryState, question: Question, context: ActorContext
 function offerFor(state: DirectoryState, query: CapabilityQuery, context: ActorContext): Offer {
   const providers = [...state.cache.kept.values()].flatMap(({ advert }) => {
     if (advert.leaving || !advert.duties.includes('worker')) return []
-    const matched = match(advert.capabilities, query)
+    const matched = match(advert.capabilities, query, attributesOfNode(advert.environment, advert.gpus))
     if ('unmet' in matched) return []
     return [{ peer: advert.peerId, name: advert.name, capability: matched.capability, connected: context.connected(advert.peerId), assessment: assess(state.calibration, advert.peerId, context.nowMs) }]
   })
   const everKnown = [...state.cache.known.values()]
   // The highest version of those that fit: which node is asked first must not decide.
-  const best = match(providers.length > 0 ? providers.map((provider) => provider.capability) : everKnown, query)
+  const best = providers.length > 0 ? match(providers.map((provider) => provider.capability), { ...query, attributes: {} }) : match(everKnown, query)
   const known = 'capability' in best ? best.capability : undefined
   const named = everKnown.filter((capability) => capability.name === query.capability)
   return {

@@ -4,7 +4,7 @@ import type { Award } from '../../protocols/bidding/schema.ts'
 import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
 import { match } from '../../protocols/capability/matching.ts'
 import { callTopic, shardCount, shardOf } from '../../protocols/capability/shards.ts'
-import type { Capability } from '../../protocols/capability/schema.ts'
+import type { Attributes, Capability } from '../../protocols/capability/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -36,6 +36,8 @@ interface State {
   readonly hosted: Set<MissionId>
   leaving: boolean
   stalled: boolean
+  /** Of the machine: its capabilities have them too. */
+  attributes: Attributes
   onBattery: boolean
   drainAsker: ActorAddress | undefined
 }
@@ -45,7 +47,7 @@ export function participant(init: ParticipantInit): Behaviour<State> {
     kind: 'participant',
     supervision: 'resume',
     start(context) {
-      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), providers: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, onBattery: false, drainAsker: undefined }
+      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), providers: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
       return { state, effects: [...subscribe(state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -54,7 +56,7 @@ export function participant(init: ParticipantInit): Behaviour<State> {
 
 function viewOf(init: ParticipantInit, state: State, context: ActorContext): ParticipantView {
   return {
-    own: { peer: context.self.peer, match: (query) => match(state.capabilities, query), leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
+    own: { peer: context.self.peer, match: (query) => match(state.capabilities, query, state.attributes), leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
     slots: init.slots,
     managers: init.tuning.managersPerNodeMax,
     hostsOrchestrator: (missionId) => state.hosted.has(missionId as MissionId),
@@ -130,8 +132,8 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       if (message.hosts) state.hosted.add(message.missionId)
       else state.hosted.delete(message.missionId)
       return []
-    case 'stalled':
-      Object.assign(state, { stalled: message.stalled, onBattery: message.onBattery })
+    case 'machine-sampled':
+      Object.assign(state, { stalled: message.stalled, onBattery: message.onBattery, attributes: message.attributes })
       return bidAgain(init, state, context)
     case 'load-asked':
       return [tell(from, { kind: 'load', slots: init.slots, slotsBusy: init.slots - slotsFree(state.core, view), waiting: state.core.calls.size, managers: init.tuning.managersPerNodeMax - managersFree(state.core, view), missionsOwned: state.hosted.size })]

@@ -32,15 +32,15 @@ export function unmetAttribute(offered: Attributes, wanted: Attributes | undefin
   return undefined
 }
 
-/** The highest version among `offered` that answers the query, or why none does. */
-export function match(offered: readonly Capability[], query: CapabilityQuery): Match {
+/** The highest version among `offered` that answers the query, or why none does. What a capability states goes before what its node has. */
+export function match(offered: readonly Capability[], query: CapabilityQuery, ofNode: Attributes = {}): Match {
   const named = offered.filter((capability) => capability.name === query.capability)
   if (named.length === 0) return { unmet: 'no-capability', detail: `${query.capability} is not offered` }
   const versioned = named.filter((capability) => versionSatisfies(capability.version, query.version))
   if (versioned.length === 0) return { unmet: 'version-mismatch', detail: `offers ${named.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
-  const fit = versioned.filter((capability) => unmetAttribute(capability.attributes, query.attributes) === undefined)
+  const fit = versioned.filter((capability) => unmetAttribute({ ...ofNode, ...capability.attributes }, query.attributes) === undefined)
   const best = fit.sort((left, right) => compareVersions(right.version, left.version))[0]
-  if (best === undefined) return { unmet: 'attributes-unmet', detail: unmetAttribute(versioned[0]?.attributes ?? {}, query.attributes) ?? '' }
+  if (best === undefined) return { unmet: 'attributes-unmet', detail: unmetAttribute({ ...ofNode, ...versioned[0]?.attributes }, query.attributes) ?? '' }
   return { capability: best }
 }
 
