@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { createMeshNode } from '../actors/mesh-node.ts'
+import { createMeshNode, type MeshNode } from '../actors/mesh-node.ts'
 import type { Clock } from '../actors/ports/clock.ts'
 import type { Json } from '../protocols/kernel/payload.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
@@ -145,6 +145,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       opened.push(() => served.close())
     }
     mesh.start()
+    await advertised(mesh)
     if (config.watch) {
       for (const module of skills) {
         opened.push(watchSkill(module, process.cwd(), {
@@ -182,6 +183,25 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     await closeAll()
     throw thrown
   }
+}
+
+/** A probe of the hardware that hangs must not keep the node from starting. */
+const advertPatienceMs = 5_000
+
+/** A node is ready once it has said what it offers: whoever asks it for that before would be told that nobody does. */
+async function advertised(mesh: MeshNode): Promise<void> {
+  const hasAdvert = async (): Promise<boolean> => (await mesh.nodes()).some((node) => node.self && node.advert !== undefined)
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      stopWatching()
+      resolve()
+    }
+    const timer = setTimeout(done, advertPatienceMs)
+    const look = (): void => void hasAdvert().then((has) => has && done(), done)
+    const stopWatching = mesh.watchNodes(look)
+    look()
+  })
 }
 
 /** Invites bring a mesh key and addresses; a plain address is another node of the mesh this one is in already. */
