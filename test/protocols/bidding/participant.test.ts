@@ -119,12 +119,12 @@ describe('a slot comes free', () => {
   it('within a priority the principal with the least running here', () => {
     const ann = { principal: 'ann' as Principal }
     const state = waiting([{ name: 'a1' }, { name: 'a2' }, { name: 'a3' }, { name: 'bob', principal: 'bob' }], award('x', ann), award('y', ann))
-    expect(callsBidFor(bidForWaiting(free(state), view(2), 10).outputs)).toEqual(['bob', 'a1'])
+    expect(callsBidFor(bidForWaiting(free(state), view(2), 10, false).outputs)).toEqual(['bob', 'a1'])
   })
 
   it('what is chosen counts at once: two principals alternate', () => {
     const state = free(waiting([...['a1', 'a2', 'a3', 'a4'].map((name) => ({ name })), ...['b1', 'b2', 'b3', 'b4'].map((name) => ({ name, principal: 'bob' }))]))
-    expect(callsBidFor(bidForWaiting(state, view(2), 10).outputs)).toEqual(['a1', 'b1', 'a2', 'b2'])
+    expect(callsBidFor(bidForWaiting(state, view(2), 10, false).outputs)).toEqual(['a1', 'b1', 'a2', 'b2'])
   })
 
   it('what was tried before goes before what was never started', () => {
