@@ -6,7 +6,7 @@
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { adopt, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, stillWanted } from '../../protocols/leasing/holder.ts'
+import { adopt, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted } from '../../protocols/leasing/holder.ts'
 import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
@@ -74,7 +74,8 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
     case 'peer-down':
       return state.fold === undefined ? [] : [...onPeerDown(state, message.peer, context), ...advance(state, context)]
     case 'peer-up':
-      return [...(message.peer === state.orchestrator.peer ? resend(state, context, 0) : []), ...(state.fold === undefined ? [] : claimAgain(state, message.peer, context))]
+      if (message.peer === state.holder?.manager.peer) sayAgain(state.holder)
+      return [...(message.peer === state.orchestrator.peer ? resend(state, context, 0) : []), ...(state.fold === undefined ? [] : claimAgain(state, message.peer, context)), ...sendOutcome(state, context)]
     // ---- its own parent
     case 'control':
       return isAbove(state, from, context) ? onControl(state, message, context) : []
@@ -95,6 +96,9 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
     case 'offers':
       if (message.tag === 'plan') return onPlanOffers(state, message.offers, context)
       return state.fold === undefined ? [] : onOffers(state, message.tag, message.offers, context)
+    case 'assessments':
+      for (const [peer, assessment] of message.assessments) state.assessments.set(peer, assessment)
+      return []
     case 'value-loaded':
     case 'value-stored':
       return onValue(state, message, context)
@@ -149,8 +153,12 @@ function onAdopt(state: ManagerState, message: MessageOf<'adopt'>, context: Acto
   state.orchestrator = message.orchestrator
   state.epoch = message.epoch
   if (state.fold !== undefined) state.fold.epoch = message.epoch
-  const due = outcomeDue(holder, context.nowMs)
-  return [tell(message.manager, { kind: 'holding', awardId: message.awardId, worker: context.self }), ...resend(state, context, 0), ...(due === undefined ? [] : [tell(holder.manager, due, state.init.principal)])]
+  return [tell(message.manager, { kind: 'holding', awardId: message.awardId, worker: context.self }), ...resend(state, context, 0), ...sendOutcome(state, context)]
+}
+
+function sendOutcome({ holder, init }: ManagerState, context: ActorContext): Effect[] {
+  const due = holder === undefined ? undefined : outcomeDue(holder, context.nowMs)
+  return holder === undefined || due === undefined ? [] : [tell(holder.manager, due, init.principal)]
 }
 
 // ---- effects and time ---------------------------------------------------------------------------------------------
@@ -202,8 +210,7 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
     if (state.skillRunId === undefined) pulse(holder, undefined, undefined)
     const message = renewal(holder, context.nowMs)
     if (message !== undefined) effects.push(tell(holder.manager, message))
-    const due = outcomeDue(holder, context.nowMs)
-    if (due !== undefined) effects.push(tell(holder.manager, due, state.init.principal))
+    effects.push(...sendOutcome(state, context))
     const question = stillWanted(holder, context.nowMs)
     if (question !== undefined) effects.push(tell(at(state.orchestrator.peer, actorNames.missions), question))
   }

@@ -2,7 +2,7 @@
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
+import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
 import { actorNames, at } from '../names.ts'
 import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext, Behaviour } from '../runtime/actor.ts'
@@ -22,6 +22,7 @@ export function worker(award: Award): Behaviour<WorkerState> {
       effects: [
         { type: 'start-skill', run: { runId: award.awardId, capability: award.capability, version: award.version, step: 'run', input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, timeLimitMs: Math.min(award.timeLimitMs, award.remainingMs) } },
         nextTick(),
+        tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
       ],
     }),
     receive(state, delivery, context) {
@@ -32,6 +33,8 @@ export function worker(award: Award): Behaviour<WorkerState> {
           return onSkill(state, message.event, context)
         case 'tick':
           return message.what === 'hand-back' ? handBack(state, context) : onTick(state, context)
+        case 'peer-up':
+          return message.peer === holder.manager.peer ? onManagerBack(state, context) : []
         case 'renewed':
           if (from.peer === holder.manager.peer) renewed(holder, message.round, message.leaseMs, context.nowMs)
           return []
@@ -96,6 +99,12 @@ function onTick(state: WorkerState, context: ActorContext): Effect[] {
   ]
 }
 
+/** What was said while the connection was gone is said again. */
+function onManagerBack({ holder }: WorkerState, context: ActorContext): Effect[] {
+  sayAgain(holder)
+  return sendOutcome(holder, context)
+}
+
 function sendOutcome(holder: Holder, context: ActorContext): Effect[] {
   const outcome = outcomeDue(holder, context.nowMs)
   return outcome === undefined ? [] : [tell(holder.manager, outcome, holder.award.principal)]
@@ -109,5 +118,5 @@ function handBack(state: WorkerState, context: ActorContext): Effect[] {
 
 function end(state: WorkerState, context: ActorContext): Effect[] {
   state.running = false
-  return [tell(at(context.self.peer, actorNames.participant), { kind: 'award-forgotten', awardId: state.holder.award.awardId }), { type: 'stop-self' }]
+  return [tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), tell(at(context.self.peer, actorNames.participant), { kind: 'award-forgotten', awardId: state.holder.award.awardId }), { type: 'stop-self' }]
 }

@@ -209,8 +209,9 @@ function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutp
       .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
       .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, poolOf(auction.call, peer)), assessment: assess(peer) }))
     const willing = bidders.filter((bidder) => bidder.slotsFree > 0)
-    // A peer whose breaker is open is used only when nobody else bids.
+    // A peer whose breaker is open is used only when nobody else bids, nor will when a place comes free.
     const trusted = willing.filter((bidder) => !bidder.assessment.breakerOpen)
+    if (trusted.length === 0 && nowMs - auction.openedAtMs < limits.untrustedPatienceMs && isAwaited(auction, bidders, assess)) continue
     const ranked = rank(trusted.length > 0 ? trusted : willing)
     const winner = ranked[0]
     const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
@@ -229,6 +230,12 @@ function answers(auction: Auction): number {
   let count = auction.proposals.size
   for (const peer of auction.refusals.keys()) if (!auction.proposals.has(peer) && !auction.call.excluded.includes(peer)) count += 1
   return count
+}
+
+/** Whether somebody who can be trusted has bid before, or waits for a free place. */
+function isAwaited(auction: Auction, bidders: readonly { readonly assessment: Assessment; readonly slotsFree: number }[], assess: Assess): boolean {
+  if (bidders.some(({ assessment }) => !assessment.breakerOpen)) return true
+  return [...auction.refusals].some(([peer, { refusal }]) => refusal.waiting && !assess(peer).breakerOpen)
 }
 
 function placesLeft(book: CallBook, pool: PoolKey): number {

@@ -130,13 +130,14 @@ export function endAward(state: ParticipantState, awardId: AwardId): void {
 /** How far down its list of waiting calls a participant bids. */
 export interface WaitingBids {
   readonly outputs: readonly ParticipantOutput[]
-  /** Calls of a lower priority were left out: bid for them too if the ones of a higher priority do not fill the slots soon. */
+  /** Calls that come later in the order were left out: bid for them too if those before them do not fill the slots soon. */
   readonly heldBack: boolean
 }
 
 /**
  * A slot came free: bid for what waited, for more calls than there are slots, since not every bid wins. Calls of a lower
- * priority get a bid only when those above leave slots over, unless the participant is `patient` no longer.
+ * priority, or of a principal who has had a larger share, get a bid only when the others leave slots over, unless the
+ * participant is `patient` no longer.
  */
 export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs, patient = true): WaitingBids {
   for (const [callId, known] of state.calls) if (known.expiresAtMs <= nowMs) state.calls.delete(callId)
@@ -173,9 +174,9 @@ function take(waiting: KnownCall[], places: number, patient: boolean, runningOf:
     let bestAt = 0
     for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], runningOf)) bestAt = i
     const best = waiting[bestAt]
-    const last = chosen.at(-1)
     if (best === undefined) break
-    if (patient && last !== undefined && chosen.length >= places && best.call.priority < last.call.priority) return { chosen, heldBack: true }
+    // Beyond the places only more of the same: whoever awards quicker must not take what is another's turn.
+    if (patient && chosen.length >= places && chosen.some(({ call, principal }) => call.priority !== best.call.priority || principal !== best.principal)) return { chosen, heldBack: true }
     waiting.splice(bestAt, 1)
     chosen.push(best)
     runningOf.set(best.principal, (runningOf.get(best.principal) ?? 0) + 1)

@@ -46,6 +46,7 @@ export const limits = Object.freeze({
   // bidding
   biddersAimed: 8,
   bidPatienceMs: 300,
+  untrustedPatienceMs: 5_000,
   callsPerAnnouncementMax: 64,
   bidWindowMs: 150,
   bidExpiryMs: 5_000,

@@ -83,6 +83,11 @@ export function outcomeDue(holder: Holder, nowMs: InstantMs): Outcome | undefine
   return holder.outcome
 }
 
+/** An outcome that was sent may have been lost: it is due at once. */
+export function sayAgain(holder: Holder): void {
+  Object.assign(holder, { sentAtMs: -Infinity, sends: 0 })
+}
+
 /**
  * A holder that hears nothing of its manager asks the mission's owner whether the award is still wanted: the manager may be
  * gone with the mission.
