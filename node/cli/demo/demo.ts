@@ -38,7 +38,8 @@ export async function runDemo(options: DemoOptions, voice: Voice, world: CliWorl
   try {
     voice.say(voice.colours.bold('Starting three nodes on this machine …'))
     mesh = await startLocalMesh({
-      count: 3, dataDir, bin: world.bin, env: withoutSecrets(world.env), flags: ['--slots', '3'], signal: interrupt.signal,
+      // More slots than a small folder has tasks: whoever survives has one free for what the dead node leaves.
+      count: 3, dataDir, bin: world.bin, env: withoutSecrets(world.env), flags: ['--slots', '5'], signal: interrupt.signal,
       // Kept up, it is there to be joined; otherwise it is nobody's business but this machine's.
       ...(options.keep ? { firstHost: '0.0.0.0' } : {}),
     })
