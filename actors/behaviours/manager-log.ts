@@ -58,7 +58,7 @@ export function onRecorded(state: ManagerState, requestId: number, firstIndex: n
   state.records.delete(requestId)
   const effects: Effect[] = []
   for (const [i, event] of pending.events.entries()) {
-    const verdict = judgeEvent(foldOf(state), event)
+    const verdict = judgeEvent(foldOf(state), event, state.init.taskId)
     if (typeof verdict === 'object') return [...effects, ...resync(state, verdict.detail, context)]
     if (verdict === 'apply') applyEvent(foldOf(state), event, firstIndex + i)
     effects.push(...onCommitted(state, { index: firstIndex + i, event }, context))

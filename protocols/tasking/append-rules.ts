@@ -10,7 +10,11 @@ import type { MissionEvent } from './schema.ts'
  */
 export type Verdict = 'apply' | 'already' | Fault
 
-export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
+/**
+ * @param manager the composite task whose manager folds this, absent for the owner: a manager hears nothing of what its
+ *   children's own managers write, so it cannot tell what their results may cite.
+ */
+export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: TaskId): Verdict {
   // A failed mission can be given other limits and tried again; of one that is over nothing is written any more.
   const reopens = fold.state === 'failed' && (event.type === 'retried' || event.type === 'changed')
   if (missionEnded(fold) && !reopens) return fault('cancelled', `the mission is ${fold.state}`)
@@ -65,7 +69,7 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent): Verdict {
         // A lost worker's late result is welcome; one that was refused, or failed its checks, is not.
         if (last.outcome === 'refused' || last.outcome === 'failed') return fault('wrong-state', `${event.awardId} has ended: ${last.outcome}`)
       }
-      return miscited(fold, task, event.cites) ?? 'apply'
+      return manager !== undefined && manager !== event.taskId ? 'apply' : miscited(fold, task, event.cites) ?? 'apply'
     }
     case 'dead':
     case 'task-cancelled': {

@@ -92,6 +92,14 @@ describe('S11: a synthesis cites exactly its accepted children', () => {
     expect(judgeEvent(fold(planned('root', spec('root/a'), spec('root/b')), awarded('root/a'), accepted('root/a')), accepted('root', 1, ['root/a']))).toEqual(refused('wrong-state', 'root/b has not ended'))
   })
 
+  it('as its own manager and the owner see it: a manager above hears nothing of what the children of its children did', () => {
+    const above = fold(planned('root', spec('root/c', 'composite')), awarded('root/c'))
+    const synthesis = accepted('root/c', 1, ['root/c/d'])
+    expect(judgeEvent(above, synthesis)).toEqual(refused('wrong-state', 'not an accepted child'))
+    expect(judgeEvent(above, synthesis, accepted('root/c').taskId)).toEqual(refused('wrong-state', 'not an accepted child'))
+    expect(judgeEvent(above, synthesis, accepted('root').taskId)).toBe('apply')
+  })
+
   it('a leaf cites nothing', () => {
     expect(judgeEvent(fold(planned('root', spec('root/a'), spec('root/b')), awarded('root/a'), accepted('root/a'), awarded('root/b')), accepted('root/b', 1, ['root/a']))).toEqual(refused('wrong-state', 'not an accepted child'))
   })
