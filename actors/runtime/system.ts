@@ -80,7 +80,8 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   }
 
   function turn(): void {
-    turnPlanned = false
+    // Planned for as long as it lasts: what is enqueued meanwhile is this turn's, within its budget.
+    turnPlanned = true
     let budget = messagesPerTurn
     while (runQueue.length > 0 && budget > 0) {
       const batch = runQueue
@@ -94,10 +95,8 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
         if (!cell.stopped && cell.mailbox.size > 0) enqueue(cell)
       }
     }
-    if (runQueue.length > 0 && !turnPlanned && !down) {
-      turnPlanned = true
-      clock.schedule(0, turn)
-    }
+    turnPlanned = runQueue.length > 0 && !down
+    if (turnPlanned) clock.schedule(0, turn)
   }
 
   function enqueue(cell: Cell): void {
