@@ -73,7 +73,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     telemetry.keepSecret(meshKey)
 
     const skills = config.duties.includes('worker') ? await loadSkills({ skills: config.skills, from: process.cwd() }) : []
-    let host: Host | undefined
+    let host: Host | undefined = undefined as Host | undefined
     const logStore = await openLevelLogStore(join(config.data, 'log'))
     opened.push(() => logStore.close())
     const blobStore = await openFileBlobStore({
