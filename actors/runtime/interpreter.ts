@@ -42,9 +42,13 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
   }
 
   function after<T>(by: ActorAddress, work: Promise<T>, done: (value: T) => LocalMessage, failed: (thrown: unknown) => LocalMessage): void {
+    // Whoever has ended meanwhile waits for nothing.
+    const tell = (message: LocalMessage): void => {
+      if (system().exists(by.actor)) back(by, message)
+    }
     work.then(
-      (value) => back(by, done(value)),
-      (thrown: unknown) => back(by, failed(thrown)),
+      (value) => tell(done(value)),
+      (thrown: unknown) => tell(failed(thrown)),
     )
   }
 
