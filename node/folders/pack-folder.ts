@@ -14,7 +14,7 @@ import type { BlobRef } from '../../protocols/kernel/payload.ts'
 import { diskAccess, reasonOf } from './folder-access.ts'
 import type { FolderAccess } from './folder-access.ts'
 import { readHistory } from './git-history.ts'
-import { listFolder } from './list-folder.ts'
+import { byPath, listFolder } from './list-folder.ts'
 import type { ListedFile } from './list-folder.ts'
 import { isProjectFile } from './project-files.ts'
 import { readStable } from './read-stable.ts'
@@ -56,6 +56,7 @@ export async function packFolder(path: string, options: PackOptions): Promise<Fo
     })
     const unreadable: FolderNote[] = [...listing.unreadable]
     const { files, packs } = await packFiles(root, listing.files, unreadable, access, options)
+    unreadable.sort(byPath)
     if (files.length === 0) throw nothingToPack(path, unreadable, listing.links.length)
 
     const facts = (options.history ?? true) && listing.tracked ? await readHistory(root, options.signal) : undefined
