@@ -7,6 +7,7 @@
  * @packageDocumentation
  */
 import { randomBytes } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMeshNode, type MeshNode } from '../actors/mesh-node.ts'
 import type { Clock } from '../actors/ports/clock.ts'
@@ -85,7 +86,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     })
     opened.push(() => blobStore.close())
     const programs = config.duties.includes('worker') ? config.programs.map((declared) => readProgram(declared, config.programsFrom)) : []
-    const skillRunner = createThreadSkillRunner({ skills, programs, blobs: blobStore, telemetry, threadsIdleMax: Math.max(1, config.slots) })
+    const skillRunner = createThreadSkillRunner({ skills, programs, blobs: blobStore, telemetry, threadsIdleMax: Math.max(1, config.slots), workRoot: await emptyWorkRoot(config.data) })
     opened.push(() => skillRunner.close())
     const hardware = createSystemHardware()
     opened.push(() => hardware.close())
@@ -118,7 +119,8 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         giveUp(reason) {
           telemetry.record({ name: 'node.gave-up', level: 'error', fields: { reason } })
           process.exitCode = 1
-          void end()
+          // Whoever waits for what just failed is told so first.
+          setImmediate(() => void end())
         },
       },
       {
@@ -202,6 +204,14 @@ async function advertised(mesh: MeshNode): Promise<void> {
     const stopWatching = mesh.watchNodes(look)
     look()
   })
+}
+
+/** What a node that was killed left of its runs goes with the next start, or with its data. */
+async function emptyWorkRoot(dataDir: string): Promise<string> {
+  const workRoot = join(dataDir, 'work')
+  await rm(workRoot, { recursive: true, force: true })
+  await mkdir(workRoot, { mode: 0o700 })
+  return workRoot
 }
 
 /** Invites bring a mesh key and addresses; a plain address is another node of the mesh this one is in already. */

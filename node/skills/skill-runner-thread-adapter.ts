@@ -1,4 +1,5 @@
 /** Runs skills in worker threads, declared programs in processes, and inline skills on the loop. */
+import { tmpdir } from 'node:os'
 import type { z } from 'zod'
 import type { Capability } from '../../protocols/capability/schema.ts'
 import { Capability as CapabilitySchema } from '../../protocols/capability/schema.ts'
@@ -26,6 +27,8 @@ export interface ThreadSkillRunnerInit {
   /** Warm threads to keep. Default 2. */
   readonly threadsIdleMax?: number
   readonly pulseMs?: number
+  /** An existing folder for the runs' working folders. Default: the system's temporary one. */
+  readonly workRoot?: string
 }
 
 export interface ThreadSkillRunner extends SkillRunner {
@@ -47,7 +50,7 @@ interface Offered {
 
 /** @throws MeshError `bad-request` when two of them offer the same capability in the same version. */
 export function createThreadSkillRunner(init: ThreadSkillRunnerInit): ThreadSkillRunner {
-  const { blobs, telemetry, pulseMs = limits.pulseMs } = init
+  const { blobs, telemetry, pulseMs = limits.pulseMs, workRoot = tmpdir() } = init
   const pool = createThreadPool(init.threadsIdleMax ?? 2)
   const programs = init.programs ?? []
   const listeners = new Set<() => void>()
@@ -75,8 +78,8 @@ export function createThreadSkillRunner(init: ThreadSkillRunnerInit): ThreadSkil
     const onLog = (stream: string, text: string): void => {
       telemetry?.record({ name: 'skill.output', level: 'info', fields: { skill: skill.capability, mission: run.missionId, task: run.taskId, stream, text } })
     }
-    if ('program' in by) return startProgramRun({ run, program: by.program, blobs, pulseMs, listener, onLog })
-    return inline.start(run, skill.version, listener) ?? startThreadRun({ run, skill, url: by.url, pool, blobs, pulseMs, listener, onLog })
+    if ('program' in by) return startProgramRun({ run, program: by.program, blobs, pulseMs, workRoot, listener, onLog })
+    return inline.start(run, skill.version, listener) ?? startThreadRun({ run, skill, url: by.url, pool, blobs, pulseMs, workRoot, listener, onLog })
   }
 
   return {

@@ -1,6 +1,5 @@
 /** One run of a skill in a thread, from the input's blobs to the output's payload. */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RunStats } from '../../protocols/bidding/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
@@ -31,6 +30,8 @@ export interface ThreadRunInit {
   readonly pool: ThreadPool
   readonly blobs: BlobStore
   readonly pulseMs: number
+  /** Its working folder is made in here and removed when it ends. */
+  readonly workRoot: string
   readonly listener: (event: SkillRunEvent) => void
   /** A line the skill logged or printed. */
   readonly onLog: (stream: 'log' | 'stdout' | 'stderr', text: string) => void
@@ -182,7 +183,7 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
       output === undefined ? child : { ...child, output: await parcelOf(blobs, output) }
     )))
     transferMs = performance.now() - transferAtMs
-    root = await mkdtemp(join(tmpdir(), 'skein-run-'))
+    root = await mkdtemp(join(init.workRoot, 'skein-run-'))
     if (over) return cleanUp()
     const { missionId, taskId, attempt, principal, planLimits } = run
     limitTime(run.timeLimitMs + importMs)

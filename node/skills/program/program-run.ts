@@ -7,7 +7,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcessByStdio } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { RunStats } from '../../../protocols/bidding/schema.ts'
@@ -37,6 +36,8 @@ export interface ProgramRunInit {
   readonly program: Program
   readonly blobs: BlobStore
   readonly pulseMs: number
+  /** Its working folder is made in here and removed when it ends. */
+  readonly workRoot: string
   readonly listener: (event: SkillRunEvent) => void
   readonly onLog: (stream: 'stderr', text: string) => void
 }
@@ -105,7 +106,7 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
     if (checked?.success === false) {
       throw new MeshError('bad-input', `the input does not fit ${capability}: ${describeIssues(checked.error.issues)}`, { next: 'correct the input' })
     }
-    root = await mkdtemp(join(tmpdir(), 'skein-program-'))
+    root = await mkdtemp(join(init.workRoot, 'skein-program-'))
     const folder = program.cwd ?? join(root, 'work')
     if (program.cwd === undefined) await mkdir(folder, { mode: 0o700 })
     const input = JSON.stringify(await withFiles(raw, blobs, join(root, 'blobs')))
