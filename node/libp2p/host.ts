@@ -31,6 +31,7 @@ import { createDialFailures } from './dial-failures.ts'
 import type { DialFailure } from './dial-failures.ts'
 import { createDhtDiscovery } from './discovery-dht-adapter.ts'
 import { createLibp2pGossip } from './gossip-libp2p-adapter.ts'
+import { hintsDatastore } from './hints-datastore.ts'
 import { createEd25519Identity } from './identity-ed25519-adapter.ts'
 import { createLibp2pNode } from './libp2p-node.ts'
 import { freeListenAddresses, portTakenError } from './listen-addresses.ts'
@@ -125,7 +126,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
   const libp2p = await createLibp2pNode({
     privateKey: options.privateKey,
     meshKey,
-    ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
+    ...(options.datastore === undefined ? {} : { datastore: hintsDatastore(options.datastore, telemetry) }),
     listen,
     announce: options.announce ?? [],
     mdns: options.mdns ?? true,

@@ -103,6 +103,8 @@ export function addStartCommands(program: Command, cli: Cli): void {
     .action(act<StartFlags>(cli, ({ args, flags, voice, world }) => runNode({ ...flags, join: [args.join(''), ...(flags.join ?? [])] }, voice, world)))
 }
 
+const endGraceMs = 3_000
+
 /** Starts the node and stays until a signal, its parent's end or its own. */
 async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promise<ExitCode> {
   const { config, ignored } = configOf(flags, world)
@@ -126,10 +128,16 @@ async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promis
       return await serve(node, stop, voice)
     } finally {
       await removeRunFile(config.data, process.pid)
+      endForSure()
     }
   } finally {
     stop.close()
   }
+}
+
+/** Everything is closed by now. What could not be, on a broken disk for instance, must not keep the process. */
+function endForSure(): void {
+  setTimeout(() => process.exit(), endGraceMs).unref()
 }
 
 function tokenOf(tokens: Readonly<Record<string, string>>): { token?: string } {
