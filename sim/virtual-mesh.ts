@@ -56,7 +56,7 @@ export interface VirtualMesh {
 }
 
 /** @param init what the network is like, beyond its defaults. */
-export function createVirtualMesh(seed: number, init: Pick<VirtualNetworkInit, 'latencyMsMin' | 'latencyMsMax' | 'crashDetectionMs' | 'cutDetectionMs' | 'gossipLossFraction'> = {}): VirtualMesh {
+export function createVirtualMesh(seed: number, init: Pick<VirtualNetworkInit, 'latencyMsMin' | 'latencyMsMax' | 'crashDetectionMs' | 'cutDetectionMs' | 'dialTimeoutMs' | 'gossipLossFraction'> = {}): VirtualMesh {
   const random = seededRandom([seed, 0x5e1f])
   const clock = createVirtualClock()
   const network = createVirtualNetwork({ ...init, clock, random: random.split() })

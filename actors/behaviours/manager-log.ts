@@ -1,6 +1,7 @@
 /** A manager and the mission's log: what it is sent when it attaches, what becomes of the events it proposes. */
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { AwardId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import { judgeEvent } from '../../protocols/tasking/append-rules.ts'
 import { applyEvent, foldEvents } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent } from '../../protocols/tasking/schema.ts'
@@ -123,11 +124,13 @@ export function onRecordRefused(state: ManagerState, message: MessageOf<'record-
 
 /** The owner's picture is another than this manager's: it has no use for its own. */
 function resync(state: ManagerState, detail: string, context: ActorContext): Effect[] {
-  return [fact('warn', 'manager.resync', { task: state.init.taskId, detail }), ...attachAgain(state, context)]
+  // One that comes right after another would go round for ever if the two pictures never agreed: the tick asks then.
+  const eager = context.nowMs - state.attachSentAtMs >= limits.pulseMs
+  return [fact('warn', 'manager.resync', { task: state.init.taskId, detail }), ...attachAgain(state, context, eager)]
 }
 
 /** Forgets what it believed and folds the owner's events again; live awards are asked for by their ids. */
-export function attachAgain(state: ManagerState, context: ActorContext): Effect[] {
+export function attachAgain(state: ManagerState, context: ActorContext, eager = true): Effect[] {
   if (state.phase === 'finished') return []
   if (state.phase === 'attaching') {
     state.stale = true
@@ -136,7 +139,7 @@ export function attachAgain(state: ManagerState, context: ActorContext): Effect[
   const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
   Object.assign(state, { phase: 'attaching', fold: undefined, draft: undefined, attachEvents: [] })
   for (const collection of [state.leases, state.adopting, state.records, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling]) collection.clear()
-  return [...left, attach(state, context)]
+  return eager ? [...left, attach(state, context)] : left
 }
 
 /** Sends again what was not answered for `olderThanMs`. */

@@ -222,6 +222,25 @@ describe('a task with effects outside', () => {
   })
 })
 
+describe('a worker that had to stop because its lease ran out', () => {
+  it('has lost the task and not failed at it, whenever it is heard again', async () => {
+    for (let awayMs = 4_800; awayMs < 8_000; awayMs += 160) {
+      const world = missionWorld(awayMs, () => [leaf('world.touch', () => ({ afterMs: 20_000, output: 1 }), 'external')], { dialTimeoutMs: 50 })
+      await startNodes(world, ['a', 'b', 'c'])
+      const accepted = await world.submit('a', { capability: 'world.touch' })
+      await world.until(() => world.runs.length === 1, 'the run')
+      const first = world.runs[0]?.node ?? ''
+      await world.runFor(1_100)
+      world.mesh.network.disconnect(world.node('a').peer, world.node(first).peer)
+      await world.runFor(awayMs)
+      world.mesh.network.connect(world.node('a').peer, world.node(first).peer)
+      expect(await world.ended('a', accepted.id)).toMatchObject({ state: 'completed' })
+      const events = await expectSound(world, 'a', accepted.id)
+      expect(endings(events, 'root/world.touch').filter((event) => event.outcome !== 'lost'), `away for ${awayMs} ms`).toEqual([])
+    }
+  })
+})
+
 describe('bad networks', () => {
   it('half of all gossip lost: the mission completes', async () => {
     for (const seed of seeds(12)) {

@@ -57,6 +57,20 @@ describe('a killed owner that is started again finishes its mission', () => {
     }
   })
 
+  it('between the end of its last task and the end of the mission', async () => {
+    for (const seed of seeds(5)) {
+      const { world } = await sumOnThree(seed)
+      const accepted = await world.submit('a', request)
+      world.mesh.disk('a').setSyncMs(20)
+      // Written when the end is decided, and not synced before 20 ms later.
+      await world.until(() => world.node('a').telemetry.named('mission.completed').length > 0, 'the end that nobody has heard of')
+      world.kill('a')
+      await world.runFor(100)
+      await world.restart('a')
+      await expectWhole(world, accepted.id, 72)
+    }
+  })
+
   it('many times in a row', async () => {
     const { world, base } = await sumOnThree(7)
     const accepted = await world.submit('a', request)
