@@ -9,7 +9,7 @@ import type { MeshLibp2p } from '../../../node/libp2p/libp2p-node.ts'
 import { createMeshKey } from '../../../node/mesh-key.ts'
 import type { MeshKey } from '../../../node/mesh-key.ts'
 
-const patienceMs = 30_000
+const patienceMs = 90_000
 
 /** Polls until the condition holds. @throws Error with the `what` when it never does. */
 export async function waitUntil(condition: () => boolean, what = 'the condition'): Promise<void> {
