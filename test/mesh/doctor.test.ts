@@ -34,8 +34,8 @@ describe('doctor', () => {
     expect(found.next).toMatch(/runs there/)
     expect(found.code).toBe(1)
     // Asked for by name it is tried from this machine as well.
-    const { findings } = await doctor(mesh.node('node-b'), 'node-c')
-    expect(findings.find((finding) => finding.about.startsWith('/ip4/') && finding.level === 'problem')?.detail).toMatch(/refused.*tried from this machine/i)
+    const tried = await until(async () => (await doctor(mesh.node('node-b'), 'node-c')).findings.find((finding) => finding.about.startsWith('/ip4/') && finding.level === 'problem'), { what: 'an attempt to reach node-c from here' })
+    expect(tried.detail).toMatch(/refused.*tried from this machine/i)
   })
 
   it('takes it back once the node is up again', async () => {

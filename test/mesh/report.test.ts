@@ -7,8 +7,9 @@ import type { MissionId } from '../../protocols/kernel/ids.ts'
 import { countByCloc, countFolder } from '../support/count-folder.ts'
 import { measuringPlan } from '../support/measuring-plan.ts'
 import { type LeafRecord, type MissionRecord, bidOf, leavesByWorker, median, recordOf, worthOf } from '../support/mission-records.ts'
-import { type RealMesh, interpretedOnly, namedNodes, startRealMesh } from '../support/real-mesh.ts'
+import { type RealMesh, namedNodes, startRealMesh } from '../support/real-mesh.ts'
 import { repositoryFolder } from '../support/skein-command.ts'
+import { type Throttle, throttle } from '../support/throttle.ts'
 import { until } from '../support/until.ts'
 import { lacksProgram, named } from '../requirements.ts'
 
@@ -131,18 +132,23 @@ describe('five nodes that have never worked before', () => {
 describe('five nodes of which one is slow', () => {
   const slow = 'node-e'
   let mesh: RealMesh
+  let throttled: Throttle | undefined
   const records: MissionRecord[] = []
   let reports: RepoReport[]
   beforeAll(async () => {
-    // Without its compilers V8 takes several times as long for the same work: nothing is simulated.
-    mesh = await startRealMesh(namedNodes(5, { flags: ['--slots', '2', ...patientWindow] }).map((spec) => (spec.name === slow ? { ...spec, execArgv: interpretedOnly } : spec)))
+    mesh = await startRealMesh(namedNodes(5, { flags: ['--slots', '2', ...patientWindow] }))
+    // It gets a fifth of the time, so whatever it does takes about five times as long.
+    throttled = throttle(mesh.node(slow).pid, { runMs: 20, stopMs: 80 }, mesh.env)
     await measureUntilKnown(mesh, slow)
     const missions: MissionDocument[] = []
     for (let round = 0; round < 3; round++) missions.push(await submitReport(mesh, tree))
     for (const { id } of missions) records.push(await recordOf(mesh.node(submitter).client, id))
     reports = missions.map(reportIn)
   }, 400_000)
-  afterAll(() => mesh?.stop(), 120_000)
+  afterAll(async () => {
+    await throttled?.release()
+    await mesh?.stop()
+  }, 120_000)
 
   it('the slow one promises later finishes than those who win against it', () => {
     const measured = leavesOf(records).filter(({ attempt, capability }) => capability === 'repo.measure' && attempt.workerName !== slow && (bidOf(attempt, slow)?.breakdown.samples ?? 0) > 0)

@@ -2,7 +2,7 @@
  * Meshes of real node processes for tests: start, join, kill, restart, look into the logs, stop, and prove that nothing is left.
  *
  * ```ts
- * const mesh = await startRealMesh([{ name: 'a' }, { name: 'b', execArgv: interpretedOnly }])
+ * const mesh = await startRealMesh([{ name: 'a' }, { name: 'b', flags: ['--slots', '1'] }])
  * try { … mesh.node('a').client … } finally { await mesh.stop() }
  * ```
  */
@@ -17,9 +17,6 @@ import type { NodeView } from '../../protocols/capability/views.ts'
 import { leftovers, markVariable } from './leftovers.ts'
 import { type CommandOptions, type CommandResult, type RunningCommand, runSkein, skeinJson, startSkein } from './skein-command.ts'
 import { until } from './until.ts'
-
-/** V8 without its compilers: a node whose skills really take several times as long. */
-export const interpretedOnly: readonly string[] = ['--no-opt', '--no-sparkplug', '--no-maglev']
 
 export interface RealNodeSpec {
   /** Also the name of its data folder. */
