@@ -75,11 +75,14 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
 
     const skills = config.duties.includes('worker') ? await loadSkills({ skills: config.skills, from: process.cwd() }) : []
     let host: Host | undefined = undefined as Host | undefined
+    // LevelDB would make it readable by everybody.
+    await mkdir(join(config.data, 'log'), { recursive: true, mode: 0o700 })
     const logStore = await openLevelLogStore(join(config.data, 'log'))
     opened.push(() => logStore.close())
     const blobStore = await openFileBlobStore({
       directory: join(config.data, 'blobs'),
       self,
+      quotaBytes: config.limits.blobsBytesMax,
       fetchFrom: (peer, digest, options) => (host as Host).blobs.fetch(peer, digest, options),
       connectedPeers: () => host?.transport.connectedPeers() ?? [],
       onHolderFailed: (peer, digest, why) => telemetry.record({ name: 'blob.holder-failed', level: 'warn', fields: { peer, digest, why } }),
@@ -141,7 +144,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     if (config.http.enabled && config.duties.includes('bridge')) {
       bridge = await createBridge({
         mesh, blobs: blobStore, metrics: telemetry.metrics, log: telemetry, tokens: config.http.tokens, host: config.http.host, port: config.http.port, portIsDefault: !config.asked.httpPort, version: release(),
-        limits: { bodyBytesMax: config.limits.httpBodyBytesMax, uploadBytesMax: config.limits.httpUploadBytesMax },
+        limits: { bodyBytesMax: config.limits.httpBodyBytesMax, uploadBytesMax: config.limits.httpUploadBytesMax, drainMs: config.limits.drainMs },
       })
       const served = bridge
       opened.push(() => served.close())

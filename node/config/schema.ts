@@ -38,11 +38,9 @@ export const ConfigSchema = z.object({
     missionsLiveMax: count,
     missionsLivePerPrincipalMax: count,
     managersPerNodeMax: count,
-    blobBytesMax: count.max(limits.blobBytesMax),
+    blobsBytesMax: count,
     httpBodyBytesMax: count,
     httpUploadBytesMax: count,
-    skillMemoryBytesDefault: z.number().int().min(16 * 1024 * 1024),
-    skillTimeMsDefault: z.number().int().min(1_000),
   }).strict(),
 }).strict()
 
@@ -122,11 +120,9 @@ export function defaultSettings(around: Surroundings): Settings {
       missionsLiveMax: limits.missionsLiveMax,
       missionsLivePerPrincipalMax: limits.missionsLivePerPrincipalMax,
       managersPerNodeMax: limits.managersPerNodeMax,
-      blobBytesMax: limits.blobBytesMax,
+      blobsBytesMax: Number.MAX_SAFE_INTEGER,
       httpBodyBytesMax: limits.httpBodyBytesMax,
       httpUploadBytesMax: limits.httpUploadBytesMax,
-      skillMemoryBytesDefault: limits.skillMemoryBytesDefault,
-      skillTimeMsDefault: limits.skillTimeMsDefault,
     },
   }
 }

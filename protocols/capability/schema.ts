@@ -98,12 +98,6 @@ export const AdvertRequest = z.object({ kind: z.literal('advert-request') })
 export const capabilityMessages = [AdvertMessage, AdvertRequest] as const
 export type CapabilityMessage = z.infer<(typeof capabilityMessages)[number]>
 
-/** Two adverts that differ under one (PeerId, sequence): the evidence by which a peer is quarantined (S12). */
-export interface Equivocation {
-  readonly peerId: PeerId
-  readonly sequence: number
-}
-
 /** What a call asks of a capability. */
 export const CapabilityQuery = z.object({
   capability: CapabilityName,

@@ -86,7 +86,6 @@ export const limits = Object.freeze({
   skillTimeMsDefault: 10 * 60_000,
   skillMemoryBytesDefault: 512 * MiB,
   managersPerNodeMax: 256,
-  progressPerTaskPerSecondMax: 4,
 
   // bridge
   httpBodyBytesMax: 4 * MiB,

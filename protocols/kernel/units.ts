@@ -7,4 +7,3 @@ export type DurationMs = number
 /** Milliseconds since 1970 on the wall clock: for signed expiry, deadlines shown to people, logs. */
 export type WallMs = number
 export type Bytes = number
-export type Usd = number

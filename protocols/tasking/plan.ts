@@ -2,6 +2,7 @@
 import { fault, type Fault } from '../kernel/errors.ts'
 import { childTaskId, type TaskId } from '../kernel/ids.ts'
 import type { Json } from '../kernel/payload.ts'
+import { patternFault } from './pattern.ts'
 import type { AcceptanceCheck, Plan, PlannedTask } from './schema.ts'
 
 /** `{ "$from": "other-task", "path": "a.0.b" }` inside an input: (part of) another task's output. */
@@ -74,13 +75,8 @@ function checkFault(check: AcceptanceCheck): string | undefined {
   const { path, ...conditions } = check
   const where = path === '' ? 'a check of the output' : `the check of "${path}"`
   if (Object.values(conditions).every((condition) => condition === undefined)) return `${where} says nothing: give exists, equals, matches, atLeast or atMost`
-  if (check.matches === undefined) return undefined
-  try {
-    new RegExp(check.matches, 'u')
-    return undefined
-  } catch (error) {
-    return `${where} has a pattern that cannot be read: ${error instanceof Error ? error.message : String(error)}`
-  }
+  const pattern = check.matches === undefined ? undefined : patternFault(check.matches)
+  return pattern === undefined ? undefined : `${where} has a pattern that ${pattern}`
 }
 
 /** @returns the tasks along a cycle, the first repeated at the end; undefined for a DAG. */
