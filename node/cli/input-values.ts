@@ -16,7 +16,7 @@ import { MeshError } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
 import { packFolder } from '../folders/pack-folder.ts'
-import { isGitUrl, packGit } from '../folders/pack-git.ts'
+import { isGitUrl, packGit, refusePassword } from '../folders/pack-git.ts'
 import { usageError } from './context.ts'
 
 export interface Uploader {
@@ -65,6 +65,7 @@ export async function inputOf(capability: string, pairs: readonly string[], base
   for (const pair of pairs) {
     const { path, text } = parseAssignment(pair)
     const key = path.join('.')
+    if (takesFolder && key === 'git') refusePassword(text)
     if (takesFolder && (key === 'path' || key === 'folder') && !text.startsWith('@@')) {
       input['folder'] = await uploadFolder(resolve(cwd, text.replace(/^@/, '')), uploader)
     } else if (takesFolder && key === 'git' && !isGitUrl(text) && existsSync(resolve(cwd, text))) {

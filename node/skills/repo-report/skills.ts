@@ -8,7 +8,7 @@
  * @packageDocumentation
  */
 import { join } from 'node:path'
-import { packGit } from '../../folders/pack-git.ts'
+import { packGit, withoutPassword } from '../../folders/pack-git.ts'
 import { FolderHistory, FolderRef } from '../../folders/schema.ts'
 import { BlobRef } from '../../../protocols/kernel/payload.ts'
 import { defineSkill, MeshError, z } from '../define-skill.ts'
@@ -33,7 +33,7 @@ const MiB = 1024 * 1024
 
 export const ReportInput = z.union([
   ReportOptions.extend({ folder: FolderRef }).strict(),
-  ReportOptions.extend({ git: z.string().min(1).max(2_000) }).strict(),
+  ReportOptions.extend({ git: z.string().min(1).max(2_000).regex(withoutPassword, 'the address holds a password: clone it yourself and give path=FOLDER') }).strict(),
 ])
 export type ReportInput = z.infer<typeof ReportInput>
 

@@ -41,6 +41,26 @@ describe('repository addresses', () => {
     for (const path of ['/etc', 'file:///etc', './x']) expect(() => checkGitUrl(path, false), path).toThrowError(/path of one machine/)
   })
 
+  it('refuses passwords when it clones for somebody else', () => {
+    for (const url of [`https://${credentials}@example.org/a`, `https://${credentials}/x@example.org/a`, `ssh://${credentials}@example.org/a`, `${credentials}@example.org:a/b.git`]) {
+      const refusal = expect(() => checkGitUrl(url, false), url)
+      refusal.toThrowError(expect.objectContaining({ fault: expect.objectContaining({ code: 'bad-input', next: expect.stringContaining('path=') as unknown }) as unknown }) as Error)
+      expect(() => checkGitUrl(url, false), url).toThrowError(/^(?!.*t0psecret)/)
+      expect(() => checkGitUrl(url, true), url).not.toThrow()
+    }
+    for (const url of ['https://ann@example.org/a', 'https://example.org:8443/@scope/a', 'ssh://git@example.org:22/a@b', 'git@example.org:a/b@c.git']) expect(() => checkGitUrl(url, false), url).not.toThrow()
+  })
+
+  it('refuses hosts of this machine and of private networks when it clones for somebody else', () => {
+    const hosts = ['localhost', 'LOCALHOST.', 'a.localhost', 'printer.local', '127.0.0.1', '127.1', '0x7f.1', '2130706433', '0.0.0.0', '10.1.2.3', '172.16.0.1', '172.31.255.1', '192.168.1.1', '169.254.169.254', '[::1]', '[::]', '[::ffff:127.0.0.1]', '[fd00::1]', '[fe80::1]']
+    for (const url of [...hosts.flatMap((host) => [`https://${host}/a`, `ssh://git@${host}:22/a`]), 'git@127.1:a/b', 'localhost:a/b']) {
+      expect(() => checkGitUrl(url, false), url).toThrowError(expect.objectContaining({ fault: expect.objectContaining({ code: 'bad-input', next: expect.stringContaining('skein run repo.report --input path=FOLDER') as unknown }) as unknown }) as Error)
+      expect(() => checkGitUrl(url, true), url).not.toThrow()
+    }
+    for (const url of ['ssh://example.org?@127.0.0.1/a', 'ssh://a@127.0.0.1%2f@example.org/a', 'https://example.org\\@127.0.0.1/a', 'https:///a']) expect(() => checkGitUrl(url, false), url).toThrowError(/cannot be read/)
+    for (const url of ['https://8.8.8.8/a', 'https://172.32.0.1/a', 'https://[2001:db8::1]/a', 'https://local.example.org/a']) expect(() => checkGitUrl(url, false), url).not.toThrow()
+  })
+
   it('shows an address without its credentials', () => {
     expect(withoutCredentials(`https://${credentials}@example.org/a/b.git?x=1`)).toBe('https://example.org/a/b.git')
   })

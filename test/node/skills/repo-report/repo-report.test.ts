@@ -2,14 +2,18 @@ import { execFileSync } from 'node:child_process'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { inputOf } from '../../../../node/cli/input-values.ts'
 import { diskAccess } from '../../../../node/folders/folder-access.ts'
 import { formatCount } from '../../../../node/skills/repo-report/render/format.ts'
 import { mergeMeasurements } from '../../../../node/skills/repo-report/measurement.ts'
 import { measureFile } from '../../../../node/skills/repo-report/measure/measure-file.ts'
 import type { Measurement } from '../../../../node/skills/repo-report/schema.ts'
-import { repoReportSkills } from '../../../../node/skills/repo-report/skills.ts'
+import { ReportInput, repoReportSkills } from '../../../../node/skills/repo-report/skills.ts'
 import { folderWith } from '../../folders/temporary-folder.ts'
 import { buildReport, runReport } from './report-in-process.ts'
+import { compileSchema } from '../../../../node/skills/program/declaration.ts'
+import type { Json } from '../../../../protocols/kernel/payload.ts'
+import { z } from 'zod'
 
 const block = (name: string) => Array.from({ length: 20 }, (_, index) => `  ${name}.step${index}(${index} + input.length, "${name}")`).join('\n')
 
@@ -142,6 +146,23 @@ describe('repo.report', () => {
   it('refuses inputs that are neither a folder nor an address', async () => {
     const schema = repoReportSkills[0]?.input
     for (const input of [{}, { folder: '/home' }, { git: '' }, { git: 'https://x/y', folder: {} }]) expect((await schema?.['~standard'].validate(input))?.issues).toBeDefined()
+  })
+
+  it('refuses a password on the command line at once', async () => {
+    const uploader = { put: () => Promise.reject(new Error('nothing is to be uploaded')) }
+    const typed = inputOf('repo.report', [`git=https://${['ann', 't0psecret'].join(':')}@example.org/a`], undefined, '/', uploader)
+    await expect(typed).rejects.toMatchObject({ fault: { code: 'bad-input', next: expect.stringContaining('path=') as unknown } })
+  })
+
+  it('refuses a password by its schema, as other nodes and languages see it too', async () => {
+    const schema = repoReportSkills.find((skill) => skill.capability === 'repo.report')?.input
+    const withPassword = { git: `https://${['ann', 't0psecret'].join(':')}@example.org/a` }
+    const checked = await schema?.['~standard'].validate(withPassword)
+    expect(checked?.issues).toBeDefined()
+    expect(JSON.stringify(checked?.issues)).not.toContain('t0psecret')
+    const described = compileSchema(z.toJSONSchema(ReportInput, { io: 'input', unrepresentable: 'any' }) as Json, 'the report')
+    expect(described.safeParse(withPassword).success).toBe(false)
+    expect(described.safeParse({ git: 'https://ann@example.org/a' }).success).toBe(true)
   })
 })
 
