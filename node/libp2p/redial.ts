@@ -128,7 +128,9 @@ export function createRedial(options: RedialOptions): Redial {
     // It may have dialled us in the meantime.
     if (isConnected(target)) return
     target.attempts++
-    const failure = failures.record(target.addr?.toString() ?? target.key, target.peer?.toString(), error.thrown)
+    const addr = await addressOf(target)
+    if (stopping.signal.aborted || isConnected(target)) return
+    const failure = failures.record(addr, target.peer?.toString(), error.thrown)
     telemetry.record({
       name: 'discovery.dial-failed',
       level: target.attempts === 1 && target.explicit ? 'warn' : 'debug',
@@ -139,6 +141,13 @@ export function createRedial(options: RedialOptions): Redial {
       return
     }
     schedule(target, jittered(Math.min(backoffMsMin * 2 ** Math.min(target.attempts, 10), backoffMsMax)))
+  }
+
+  /** Where it was looked for, for people: of several addresses the first that is known. */
+  async function addressOf(target: Target): Promise<string> {
+    if (target.addr !== undefined) return target.addr.toString()
+    const known = target.peer === undefined ? undefined : await libp2p.peerStore.get(target.peer).catch(() => undefined)
+    return known?.addresses[0]?.multiaddr.toString() ?? target.key
   }
 
   async function dialOnce(target: Target): Promise<Connection> {

@@ -28,9 +28,10 @@ describe('doctor', () => {
     const found = await until(async () => {
       const { findings, code } = await doctor(mesh.node('node-a'))
       const about = findings.find((finding) => finding.level === 'problem' && finding.about.startsWith('node-c ('))
-      return about !== undefined && /refused/.test(about.detail) ? { ...about, code } : undefined
+      return about !== undefined && /refused/.test(about.detail) && about.detail.includes('/ip4/') ? { ...about, code } : undefined
     }, { what: 'a finding about node-c' })
     expect(found.detail).toMatch(/connection was lost.*connection refused/i)
+    expect(found.detail).toContain(mesh.node('node-c').addrs[0]?.replace(/\/p2p\/.*/, '') ?? '?')
     expect(found.next).toMatch(/runs there/)
     expect(found.code).toBe(1)
     // Asked for by name it is tried from this machine as well.
