@@ -33,14 +33,17 @@ export interface LoadSkillsInit {
 export async function loadSkills(init: LoadSkillsInit): Promise<SkillModule[]> {
   const wanted = [...new Set(init.skills)]
   const pool = createThreadPool(0)
+  const over = new AbortController()
   try {
     const modules = await Promise.all([
-      ...(init.builtIn === false ? [] : [describeModule(pool, 'built-in', siblingModule(import.meta.url, './built-in').href)]),
-      ...wanted.map(async (name) => describeModule(pool, name, await locate(name, init.from))),
+      ...(init.builtIn === false ? [] : [describeModule(pool, 'built-in', siblingModule(import.meta.url, './built-in').href, over.signal)]),
+      ...wanted.map(async (name) => describeModule(pool, name, await locate(name, init.from), over.signal)),
     ])
     requireDistinct(modules)
     return modules
   } finally {
+    // One that is broken is told at once: nobody waits for the others.
+    over.abort()
     await pool.close()
   }
 }
@@ -69,10 +72,11 @@ async function locate(name: string, from: string): Promise<string> {
   return pathToFileURL(path).href
 }
 
-function describeModule(pool: ThreadPool, origin: string, url: string): Promise<SkillModule> {
+function describeModule(pool: ThreadPool, origin: string, url: string, over: AbortSignal): Promise<SkillModule> {
   const { promise, resolve: found, reject } = Promise.withResolvers<SkillModule>()
   const failed = (why: string, next?: string): void => reject(new MeshError('bad-request', `the skill ${origin} cannot be loaded: ${why}`, next === undefined ? {} : { next }))
   const fix = 'correct the module; "skein skill test FILE" shows the same error'
+  over.addEventListener('abort', () => failed('it was given up'), { once: true })
   const limit = setTimeout(() => failed(`importing it took longer than ${describeMs / 1_000} s`, 'do no work while the module is imported, only in run()'), describeMs)
   const thread = pool.acquire(describeMemoryBytes, {
     onMessage(message) {
