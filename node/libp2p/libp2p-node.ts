@@ -65,7 +65,9 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     connectionProtector: privateNetwork(new Uint8Array(Buffer.from(options.meshKey, 'hex')), options.onStranger),
     connectionEncrypters: [noise()],
     // A paused stream still gets what its window allows, and libp2p aborts it at 4 MiB unread: keep the window well below.
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: 2 * MiB } })],
+    // The side that dials opens its streams (identify, gossip, DHT, pings, blobs, ours) before a busy other side has finished upgrading
+    // the connection; over 10 of these and yamux closes itself under a connection that still counts as open.
+    streamMuxers: [yamux({ maxEarlyStreams: 256, streamOptions: { maxStreamWindowSize: 2 * MiB } })],
     connectionGater: options.connectionGater,
     connectionManager: {
       // 5 per second and address by default: a whole mesh may live behind one.
