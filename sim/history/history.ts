@@ -1,0 +1,113 @@
+/**
+ * What happened in a run, as an omniscient observer wrote it down, in order. The checkers of the promises judge nothing else.
+ *
+ * A client's operation is invoked, and then ends as `ok`, `fail` (nothing happened) or `unknown` (it may have, or may yet).
+ * Entries are recorded when the disk has them for good (synced); runs when a skill really starts and ends.
+ */
+import type { Bid } from '../../protocols/bidding/schema.ts'
+import type { Advert } from '../../protocols/capability/schema.ts'
+import type { Fault } from '../../protocols/kernel/errors.ts'
+import type { AwardId, MissionId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
+import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
+import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
+import type { MissionEvent, MissionOperation } from '../../protocols/tasking/schema.ts'
+import type { MissionView } from '../../protocols/tasking/views.ts'
+import type { Conduct, FaultKind } from '../scenario/schema.ts'
+
+interface At {
+  /** World time. */
+  readonly atMs: InstantMs
+}
+
+/** One step of a client's operation. `operation` is unique per call. */
+export type ClientRecord = At & { readonly operation: number; readonly client: string; readonly node: string } & (
+  | { readonly type: 'invoke'; readonly asked: MissionOperation; readonly principal: string; readonly key?: string }
+  | { readonly type: 'ok'; readonly answer: Json }
+  | { readonly type: 'fail'; readonly fault: Fault }
+  | { readonly type: 'unknown'; readonly reason: string }
+)
+
+/** A node's life. `started` begins one, with the release's protocol and what its disk still had. */
+export type NodeRecord = At & { readonly node: string; readonly peer: PeerId } & (
+  | { readonly type: 'started'; readonly life: number; readonly capabilities: readonly string[]; readonly slots: number; readonly conduct?: Conduct['kind']; readonly missionsOnDisk: readonly MissionId[] }
+  /** The process is gone: killed, without power, or ended by itself (`reason`). */
+  | { readonly type: 'stopped'; readonly how: 'crash' | 'power-cut' | 'left' | 'gave-up'; readonly reason?: string }
+  | { readonly type: 'paused' }
+  | { readonly type: 'resumed' }
+  /** The log of one mission cannot be read back, and the node says so. */
+  | { readonly type: 'damage-told'; readonly missionId: MissionId; readonly detail: string }
+)
+
+export type DiskRecord = At & { readonly node: string; readonly peer: PeerId } & (
+  | { readonly type: 'synced'; readonly missionId: MissionId; readonly entries: readonly LogEntry[] }
+  /** What was synced before is not there any more, or not as it was. `lost` says which missions suffered. */
+  | { readonly type: 'disk-damaged'; readonly how: FaultKind; readonly lost: readonly MissionId[] }
+)
+
+/** A message that reached a live actor system, of the kinds that the checkers judge. */
+export type MessageRecord = At & { readonly from: PeerId; readonly to: PeerId } & (
+  | { readonly type: 'proposed'; readonly bids: readonly Bid[]; readonly participant: string }
+  | { readonly type: 'award-heard'; readonly awardId: AwardId; readonly missionId: MissionId; readonly taskId: TaskId; readonly epoch: { readonly lineage: number; readonly term: number }; readonly external: boolean }
+  | { readonly type: 'result-heard'; readonly awardId: AwardId; readonly failed: boolean; readonly result?: Payload }
+)
+
+export type SkillRecord = At & { readonly node: string; readonly peer: PeerId; readonly runId: string; readonly missionId: MissionId; readonly taskId: TaskId } & (
+  | { readonly type: 'run-started'; readonly step: 'run' | 'plan' | 'synthesise'; readonly capability: string; readonly attempt: number; readonly offered: boolean }
+  | { readonly type: 'run-ended'; readonly outcome: 'done' | 'failed' | 'stopped' | 'lost'; readonly code?: string; readonly costUsd: number; readonly output?: Payload }
+)
+
+/** What one node's watcher of a mission was told. */
+export type WatchRecord = At & { readonly type: 'told'; readonly node: string; readonly missionId: MissionId; readonly index: number; readonly event: MissionEvent }
+
+/** Adverts as they left a node, and what others made of them. */
+export type AdvertRecord = At & (
+  | { readonly type: 'advert-published'; readonly by: PeerId; readonly advert: Advert; readonly honest: boolean }
+  | { readonly type: 'equivocation-told'; readonly node: string; readonly of: PeerId; readonly sequence: number }
+  | { readonly type: 'forgery-told'; readonly node: string; readonly of: PeerId }
+)
+
+export type WorldRecord = At & (
+  | { readonly type: 'fault'; readonly kind: FaultKind; readonly nodes: readonly string[]; readonly lastsMs: number }
+  | { readonly type: 'healed'; readonly kind: FaultKind; readonly nodes: readonly string[] }
+  /** From here on nothing goes wrong any more: what must happen, happens by `deadlineMs`. */
+  | { readonly type: 'all-healed'; readonly deadlineMs: InstantMs }
+  | { readonly type: 'actor-failed'; readonly node: string; readonly actor: string; readonly reason: string }
+  /** At the end: what is still kept in queues and mailboxes of a live, honest node. */
+  | { readonly type: 'depths'; readonly node: string; readonly mailboxMax: number; readonly waitingCalls: number; readonly deadLetters: number }
+)
+
+export type HistoryRecord = ClientRecord | NodeRecord | DiskRecord | MessageRecord | SkillRecord | WatchRecord | AdvertRecord | WorldRecord
+export type RecordType = HistoryRecord['type']
+export type RecordOf<Type extends RecordType> = Extract<HistoryRecord, { type: Type }>
+
+/** A finished run as the checkers get it. */
+export interface History {
+  readonly records: readonly HistoryRecord[]
+  /** When the run ended, and when everything was healed (undefined: it never was). */
+  readonly endMs: InstantMs
+  readonly healedMs: InstantMs | undefined
+  /** What each mission looks like at the end to whoever owns it; absent: nobody answers for it. */
+  readonly views: ReadonlyMap<MissionId, MissionView>
+  /** Secrets that were put into the world: no record, log, gossip or result of another node may hold one. */
+  readonly secrets: readonly string[]
+  /** Every text that left a node's own memory (logs, facts, gossip, results) and held one of the secrets: where it was seen. */
+  readonly secretsSeen: readonly { readonly atMs: InstantMs; readonly where: string }[]
+}
+
+/** A broken promise. `detail` says what was found, in a sentence that names the records. */
+export interface Violation {
+  /** `S7`, `L2`, … */
+  readonly promise: string
+  readonly detail: string
+  readonly atMs: InstantMs
+  readonly missionId?: MissionId
+}
+
+/** One promise of the design, as a pure function over a history. One file each in `sim/checkers/`. */
+export interface Checker {
+  readonly promise: string
+  /** The promise in one line, for reports. */
+  readonly says: string
+  check(history: History): Violation[]
+}
