@@ -42,6 +42,8 @@ export interface VirtualClock {
   kill(nodeId: string): void
   /** Lets resolved promises play out, until nothing new was scheduled for a fixed number of microtask turns. */
   settle(): Promise<void>
+  /** An adapter has resolved a promise: what waits for it plays out before the next event. */
+  stir(): void
   /** Lets the earliest event happen. @returns false when there is none. */
   step(): Promise<boolean>
   runFor(durationMs: DurationMs): Promise<void>
@@ -153,6 +155,7 @@ export function createVirtualClock(init: VirtualClockInit = {}): VirtualClock {
       lives.delete(nodeId)
     },
     settle,
+    stir: () => undefined,
     step: () => alone(fire),
     runFor: (durationMs) => alone(() => runToInstant(now + durationMs)),
     runUntil: (target, runLimits = {}) => alone(() => (typeof target === 'number' ? runToInstant(target) : runToCondition(target, runLimits))),
