@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { Duty, Gpu } from '../../protocols/capability/schema.ts'
 import { CapabilityName } from '../../protocols/kernel/ids.ts'
-import { RetryPolicy } from '../../protocols/tasking/schema.ts'
+import { Acknowledgement, RetryPolicy } from '../../protocols/tasking/schema.ts'
 
 const fraction = z.number().min(0).max(1)
 const positiveMs = z.number().positive()
@@ -97,7 +97,7 @@ export type ScenarioSkill = z.infer<typeof ScenarioSkill>
 export const MissionShape = z.object({
   shape: z.enum(['single', 'fan', 'chain', 'diamond', 'composite']).default('single'),
   capability: CapabilityName,
-  /** Leaves; a number is drawn for each mission and rounded. */
+  /** Leaves; a number is drawn for each mission and rounded. Of `composite`, as many composite tasks as come nearest to it, at least one. */
   leaves: Distribution.default(1),
   /** Of each leaf; it scales the skill's time and is known to bidders. */
   effort: Distribution.default(1),
@@ -105,6 +105,10 @@ export const MissionShape = z.object({
   priority: z.number().int().min(1).max(10).default(5),
   budgetUsd: z.number().min(0).optional(),
   durationMs: z.number().int().min(1).optional(),
+  /** How long one attempt of a task may run; absent: the skill's own limit. */
+  timeLimitMs: z.number().int().min(1).optional(),
+  /** Absent: `local`. */
+  acknowledgement: Acknowledgement.optional(),
 }).strict()
 export type MissionShape = z.infer<typeof MissionShape>
 
