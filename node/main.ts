@@ -50,6 +50,7 @@ const systemClock: Clock = {
     const timer = delayMs <= 0 ? setImmediate(callback) : setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1))
     return () => (delayMs <= 0 ? clearImmediate(timer as NodeJS.Immediate) : clearTimeout(timer as NodeJS.Timeout))
   },
+  soon: (callback) => queueMicrotask(callback),
 }
 
 /**

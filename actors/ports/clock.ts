@@ -7,4 +7,6 @@ export interface Clock {
   wallMs(): WallMs
   /** Calls `callback` once after `delayMs`. @returns a function that cancels it. */
   schedule(delayMs: DurationMs, callback: () => void): () => void
+  /** Calls `callback` once after the present turn, before anything scheduled. */
+  soon(callback: () => void): void
 }

@@ -76,7 +76,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   function planTurn(): void {
     if (turnPlanned || down) return
     turnPlanned = true
-    queueMicrotask(turn)
+    clock.soon(turn)
   }
 
   function turn(): void {
