@@ -1,15 +1,15 @@
 /** The BlobStore port in memory. The stores of one world see each other through a shared swarm, as far as their network lets them. */
 import type { BlobStore } from '../actors/ports/blob-store.ts'
-import type { Clock } from '../actors/ports/clock.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import { digestOf } from '../protocols/kernel/hashing.ts'
 import type { Digest, PeerId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
 import type { Bytes, DurationMs } from '../protocols/kernel/units.ts'
+import { diskFull, type Drive, type DriveClock } from './disk/drive.ts'
 
 export interface VirtualBlobSwarmInit {
   /** With a clock, fetching takes `roundTripMs` and the time of its bytes. The world's clock, not a node's. */
-  readonly clock?: Pick<Clock, 'schedule'>
+  readonly clock?: DriveClock
   /** Default 2 ms. */
   readonly roundTripMs?: DurationMs
   /** Default 100 MB/s. */
@@ -30,31 +30,54 @@ export function createVirtualBlobSwarm(init: VirtualBlobSwarmInit = {}): Virtual
   return { init, shelves: new Map(), transfers: [] }
 }
 
+/** The blobs of one peer, for the disk that they share with its logs. */
+export function shelfOf(swarm: VirtualBlobSwarm, peer: PeerId): Map<Digest, Uint8Array> {
+  let shelf = swarm.shelves.get(peer)
+  if (shelf === undefined) swarm.shelves.set(peer, (shelf = new Map()))
+  return shelf
+}
+
 export interface VirtualBlobStoreInit {
   readonly self: PeerId
   readonly swarm: VirtualBlobSwarm
   readonly quotaBytes?: Bytes
+  /** The machine's disk: then storing takes its sync, and suffers what the disk suffers. */
+  readonly drive?: Drive
 }
 
 /** The store of one peer. Created again under the same peer, it finds what was there before. */
-export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity }: VirtualBlobStoreInit): BlobStore {
-  const shelf = swarm.shelves.get(self) ?? new Map<Digest, Uint8Array>()
-  swarm.shelves.set(self, shelf)
+export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, drive }: VirtualBlobStoreInit): BlobStore {
+  const shelf = shelfOf(swarm, self)
   const fetching = new Map<Digest, Promise<void>>()
+  const cutsAtFirst = drive?.cuts()
+  const stir = (): void => swarm.init.clock?.stir?.()
 
-  function keep(digest: Digest, bytes: Uint8Array): void {
+  async function keep(digest: Digest, bytes: Uint8Array): Promise<void> {
+    // A transfer that ends after its process did: nobody is there to store what arrived.
+    if (drive?.cuts() !== cutsAtFirst) return await new Promise(() => undefined)
     if (shelf.has(digest)) return
+    if (drive?.isFull() === true) throw diskFull('a blob could not be stored')
+    if (quotaBytes < Infinity) assertQuota(bytes.byteLength)
+    const own = bytes.slice()
+    if (drive === undefined) shelf.set(digest, own)
+    else await drive.blobs.stage(() => void shelf.set(digest, own))
+  }
+
+  function assertQuota(moreBytes: Bytes): void {
     const heldBytes = [...shelf.values()].reduce((sum, held) => sum + held.byteLength, 0)
-    if (heldBytes + bytes.byteLength > quotaBytes) {
-      throw new MeshError('storage-failed', `the blob store holds ${heldBytes} bytes, ${bytes.byteLength} more would be over its quota of ${quotaBytes}`, { next: 'raise the quota or remove finished missions' })
-    }
-    shelf.set(digest, bytes.slice())
+    if (heldBytes + moreBytes <= quotaBytes) return
+    throw new MeshError('storage-failed', `the blob store holds ${heldBytes} bytes, ${moreBytes} more would be over its quota of ${quotaBytes}`, { next: 'raise the quota or remove finished missions' })
   }
 
   function elapse(bytes: Bytes): Promise<void> {
     const { clock, roundTripMs = 2, bytesPerSecond = 100e6 } = swarm.init
     if (clock === undefined) return Promise.resolve()
-    return new Promise((resolve) => void clock.schedule(roundTripMs + (bytes / bytesPerSecond) * 1_000, resolve))
+    return new Promise((resolve) => {
+      clock.schedule(roundTripMs + (bytes / bytesPerSecond) * 1_000, () => {
+        resolve()
+        stir()
+      })
+    })
   }
 
   const reaches = (peer: PeerId): boolean => peer !== self && (swarm.init.reaches?.(self, peer) ?? true)
@@ -65,7 +88,7 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity }: V
       await elapse(Math.min(offered?.byteLength ?? 0, sizeBytesMax))
       // Reached again after the transfer: a link that was cut meanwhile delivered nothing.
       if (offered === undefined || !reaches(holder) || offered.byteLength > sizeBytesMax || digestOf(offered) !== digest) continue
-      keep(digest, offered)
+      await keep(digest, offered)
       swarm.transfers.push({ from: holder, to: self, digest, sizeBytes: offered.byteLength })
       return
     }
@@ -74,12 +97,14 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity }: V
 
   return {
     async has(digest) {
+      stir()
       return shelf.has(digest)
     },
     async put(bytes, about = {}) {
+      stir()
       if (bytes.byteLength > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${bytes.byteLength} bytes is over the limit of ${limits.blobBytesMax}`)
       const digest = digestOf(bytes)
-      keep(digest, bytes)
+      await keep(digest, bytes)
       return {
         $blob: digest,
         sizeBytes: bytes.byteLength,
@@ -89,9 +114,11 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity }: V
       }
     },
     async get(digest) {
+      stir()
       return shelf.get(digest)?.slice()
     },
     async fetch(ref, alsoTry = []) {
+      stir()
       if (ref.sizeBytes > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${ref.sizeBytes} bytes is over the limit of ${limits.blobBytesMax}`)
       const holders = [...new Set([...(ref.holders ?? []), ...alsoTry])].filter((holder) => holder !== self)
       while (!shelf.has(ref.$blob)) {
