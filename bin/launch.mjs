@@ -13,16 +13,20 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
-const source = new URL('../node/cli/main.ts', import.meta.url)
-const bundle = new URL('../dist/skein.js', import.meta.url)
+// The simulator is a program of its own: a node never loads it.
+const asksForHelp = process.argv[2] === 'help'
+const isSim = process.argv[asksForHelp ? 3 : 2] === 'sim'
+const source = isSim ? 'scripts/sim.ts' : 'node/cli/main.ts'
+const bundle = isSim ? 'dist/sim.js' : 'dist/skein.js'
 
 async function launch() {
-  const entry = existsSync(source) ? source : bundle
-  if (!existsSync(entry)) {
-    console.error('skein: neither the sources (node/cli/main.ts) nor a build (dist/skein.js) are here; install the package again, or run `npm run build` in a clone')
+  const entry = [source, bundle].map((path) => new URL(`../${path}`, import.meta.url)).find((url) => existsSync(url))
+  if (entry === undefined) {
+    console.error(`skein: neither the sources (${source}) nor a build (${bundle}) are here; install the package again, or run \`npm run build\` in a clone`)
     return 2
   }
   const { main } = await import(entry.href)
+  if (isSim) return await main(asksForHelp ? [...process.argv.slice(4), '--help'] : process.argv.slice(3))
   return await main(process.argv.slice(2))
 }
 

@@ -11,3 +11,9 @@ export function siblingModule(from: string, name: string): URL {
   if (from.endsWith('.ts')) return new URL(`${name}.ts`, from)
   return new URL(`./${name.slice(name.lastIndexOf('/') + 1)}.js`, from)
 }
+
+/** A folder of files that are read, not imported: where `name` says beside the source; beside the bundle under its own name. */
+export function siblingFolder(from: string, name: string): URL {
+  if (from.endsWith('.ts')) return new URL(`${name}/`, from)
+  return new URL(`./${name.slice(name.lastIndexOf('/') + 1)}/`, from)
+}

@@ -3,12 +3,11 @@
  *
  * @packageDocumentation
  */
-import { type Command, CommanderError } from 'commander'
-import { MeshError } from '../../protocols/kernel/errors.ts'
-import { type CliWorld, reportError, thisWorld } from './context.ts'
+import { type CliWorld, thisWorld } from './context.ts'
 import type { Cli } from './cli.ts'
-import { type ExitCode, exitCodeOf, exitCodes } from './exit-codes.ts'
+import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { buildProgram } from './program.ts'
+import { runProgram } from './run-program.ts'
 
 /**
  * Runs one command.
@@ -18,36 +17,5 @@ import { buildProgram } from './program.ts'
  */
 export async function main(argv: readonly string[], world: CliWorld = thisWorld()): Promise<ExitCode> {
   const cli: Cli = { world, exitCode: exitCodes.completed }
-  const program = buildProgram(cli)
-  try {
-    if (argv.length === 0) {
-      world.stdout.write(program.helpInformation())
-      return exitCodes.completed
-    }
-    await program.parseAsync([...argv], { from: 'user' })
-    return cli.exitCode
-  } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return exitCodes.completed
-    const fault = reportError(world, argv.includes('--json'), thrown instanceof CommanderError ? usageOf(thrown, program, argv) : thrown)
-    return exitCodeOf(fault.code)
-  }
-}
-
-function usageOf(error: CommanderError, program: Command, argv: readonly string[]): MeshError {
-  const [line = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
-  const help = `see "${commandMeant(program, argv)} --help"`
-  return new MeshError('bad-request', line, { next: suggestion === undefined ? help : `${suggestion.replace(/^\((.*)\)$/, '$1').toLowerCase()} ${help}` })
-}
-
-/** As much of the command line as is a known command. */
-function commandMeant(program: Command, argv: readonly string[]): string {
-  const names = [program.name()]
-  let command = program
-  for (const word of argv) {
-    const inner = command.commands.find((candidate) => candidate.name() === word)
-    if (inner === undefined) break
-    names.push(word)
-    command = inner
-  }
-  return names.join(' ')
+  return await runProgram(buildProgram(cli), cli, argv)
 }

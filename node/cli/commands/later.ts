@@ -9,7 +9,6 @@ const later: readonly (readonly [name: string, what: string])[] = [
   ['roles', 'the roles of the mesh'],
   ['trace', 'the trace of a mission'],
   ['store', 'verify and compact what is stored'],
-  ['sim', 'the simulator'],
 ]
 
 export function notInThisRelease(command: string): MeshError {
