@@ -4,8 +4,8 @@ import type { Random } from '../../protocols/kernel/prng.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import { isNamed, type PlannedNode } from '../scenario/expand.ts'
 import type { Scenario, ScenarioSkill, Workload } from '../scenario/schema.ts'
-import { failingAttempts, modelWorkMs, type ModelInput } from './leaf-work.ts'
-import { drawLuck, planMission, roundMs, type MissionSetting, type PlannedLeaf, type PlannedMission, type RequestInput } from './mission-plans.ts'
+import { modelWorkMs, type ModelInput } from './leaf-work.ts'
+import { drawLuck, fate, planMission, roundMs, type MissionSetting, type PlannedLeaf, type PlannedMission, type RequestInput } from './mission-plans.ts'
 import { parseTrace, type TraceRequest } from './trace-format.ts'
 
 /** One mission's submission. */
@@ -121,13 +121,12 @@ function stretchOf(requests: readonly TraceRequest[], skill: ScenarioSkill, { wo
 
 function traceMission(skill: ScenarioSkill, workload: TraceWorkload, input: ModelInput, effort: number, speedMin: number): PlannedMission {
   const workMs = modelWorkMs(skill.model as NonNullable<ScenarioSkill['model']>, input.promptTokens, input.outputTokens)
-  const fails = failingAttempts(input.luck, skill.failureFraction, limits.attemptsMax)
   const costUsd = skill.costUsd + ((input.promptTokens + input.outputTokens) / 1_000) * (skill.model?.usdPerThousandTokens ?? 0)
   return {
     request: {
       plan: { tasks: { t1: { capability: skill.capability, input, effort } }, result: { $from: 't1' } }, priority: workload.priority,
       limits: { budgetUsd: Math.max(limits.missionBudgetUsdDefault, costUsd * limits.attemptsMax * 2), durationMs: Math.max(limits.missionDurationMsDefault, Math.ceil((workMs / speedMin) * limits.attemptsMax * 2)) },
     },
-    leaves: [{ name: 't1', after: [], capability: skill.capability, effort, workMs: roundMs(workMs), ...(fails === 0 ? {} : { fails }) }],
+    leaves: [{ name: 't1', after: [], capability: skill.capability, effort, workMs: roundMs(workMs), ...fate(input.luck, skill) }],
   }
 }

@@ -23,6 +23,8 @@ export interface PlannedLeaf {
   readonly workMs: DurationMs
   /** Attempts that fail whoever runs them, before the first that does not; absent: none. */
   readonly fails?: number
+  /** All attempts that it has fail: so does its mission. */
+  readonly dies?: true
 }
 
 export interface PlannedMission {
@@ -99,8 +101,13 @@ function drawLeaf(shape: MissionShape, skill: ScenarioSkill, n: string, random: 
 }
 
 function plannedLeaf(name: string, after: readonly string[], skill: ScenarioSkill, leaf: DrawnLeaf, shape: MissionShape): PlannedLeaf {
-  const fails = failingAttempts(leaf.input.luck, skill.failureFraction, shape.retry?.attemptsMax ?? limits.attemptsMax)
-  return { name, after, capability: skill.capability, effort: leaf.effort, workMs: leaf.input.workMs, ...(fails === 0 ? {} : { fails }) }
+  return { name, after, capability: skill.capability, effort: leaf.effort, workMs: leaf.input.workMs, ...fate(leaf.input.luck, skill, shape.retry?.attemptsMax) }
+}
+
+/** How often a leaf will fail, and whether it dies of it. */
+export function fate(luck: number, skill: ScenarioSkill, attemptsMax: number = limits.attemptsMax): Pick<PlannedLeaf, 'fails' | 'dies'> {
+  const fails = failingAttempts(luck, skill.failureFraction, attemptsMax)
+  return { ...(fails === 0 ? {} : { fails }), ...(fails === attemptsMax ? { dies: true } : {}) }
 }
 
 /** As many composite tasks side by side as make up the leaves that were asked for, at least one. */
