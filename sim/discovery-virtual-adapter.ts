@@ -1,39 +1,86 @@
-/** The Discovery port over a table that stands for the DHT: records outlive the peers that made them, as in the real one. */
+/** The Discovery port over the virtual DHT, with the rounds of the real adapter: a key is told soon, to newcomers, and again. */
 import type { Discovery } from '../actors/ports/discovery.ts'
-import { fractionOf } from '../protocols/kernel/hashing.ts'
-import type { PeerId } from '../protocols/kernel/ids.ts'
-import type { DurationMs } from '../protocols/kernel/units.ts'
+import type { DurationMs, InstantMs } from '../protocols/kernel/units.ts'
+import { dhtSettings } from './dht/settings.ts'
+import type { VirtualDht } from './dht/virtual-dht.ts'
 import type { VirtualHost } from './virtual-network.ts'
 
-/** Provider records by key. One per world. */
-export interface VirtualDht {
-  readonly keysOf: Map<PeerId, ReadonlySet<string>>
-  /** How long a lookup takes. */
-  lookupMs: DurationMs
-}
-
-export function createVirtualDht(lookupMs: DurationMs = 20): VirtualDht {
-  return { keysOf: new Map(), lookupMs }
-}
+export { createVirtualDht, type VirtualDht } from './dht/virtual-dht.ts'
 
 export function createVirtualDiscovery(host: VirtualHost, dht: VirtualDht): Discovery {
-  function visible(provider: PeerId): boolean {
-    if (provider === host.peer || host.network.reaches(host.peer, provider)) return true
-    // Nobody takes back the record of a peer that died; one that is merely cut off cannot be seen.
-    return host.network.host(provider) === undefined && host.connectedPeers().length > 0
+  const { clock } = host.network
+  const member = dht.join(host)
+  /** Key → when it was last told to somebody; undefined: to nobody yet. */
+  const wanted = new Map<string, InstantMs | undefined>()
+  let telling = false
+  let againWanted = false
+  let roundAtMs = Infinity
+
+  function schedule(delayMs: DurationMs): void {
+    const atMs = clock.nowMs() + delayMs
+    if (atMs >= roundAtMs) return
+    roundAtMs = atMs
+    host.schedule(delayMs, () => {
+      // A later round was moved up in the meantime.
+      if (atMs !== roundAtMs) return
+      roundAtMs = Infinity
+      startRound()
+    })
   }
+
+  function startRound(): void {
+    if (telling) {
+      againWanted = true
+      return
+    }
+    telling = true
+    tellNext([...wanted.keys()], 0)
+  }
+
+  function tellNext(keys: readonly string[], index: number): void {
+    const key = keys[index]
+    if (key === undefined || member.connections === 0) return endRound()
+    const toldMs = wanted.get(key)
+    if (!wanted.has(key) || (toldMs !== undefined && clock.nowMs() - toldMs < dhtSettings.againMs)) return tellNext(keys, index + 1)
+    member.tell(key, (told) => {
+      if (told > 0 && wanted.has(key)) wanted.set(key, clock.nowMs())
+      tellNext(keys, index + 1)
+    })
+  }
+
+  function endRound(): void {
+    telling = false
+    const isOneUntold = [...wanted.values()].includes(undefined)
+    // Nobody is there to tell: the first connection starts the next round.
+    if (wanted.size > 0 && (member.connections > 0 || againWanted)) schedule(againWanted ? dhtSettings.settleMs : isOneUntold ? dhtSettings.retryMs : dhtSettings.againMs)
+    againWanted = false
+  }
+
+  member.onConnected(() => {
+    if (wanted.size === 0) return
+    // A newcomer may be the closest to a key: in a small mesh everybody is told everything again.
+    if (member.connections <= dhtSettings.findMax) for (const key of wanted.keys()) wanted.set(key, undefined)
+    else if (![...wanted.values()].includes(undefined)) return
+    schedule(dhtSettings.settleMs)
+  })
 
   return {
     provide(keys) {
-      if (host.isAlive()) dht.keysOf.set(host.peer, new Set(keys))
+      if (!host.isAlive()) return
+      const next = new Set(keys)
+      for (const key of [...wanted.keys()]) {
+        if (next.has(key)) continue
+        wanted.delete(key)
+        member.forget(key)
+      }
+      for (const key of next) if (!wanted.has(key)) wanted.set(key, undefined)
+      if (wanted.size > 0) schedule(0)
     },
     findProviders(key, max, timeoutMs) {
       return new Promise((resolve) => {
-        host.schedule(Math.min(dht.lookupMs, timeoutMs), () => {
-          if (dht.lookupMs > timeoutMs) return resolve([])
-          const found = [...dht.keysOf].filter(([provider, keys]) => keys.has(key) && visible(provider)).map(([provider]) => provider)
-          const rank = new Map(found.map((provider) => [provider, fractionOf(`${host.peer} ${key} ${provider}`)]))
-          resolve(found.sort((left, right) => rank.get(left)! - rank.get(right)!).slice(0, max))
+        member.find(key, max, timeoutMs, (providers) => {
+          resolve(providers)
+          clock.stir()
         })
       })
     },

@@ -3,7 +3,7 @@ import type { Gossip } from '../actors/ports/gossip.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import type { PeerId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
-import { decodeFrame, encodeFrame, type Received } from '../protocols/wire.ts'
+import { encodeFrame, type Received } from '../protocols/wire.ts'
 import type { GossipSeat, VirtualGossip } from './virtual-gossip.ts'
 import type { VirtualHost } from './virtual-network.ts'
 
@@ -23,19 +23,21 @@ export function createVirtualGossip(host: VirtualHost, mesh: VirtualGossip, init
 
   const seat: GossipSeat = {
     host,
-    deliver(topic, from, bytes) {
+    deliver(topic, message) {
       // An unsubscription overtakes what is still on its way.
       if (!topics.has(topic)) return
-      let received: Received[]
+      let received: readonly Received[]
       try {
-        received = decodeFrame(bytes).map((envelope) => ({ peer: from, envelope }))
+        received = message.received()
       } catch (error) {
-        refuse(from, error)
+        refuse(message.from, error)
         return
       }
       for (const one of received) for (const listener of listeners) listener(topic, one)
     },
   }
+
+  mesh.attach(host)
 
   return {
     publish(topic, envelope) {
