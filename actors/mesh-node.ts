@@ -54,6 +54,8 @@ export interface MeshNode extends MeshApi {
   stop(): void
   deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] }
   readonly actorCount: number
+  /** The most messages that one mailbox ever held. */
+  readonly mailboxMessagesMost: number
 }
 
 export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): MeshNode {
@@ -214,6 +216,9 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
     deadLetters: () => ({ count: deadLetters.count, recent: deadLetters.recent() }),
     get actorCount() {
       return system.actorCount
+    },
+    get mailboxMessagesMost() {
+      return system.mailboxMessagesMost
     },
   }
 

@@ -1,9 +1,165 @@
 /** Runs a scenario: the production node code over the virtual world, a pure function of scenario and seed. */
-import type { Simulation, SimulationInit, SimulationOutcome } from './simulation.ts'
+import type { MissionId, Principal } from '../protocols/kernel/ids.ts'
+import type { DurationMs, InstantMs } from '../protocols/kernel/units.ts'
+import { MissionView } from '../protocols/tasking/views.ts'
+import { checkHistory } from './checkers/index.ts'
+import type { History } from './history/history.ts'
+import { createTally } from './measure/tally.ts'
+import { createClients } from './run/clients.ts'
+import { createPopulation } from './run/population.ts'
+import { createRecorder } from './run/recorder.ts'
+import { statesOf } from './run/states.ts'
+import { createTraffic } from './run/traffic.ts'
+import { troubleFor } from './run/trouble.ts'
+import { expandNodes } from './scenario/expand.ts'
+import { streamOf } from './scenario/streams.ts'
+import type { Simulation, SimulationInit, SimulationOutcome, SimulationProgress } from './simulation.ts'
+import { createTraceHash } from './trace-hash.ts'
+import { createVirtualMesh } from './virtual-mesh.ts'
+import { planArrivals } from './workload/arrivals.ts'
+
+/** The mesh gets to know itself, and then is watched doing nothing, before the scenario's own time begins. */
+export const warmUpMs: DurationMs = 15_000
+const quietFromMs: DurationMs = 5_000
+const lookMs: DurationMs = 1_000
+/** After the last mission has ended: late results, acknowledgements, dead letters. */
+const afterglowMs: DurationMs = 3_000
+const watchedFraction = 0.5
 
 /** @throws Error when the scenario contradicts itself (an unknown skill, a trace that was not given). */
 export async function createSimulation(init: SimulationInit): Promise<Simulation> {
-  throw new Error(`the scenario ${init.scenario.name} cannot be run yet`)
+  const { scenario, seed } = init
+  const checks = init.checks ?? true
+  const workMs = Math.min(scenario.durationMs, init.untilMs ?? Infinity)
+  const nodes = expandNodes(scenario, streamOf(seed, 'nodes'))
+  const plannedNodes = new Map(nodes.map((node) => [node.name, node]))
+  const arrivals = planArrivals(scenario, nodes, streamOf(seed, 'arrivals'), init.traces ?? new Map(), workMs)
+  const trace = createTraceHash()
+  const tally = createTally({ scenario, seed, nodes, sent: () => traffic.sent() })
+  const recorder = createRecorder({ nowMs: () => mesh.clock.nowMs(), nodes: plannedNodes, tally, trace, keepsHistory: checks })
+  const { network } = scenario
+  const isHostile = nodes.some((node) => node.group.conduct !== undefined)
+  const mesh = createVirtualMesh(seed, {
+    settle: 'stirred', observer: recorder, factsMax: 64, decodeEvery: init.decodeEvery ?? 1, redial: true, latencyMs: network.latencyMs, betweenSitesLatencyMs: network.betweenSitesLatencyMs,
+    connectionsAimed: network.connectionsAimed, nodesExpected: nodes.length, ...(network.bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond: network.bandwidthBytesPerSecond }),
+    // Among honest nodes a frame outside the schema is a bug, and ends the run.
+    ...(isHostile || scenario.faults.some((fault) => fault.kind === 'old-protocol') || scenario.anyFaultEveryMs !== undefined ? { onViolation: () => undefined } : {}),
+  })
+  const traffic = createTraffic(mesh)
+  mesh.network.setConditions({ lossFraction: network.lossFraction, duplicationFraction: network.duplicationFraction, reorderingFraction: network.reorderingFraction })
+  traffic.onDelivered((from, to, bytes) => {
+    trace.number(mesh.clock.nowMs())
+    trace.number(from)
+    trace.number(to)
+    trace.bytes(bytes)
+  })
+  const { applyConduct, createTrouble } = troubleFor({ scenario, nodes, seed, untilMs: workMs })
+  const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills'), applyConduct })
+  const clients = createClients({
+    mesh, reachable: population.reachable, isGone: population.isGone, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0,
+    bridges: nodes.filter((node) => node.group.duties.includes('bridge')).map((node) => node.name),
+  })
+  const trouble = createTrouble({ mesh, population, recorder, tally })
+  const healAtMs = warmUpMs + workMs
+  const deadlineMs = healAtMs + scenario.healWithinMs
+  let phase: SimulationProgress['phase'] = 'faults'
+  let outcome: SimulationOutcome | undefined
+
+  await population.startAll()
+  mesh.clock.schedule(quietFromMs, () => tally.warmUpStarted(mesh.clock.nowMs()))
+  mesh.clock.schedule(warmUpMs, () => tally.warmUpEnded(mesh.clock.nowMs()))
+  clients.expect(arrivals, warmUpMs)
+  trouble.expect(warmUpMs)
+  mesh.clock.schedule(healAtMs, heal)
+  mesh.clock.schedule(lookMs, look)
+
+  function heal(): void {
+    phase = 'healing'
+    trouble.healAll()
+    recorder.add({ type: 'all-healed', atMs: mesh.clock.nowMs(), deadlineMs })
+  }
+
+  function look(): void {
+    if (phase === 'done') return
+    tally.reach(mesh.clock.nowMs())
+    const soFar = tally.soFar()
+    init.onProgress?.({ atMs: mesh.clock.nowMs(), endMs: deadlineMs, events: mesh.clock.events, phase, ...soFar })
+    if (phase === 'healing' && (isQuiet() || mesh.clock.nowMs() >= deadlineMs)) {
+      clients.close()
+      phase = 'done'
+      return
+    }
+    mesh.clock.schedule(lookMs, look)
+  }
+
+  /** Nothing is awaited any more, but what can never come. */
+  function isQuiet(): boolean {
+    if (clients.open() > 0) return false
+    for (const missionId of clients.acknowledged.keys()) if (isAwaited(missionId)) return false
+    return true
+  }
+
+  function isAwaited(missionId: MissionId): boolean {
+    const mission = recorder.missions.get(missionId)
+    return mission !== undefined && !mission.ended && !mission.damaged && !population.isGone(mission.owner)
+  }
+
+  async function finish(): Promise<SimulationOutcome> {
+    if (outcome !== undefined) return outcome
+    await mesh.clock.runUntil(() => phase === 'done', { withinMs: deadlineMs + 60_000, what: 'the end of the run' })
+    await mesh.clock.runFor(afterglowMs)
+    const history = checks ? await historyOf() : emptyHistory()
+    const { promises, violations } = checks ? checkHistory(history) : { promises: [], violations: [] }
+    const report = tally.report({
+      virtualMs: mesh.clock.nowMs(), events: mesh.clock.events, traceHash: trace.hex(), counters: traffic.counters(), promises, violations: violations.slice(0, 100),
+    })
+    outcome = { report, history }
+    return outcome
+  }
+
+  function emptyHistory(): History {
+    return { records: [], endMs: mesh.clock.nowMs(), healedMs: healAtMs, views: new Map(), secrets: [], secretsSeen: [] }
+  }
+
+  async function historyOf(): Promise<History> {
+    const views = new Map<MissionId, MissionView>()
+    for (const [missionId, arrival] of clients.acknowledged) {
+      const owner = recorder.missions.get(missionId)?.owner
+      const node = owner === undefined ? undefined : population.reachable(owner)
+      if (node === undefined) continue
+      const answer = await answered(node.mesh.ask({ op: 'view', missionId }, arrival.principal as Principal))
+      if (answer !== undefined) views.set(missionId, MissionView.parse(answer))
+    }
+    for (const node of population.up()) {
+      recorder.add({ type: 'depths', atMs: mesh.clock.nowMs(), node: node.name, mailboxMax: node.mesh.mailboxMessagesMost, waitingCalls: 0, deadLetters: node.mesh.deadLetters().count })
+    }
+    return { ...emptyHistory(), records: recorder.records, views }
+  }
+
+  async function answered<T>(promise: Promise<T>): Promise<T | undefined> {
+    let settled = false
+    let value: T | undefined
+    promise.then((answer) => (value = answer), () => undefined).finally(() => (settled = true))
+    await mesh.clock.runUntil(() => settled, { what: 'an answer', withinMs: 60_000 })
+    return value
+  }
+
+  return {
+    get events() {
+      return mesh.clock.events
+    },
+    get nowMs() {
+      return mesh.clock.nowMs()
+    },
+    async runTo(stop: { readonly event: number } | { readonly atMs: InstantMs }) {
+      const reached = 'event' in stop ? () => mesh.clock.events >= stop.event : () => mesh.clock.nowMs() >= stop.atMs
+      await mesh.clock.runUntil(() => reached() || phase === 'done', { withinMs: deadlineMs + 60_000, what: 'the place to stop' })
+      return reached()
+    },
+    recentEvents: (max) => recorder.recent(max),
+    states: () => statesOf({ mesh, population, recorder }),
+    finish,
+  }
 }
 
 export async function runSimulation(init: SimulationInit): Promise<SimulationOutcome> {

@@ -42,12 +42,16 @@ export interface ScriptedSkillRunnerInit {
   readonly startMs?: DurationMs
   /** Divides every course's time; a slow node has less than 1. */
   readonly speed?: number
+  /** Called when a promise is about to be resolved from an event. */
+  readonly stir?: () => void
 }
 
 export interface ScriptedSkillRunner extends SkillRunner {
   /** Every run that was started, in order. */
   readonly started: readonly SkillRun[]
   running(): readonly SkillRun[]
+  /** The same, each with when it was accepted by the node's clock. */
+  runningSince(): readonly { readonly run: SkillRun; readonly sinceMs: number }[]
   /** Replaces what this node can do. Runs that are under way go on. */
   setSkills(skills: readonly ScriptedSkill[]): void
 }
@@ -151,6 +155,7 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
   }
 
   async function begin(one: LiveRun): Promise<void> {
+    init.stir?.()
     const beganMs = clock.monotonicMs()
     one.queueMs = beganMs - one.acceptedMs
     let run: SkillRun
@@ -178,6 +183,7 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
 
   async function deliver(one: LiveRun, course: ScriptedCourse): Promise<void> {
     const stats = statsOf(one, course)
+    init.stir?.()
     try {
       end(one, { type: 'done', output: await outputOf(course), stats })
     } catch (error) {
@@ -188,6 +194,7 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
   return {
     started,
     running: () => [...live.values()].map((one) => one.run),
+    runningSince: () => [...live.values()].map(({ run, acceptedMs }) => ({ run, sinceMs: acceptedMs })),
     setSkills(replacement) {
       skills = replacement
       for (const listener of listeners) listener()

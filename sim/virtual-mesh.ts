@@ -2,25 +2,31 @@
  * Whole nodes in one process: the production actors over virtual adapters. The world (network, disks, blobs) outlives its
  * nodes, so that one can be killed and started again on what it had synced.
  */
-import { createMeshNode, type MeshNode } from '../actors/mesh-node.ts'
+import { createMeshNode, type MeshNode, type MeshNodePorts } from '../actors/mesh-node.ts'
+import type { HardwareSample } from '../actors/ports/hardware.ts'
+import type { SkillRunner } from '../actors/ports/skill-runner.ts'
+import type { Telemetry } from '../actors/ports/telemetry.ts'
+import type { Tuning } from '../actors/tuning.ts'
 import type { Duty } from '../protocols/capability/schema.ts'
 import type { PeerId } from '../protocols/kernel/ids.ts'
-import { seededRandom } from '../protocols/kernel/prng.ts'
-import type { HardwareSample } from '../actors/ports/hardware.ts'
-import { createVirtualBlobStore, createVirtualBlobSwarm, type VirtualBlobSwarm } from './blob-store-virtual-adapter.ts'
-import { createVirtualDht, createVirtualDiscovery } from './discovery-virtual-adapter.ts'
+import { seededRandom, type Random } from '../protocols/kernel/prng.ts'
+import { createVirtualBlobStore, createVirtualBlobSwarm, shelfOf, type VirtualBlobSwarm } from './blob-store-virtual-adapter.ts'
+import { withCrashTrap, type CrashTrap } from './crash-trap.ts'
+import { createVirtualDht, createVirtualDiscovery, type VirtualDht } from './discovery-virtual-adapter.ts'
 import { createVirtualEntropy } from './entropy-virtual-adapter.ts'
 import { createVirtualGossip } from './gossip-virtual-adapter.ts'
 import { createVirtualHardware } from './hardware-virtual-adapter.ts'
 import { createVirtualIdentity, virtualPeerId } from './identity-virtual-adapter.ts'
 import { createVirtualLogDisk, type VirtualLogDisk } from './log-store-virtual-adapter.ts'
+import type { NodeClock, NodeClockInit } from './node-clock.ts'
+import type { Ending, MeshObserver } from './observer.ts'
+import { withStirring } from './stirring.ts'
 import { createScriptedSkillRunner, type ScriptedSkill, type ScriptedSkillRunner } from './skill-runner-scripted-adapter.ts'
 import { createMemoryTelemetry, type MemoryTelemetry } from './telemetry-memory-adapter.ts'
 import { createVirtualTransport } from './transport-virtual-adapter.ts'
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts'
-import { createVirtualGossipMesh } from './virtual-gossip.ts'
-import { createVirtualNetwork, type VirtualNetwork, type VirtualNetworkInit } from './virtual-network.ts'
-import type { Tuning } from '../actors/tuning.ts'
+import { createVirtualGossipMesh, type VirtualGossip } from './virtual-gossip.ts'
+import { createVirtualNetwork, type VirtualHost, type VirtualNetwork, type VirtualNetworkInit } from './virtual-network.ts'
 
 export interface VirtualNodeInit {
   readonly name: string
@@ -31,6 +37,17 @@ export interface VirtualNodeInit {
   readonly speed?: number
   readonly machine?: Partial<HardwareSample>
   readonly tuning?: Partial<Tuning>
+  readonly site?: string
+  readonly clock?: NodeClockInit
+  /** Misconduct: what the node's actors do to the world, and hear of it, goes through this. */
+  readonly conduct?: (ports: MeshNodePorts, parts: ConductParts) => MeshNodePorts
+}
+
+/** What a node that misbehaves has at hand. */
+export interface ConductParts {
+  readonly host: VirtualHost
+  readonly clock: NodeClock
+  readonly random: Random
 }
 
 export interface VirtualNode {
@@ -39,71 +56,143 @@ export interface VirtualNode {
   readonly mesh: MeshNode
   readonly skills: ScriptedSkillRunner
   readonly telemetry: MemoryTelemetry
+  readonly clock: NodeClock
+  /** Ends the process at a point between two effects. */
+  readonly trap: CrashTrap
   /** Why the node gave up, once it did. */
   gaveUp: string | undefined
+  alive: boolean
+}
+
+export interface VirtualMeshInit extends Omit<VirtualNetworkInit, 'clock' | 'random'> {
+  /** See `VirtualClockInit`. */
+  readonly settle?: 'always' | 'stirred'
+  readonly observer?: MeshObserver
+  /** See `VirtualTransportInit`. */
+  readonly decodeEvery?: number
+  /** What a receiver refused: by default it ends the run, as in a mesh of honest nodes it is a bug. */
+  readonly onViolation?: (from: PeerId, error: unknown) => void
+  /** How many nodes the mesh is meant to have: sets the degree of the gossip overlay and where its shards begin; default 10. */
+  readonly nodesExpected?: number
+  /** Facts kept per node; default 100,000. */
+  readonly factsMax?: number
 }
 
 export interface VirtualMesh {
   readonly clock: VirtualClock
   readonly network: VirtualNetwork
+  readonly gossip: VirtualGossip
+  readonly dht: VirtualDht
   readonly blobs: VirtualBlobSwarm
   disk(name: string): VirtualLogDisk
-  /** Starts a node, for the first time or again, and connects it to all live ones. */
-  start(init: VirtualNodeInit): Promise<VirtualNode>
+  /**
+   * Starts a node, for the first time or again, and connects it: to all live ones, or, when `connectionsAimed` is stated, as a newcomer.
+   * @param joinsAtOnce the mesh is already there when the story begins: connecting takes no time.
+   */
+  start(init: VirtualNodeInit, joinsAtOnce?: boolean): Promise<VirtualNode>
   /** The process is gone at once; peers notice as they would. */
-  kill(node: VirtualNode): void
+  kill(node: VirtualNode, how?: Ending, reason?: string): void
   node(name: string): VirtualNode
 }
 
 /** @param init what the network is like, beyond its defaults. */
-export function createVirtualMesh(seed: number, init: Pick<VirtualNetworkInit, 'latencyMsMin' | 'latencyMsMax' | 'crashDetectionMs' | 'cutDetectionMs' | 'dialTimeoutMs' | 'gossipLossFraction'> = {}): VirtualMesh {
+export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): VirtualMesh {
   const random = seededRandom([seed, 0x5e1f])
-  const clock = createVirtualClock()
+  const clock = createVirtualClock(init.settle === undefined ? {} : { settle: init.settle })
   const network = createVirtualNetwork({ ...init, clock, random: random.split() })
-  const gossipMesh = createVirtualGossipMesh(network, random.split())
+  const gossip = createVirtualGossipMesh(network, random.split())
   const dht = createVirtualDht()
-  const blobs = createVirtualBlobSwarm({ clock, reaches: (from, to) => network.reaches(from, to) })
+  const blobs = createVirtualBlobSwarm({ clock, reaches: (from, to) => network.canDial(from, to) })
+  const fate = random.split()
   const disks = new Map<string, VirtualLogDisk>()
   const nodes = new Map<string, VirtualNode>()
+  const { observer } = init
+  const onViolation = init.onViolation === undefined ? {} : { onViolation: init.onViolation }
 
   function disk(name: string): VirtualLogDisk {
     let found = disks.get(name)
-    if (found === undefined) disks.set(name, (found = createVirtualLogDisk({ clock: { schedule: (delayMs, callback) => clock.schedule(delayMs, callback), wallMs: () => clock.wallMs() } })))
+    if (found === undefined) {
+      found = createVirtualLogDisk({ shelf: shelfOf(blobs, virtualPeerId(name)), clock: { schedule: (delayMs, callback) => clock.schedule(delayMs, callback), wallMs: () => clock.wallMs(), stir: () => clock.stir() } })
+      if (observer?.synced !== undefined) found.onSynced((missionId, entries) => observer.synced?.(name, missionId, entries))
+      disks.set(name, found)
+    }
     return found
   }
 
+  function kill(node: VirtualNode, how: Ending = 'crash', reason?: string): void {
+    if (!node.alive) return
+    node.alive = false
+    for (const run of node.skills.running()) observer?.runEnded?.(node, run, { type: 'lost' })
+    network.crash(node.peer, how === 'power-cut' ? 'machine' : 'process')
+    clock.kill(node.name)
+    node.mesh.stop()
+    if (how === 'power-cut') disk(node.name).powerCut(fate)
+    else disk(node.name).kill()
+    observer?.nodeStopped?.(node, how, reason)
+  }
+
+  /** Asks the observer before the node hears. */
+  function observed(runner: ScriptedSkillRunner, node: () => VirtualNode): SkillRunner {
+    if (observer?.runStarted === undefined) return runner
+    return {
+      ...runner,
+      start(run, listener) {
+        observer.runStarted?.(node(), run)
+        runner.start(run, (event) => {
+          if (event.type === 'done' || event.type === 'failed') observer.runEnded?.(node(), run, event)
+          listener(event)
+        })
+      },
+    }
+  }
+
+  function telling(telemetry: MemoryTelemetry, node: () => VirtualNode): Telemetry {
+    if (observer?.fact === undefined) return telemetry
+    return {
+      record(fact) {
+        observer.fact?.(node(), fact)
+        telemetry.record(fact)
+      },
+    }
+  }
+
   return {
-    clock, network, blobs, disk,
-    async start(init) {
-      const identity = createVirtualIdentity(init.name)
-      const host = network.join(virtualPeerId(init.name))
-      const nodeClock = clock.clockFor(init.name)
-      const telemetry = createMemoryTelemetry()
-      const blobStore = createVirtualBlobStore({ self: identity.peerId, swarm: blobs })
-      const skills = createScriptedSkillRunner({ clock: nodeClock, skills: init.skills, blobs: blobStore, ...(init.speed === undefined ? {} : { speed: init.speed }) })
-      const mesh = createMeshNode(
-        {
-          clock: nodeClock, identity, entropy: createVirtualEntropy(random.split()), transport: createVirtualTransport(host), gossip: createVirtualGossip(host, gossipMesh), discovery: createVirtualDiscovery(host, dht),
-          logStore: await disk(init.name).open(), blobStore, skillRunner: skills, hardware: createVirtualHardware(init.machine), telemetry,
-          giveUp: (reason) => {
-            node.gaveUp = reason
-          },
+    clock, network, gossip, dht, blobs, disk, kill,
+    async start(nodeInit, joinsAtOnce = false) {
+      const { name } = nodeInit
+      const identity = createVirtualIdentity(name)
+      const host = network.join(virtualPeerId(name), nodeInit.site)
+      const nodeClock = clock.clockFor(name, nodeInit.clock)
+      const telemetry = createMemoryTelemetry(init.factsMax)
+      const awaited = withStirring({
+        logStore: await disk(name).open(), blobStore: createVirtualBlobStore({ self: identity.peerId, swarm: blobs, drive: disk(name).drive }),
+        discovery: createVirtualDiscovery(host, dht), hardware: createVirtualHardware(nodeInit.machine),
+      }, clock)
+      const skills = createScriptedSkillRunner({ clock: nodeClock, skills: nodeInit.skills, blobs: awaited.blobStore, stir: () => clock.stir(), ...(nodeInit.speed === undefined ? {} : { speed: nodeInit.speed }) })
+      const self = (): VirtualNode => node
+      const missionsOnDisk = disk(name).missionsStored()
+      const transport = createVirtualTransport(host, { ...onViolation, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }) })
+      const gossipPort = createVirtualGossip(host, gossip, onViolation)
+      const ports: MeshNodePorts = {
+        ...awaited, clock: nodeClock, identity, entropy: createVirtualEntropy(random.split()), transport, gossip: gossipPort, skillRunner: observed(skills, self), telemetry: telling(telemetry, self),
+        giveUp: (reason) => {
+          node.gaveUp = reason
+          // As the real process does: it ends, and whoever supervises it starts it again.
+          clock.soon(() => kill(node, 'gave-up', reason))
         },
-        {
-          name: init.name, release: '0.0.0', duties: init.duties ?? ['worker', 'replica', 'bridge'], slots: init.slots ?? 2, ...(init.tuning === undefined ? {} : { tuning: init.tuning }),
-        },
-      )
-      const node: VirtualNode = { name: init.name, peer: identity.peerId, mesh, skills, telemetry, gaveUp: undefined }
-      nodes.set(init.name, node)
+      }
+      const misconduct = nodeInit.conduct?.(ports, { host, clock: nodeClock, random: random.split() }) ?? ports
+      const trap = withCrashTrap(misconduct, () => kill(node))
+      const mesh = createMeshNode(trap.ports, {
+        name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
+      })
+      const node: VirtualNode = { name, peer: identity.peerId, mesh, skills, telemetry, clock: nodeClock, trap, gaveUp: undefined, alive: true }
+      nodes.set(name, node)
+      observer?.nodeStarted?.(node, missionsOnDisk)
       mesh.start()
-      network.connectAll()
+      if (init.connectionsAimed === undefined) network.connectAll()
+      else network.connectNewcomer(node.peer, init.connectionsAimed, joinsAtOnce)
       return node
-    },
-    kill(node) {
-      network.crash(node.peer)
-      clock.kill(node.name)
-      node.mesh.stop()
-      disk(node.name).crash()
     },
     node(name) {
       const found = nodes.get(name)

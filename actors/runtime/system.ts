@@ -37,6 +37,8 @@ export interface ActorSystem {
   stop(name: string): void
   exists(name: string): boolean
   readonly actorCount: number
+  /** The most messages that one mailbox ever held. */
+  readonly mailboxMessagesMost: number
   /** Ends every actor; nothing is delivered any more. */
   shutDown(): void
 }
@@ -62,6 +64,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   let runQueue: Cell[] = []
   let turnPlanned = false
   let down = false
+  let mailboxMessagesMost = 0
 
   function contextOf(cell: Cell): ActorContext {
     return {
@@ -193,8 +196,10 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
       if (down) return
       const cell = cells.get(to)
       if (cell !== undefined) {
-        if (cell.mailbox.put(delivery, lane)) enqueue(cell)
-        else letter(to, delivery, 'the mailbox is full')
+        if (cell.mailbox.put(delivery, lane)) {
+          mailboxMessagesMost = Math.max(mailboxMessagesMost, cell.mailbox.size)
+          enqueue(cell)
+        } else letter(to, delivery, 'the mailbox is full')
         return
       }
       const listener = listeners.get(to)
@@ -209,6 +214,9 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     exists: (name) => cells.has(name),
     get actorCount() {
       return cells.size
+    },
+    get mailboxMessagesMost() {
+      return mailboxMessagesMost
     },
     shutDown() {
       down = true

@@ -1,0 +1,117 @@
+/** The people and programs that hand missions in: each arrival is submitted at its bridge, again with the same key until the outcome is known. */
+import { MeshError, toFault, type Fault } from '../../protocols/kernel/errors.ts'
+import type { MissionId, Principal } from '../../protocols/kernel/ids.ts'
+import type { Random } from '../../protocols/kernel/prng.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
+import { MissionRequest } from '../../protocols/tasking/schema.ts'
+import type { MissionView } from '../../protocols/tasking/views.ts'
+import type { Tally } from '../measure/tally.ts'
+import type { VirtualMesh, VirtualNode } from '../virtual-mesh.ts'
+import type { Arrival } from '../workload/arrivals.ts'
+import type { Recorder } from './recorder.ts'
+
+export interface ClientsInit {
+  readonly mesh: VirtualMesh
+  /** The bridge's node while it can be spoken to. */
+  readonly reachable: (node: string) => VirtualNode | undefined
+  /** Will never be up again. */
+  readonly isGone: (node: string) => boolean
+  readonly tally: Tally
+  readonly recorder: Recorder
+  readonly random: Random
+  /** Share of the missions that a second node watches. */
+  readonly watchedFraction: number
+  readonly bridges: readonly string[]
+}
+
+export interface Clients {
+  /** Submits at `arrival.atMs` of the run, `offsetMs` later in the world. */
+  expect(arrivals: readonly Arrival[], offsetMs: InstantMs): void
+  /** Submissions whose outcome is not known yet. */
+  open(): number
+  readonly acknowledged: ReadonlyMap<MissionId, Arrival>
+  /** No more retries: whoever does not know yet never will. */
+  close(): void
+}
+
+const retryMs = 1_500
+
+/** Whether the same request may be tried again: it was not taken, or nobody can say. */
+function judge(fault: Fault): 'unknown' | 'again' | 'refused' {
+  if (fault.code === 'timeout' || fault.code === 'owner-unreachable' || fault.code === 'storage-failed') return 'unknown'
+  // A bridge that has just started knows no provider yet, and says so.
+  return fault.retryable || fault.code === 'unknown-capability' ? 'again' : 'refused'
+}
+
+export function createClients(init: ClientsInit): Clients {
+  const { mesh, tally, recorder } = init
+  const acknowledged = new Map<MissionId, Arrival>()
+  const waiting = new Set<Arrival>()
+  let operations = 0
+  let closed = false
+
+  function later(arrival: Arrival): void {
+    mesh.clock.schedule(retryMs * (0.5 + init.random.next()), () => attempt(arrival))
+  }
+
+  function giveUp(arrival: Arrival, wasTaken: boolean): void {
+    if (!waiting.delete(arrival)) return
+    if (wasTaken) tally.missionUnknown(arrival.key, mesh.clock.nowMs())
+    else tally.missionRefused(arrival.key, mesh.clock.nowMs())
+  }
+
+  function attempt(arrival: Arrival, maybeTaken = false): void {
+    if (!waiting.has(arrival)) return
+    const node = init.reachable(arrival.node)
+    if (node === undefined) {
+      if (closed || init.isGone(arrival.node)) giveUp(arrival, maybeTaken)
+      else later(arrival)
+      return
+    }
+    const operation = ++operations
+    const about = { operation, client: `client-${arrival.index}`, node: arrival.node }
+    const asked = { op: 'submit' as const, request: MissionRequest.parse(arrival.request), key: arrival.key }
+    recorder.add({ ...about, atMs: mesh.clock.nowMs(), type: 'invoke', asked, principal: arrival.principal, key: arrival.key })
+    void mesh.clock.awaited(node.mesh.ask(asked, arrival.principal as Principal)).then(
+      (answer) => {
+        recorder.add({ ...about, atMs: mesh.clock.nowMs(), type: 'ok', answer })
+        onAcknowledged(arrival, answer as unknown as MissionView)
+      },
+      (thrown: unknown) => {
+        const fault = thrown instanceof MeshError ? thrown.fault : toFault(thrown)
+        const verdict = judge(fault)
+        recorder.add(verdict === 'unknown' ? { ...about, atMs: mesh.clock.nowMs(), type: 'unknown', reason: `${fault.code}: ${fault.detail}` } : { ...about, atMs: mesh.clock.nowMs(), type: 'fail', fault })
+        if (verdict === 'refused' || closed) giveUp(arrival, verdict === 'unknown')
+        else mesh.clock.schedule(fault.retryAfterMs ?? retryMs * (0.5 + init.random.next()), () => attempt(arrival, maybeTaken || verdict === 'unknown'))
+      },
+    )
+  }
+
+  function onAcknowledged(arrival: Arrival, view: MissionView): void {
+    if (!waiting.delete(arrival)) return
+    acknowledged.set(view.id, arrival)
+    tally.missionAcknowledged(arrival.key, view.id, mesh.clock.nowMs())
+    if (init.random.next() >= init.watchedFraction || init.bridges.length === 0) return
+    const watcher = init.reachable(init.bridges[init.random.below(init.bridges.length)] as string)
+    watcher?.mesh.watch(view.id, 0, arrival.principal as Principal, ({ events }) => {
+      for (const { index, event } of events) recorder.add({ type: 'told', atMs: mesh.clock.nowMs(), node: watcher.name, missionId: view.id, index, event })
+    })
+  }
+
+  return {
+    acknowledged,
+    expect(arrivals, offsetMs) {
+      for (const arrival of arrivals) {
+        mesh.clock.schedule(arrival.atMs + offsetMs - mesh.clock.nowMs(), () => {
+          waiting.add(arrival)
+          tally.missionSubmitted(arrival.key, mesh.clock.nowMs())
+          attempt(arrival)
+        })
+      }
+    },
+    open: () => waiting.size,
+    close() {
+      closed = true
+    },
+  }
+}
