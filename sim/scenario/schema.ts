@@ -109,6 +109,8 @@ export const MissionShape = z.object({
   timeLimitMs: z.number().int().min(1).optional(),
   /** Absent: `local`. */
   acknowledgement: Acknowledgement.optional(),
+  /** Every leaf brings an acceptance check that only an honest result passes. */
+  checked: z.boolean().default(false),
 }).strict()
 export type MissionShape = z.infer<typeof MissionShape>
 

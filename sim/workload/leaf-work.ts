@@ -5,7 +5,7 @@
 import { canonicalJson, fractionOf, hash32 } from '../../protocols/kernel/hashing.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import type { DurationMs } from '../../protocols/kernel/units.ts'
-import type { PlannedTask } from '../../protocols/tasking/schema.ts'
+import type { AcceptanceCheck, PlannedTask } from '../../protocols/tasking/schema.ts'
 import type { ScenarioSkill } from '../scenario/schema.ts'
 
 /** Of a leaf whose time was drawn. */
@@ -41,6 +41,8 @@ export interface CompositeInput {
   readonly children: readonly PlannedChild[]
   /** Written into every leaf's task. */
   readonly leaf?: Pick<PlannedTask, 'retry' | 'timeLimitMs'>
+  /** Every leaf's task gets an `honestyCheck`. */
+  readonly checked?: true
 }
 
 export type LeafInput = TimedInput | ModelInput
@@ -71,6 +73,11 @@ export function failingAttempts(luck: number, failureFraction: number, attemptsM
 /** The digest that an honest leaf returns as `sum`. */
 export function sumOf(input: Json): number {
   return hash32(canonicalJson(input))
+}
+
+/** Passed only by the result of an honest run. */
+export function honestyCheck(input: LeafInput): AcceptanceCheck {
+  return { path: 'sum', equals: sumOf(input as unknown as Json) }
 }
 
 /** A composite task returns its children's sums, added up within 32 bits. */

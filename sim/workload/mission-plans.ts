@@ -6,7 +6,7 @@ import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { MissionRequest, PlannedTask } from '../../protocols/tasking/schema.ts'
 import { draw } from '../scenario/draw.ts'
 import type { MissionShape, ScenarioSkill } from '../scenario/schema.ts'
-import { failingAttempts, type CompositeInput, type LeafInput, type PlannedChild } from './leaf-work.ts'
+import { failingAttempts, honestyCheck, type CompositeInput, type LeafInput, type PlannedChild } from './leaf-work.ts'
 
 /** A request as a client writes it, before defaults are filled in. */
 export type RequestInput = z.input<typeof MissionRequest>
@@ -140,7 +140,7 @@ function drawComposite(shape: MissionShape, skill: ScenarioSkill, n: string, nam
   const luck = drawLuck(random)
   const childSkill = skillNamed(below.capability, setting)
   const children = Array.from({ length: below.count }, (_, at) => drawComposite(shape, childSkill, `${n}.${at + 1}`, `${name}/${at + 1}`, leaves, random, setting))
-  return { capability: skill.capability, effort: 1, input: { n, workMs, luck, children, ...(childSkill.children === undefined ? { leaf: leafTerms(shape) } : {}) } }
+  return { capability: skill.capability, effort: 1, input: { n, workMs, luck, children, ...(childSkill.children === undefined ? { leaf: leafTerms(shape), ...(shape.checked ? { checked: true } : {}) } : {}) } }
 }
 
 function leafTerms(shape: MissionShape): Pick<PlannedTask, 'retry' | 'timeLimitMs'> {
@@ -160,7 +160,7 @@ function missionOf(tasks: readonly TopTask[], shape: MissionShape, setting: Miss
     plan: {
       tasks: Object.fromEntries(tasks.map((task) => [task.name, {
         capability: task.capability, input: task.input, effort: task.effort,
-        ...(task.after.length === 0 ? {} : { after: [...task.after] }), ...('children' in task.input ? {} : leafTerms(shape)),
+        ...(task.after.length === 0 ? {} : { after: [...task.after] }), ...('children' in task.input ? {} : { ...leafTerms(shape), ...(shape.checked ? { accept: [honestyCheck(task.input)] } : {}) }),
       }])),
       ...(only === undefined ? {} : { result: { $from: only.name } }),
     },

@@ -12,7 +12,7 @@ import { draw } from '../scenario/draw.ts'
 import type { PlannedNode } from '../scenario/expand.ts'
 import type { ScenarioSkill } from '../scenario/schema.ts'
 import type { ScriptedCourse, ScriptedSkill } from '../skill-runner-scripted-adapter.ts'
-import { addSums, attemptFails, sumOf, workMsOf, type CompositeInput, type LeafInput } from './leaf-work.ts'
+import { addSums, attemptFails, honestyCheck, sumOf, workMsOf, type CompositeInput, type LeafInput } from './leaf-work.ts'
 
 export interface ScriptedSkillsOptions {
   /** How long one run may take when its task does not say; default: the runner's. */
@@ -70,7 +70,7 @@ function costOf(skill: ScenarioSkill, input: LeafInput): number {
 function planCourse(skill: ScenarioSkill, run: SkillRun, salt: string): ScriptedCourse {
   const input = compositeInputOf(skill, run, salt)
   if (attemptFails(input.luck, run.attempt, skill.failureFraction)) return { afterMs: input.workMs, costUsd: skill.costUsd, fault: fault('skill-failed', `attempt ${run.attempt} to plan ${input.n} was drawn to fail`) }
-  const tasks = Object.fromEntries(input.children.map((child, at) => [String(at + 1), { capability: child.capability, effort: child.effort, input: child.input, ...input.leaf }]))
+  const tasks = Object.fromEntries(input.children.map((child, at) => [String(at + 1), { capability: child.capability, effort: child.effort, input: child.input, ...input.leaf, ...(input.checked === true ? { accept: [honestyCheck(child.input as LeafInput)] } : {}) }]))
   return { afterMs: input.workMs, costUsd: skill.costUsd, output: { tasks } as unknown as Json }
 }
 

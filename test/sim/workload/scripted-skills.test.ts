@@ -19,7 +19,7 @@ const scenario = Scenario.parse({
   ],
   workload: [
     { kind: 'count', missions: 40, mission: { capability: 'job.flaky', retry: { attemptsMax: 4 } } },
-    { kind: 'count', missions: 1, fromMs: 59_000, mission: { capability: 'job.run' } }, { kind: 'count', missions: 1, fromMs: 59_500, mission: { capability: 'job.group', shape: 'composite', timeLimitMs: 5_000 } },
+    { kind: 'count', missions: 1, fromMs: 59_000, mission: { capability: 'job.run', checked: true } }, { kind: 'count', missions: 1, fromMs: 59_500, mission: { capability: 'job.group', shape: 'composite', timeLimitMs: 5_000, checked: true } },
   ],
 })
 const [node] = expandNodes(scenario, seededRandom([1, 1]))
@@ -46,6 +46,8 @@ describe('scripted skills', () => {
     expect(course.costUsd).toBe(0.01)
     expect(JSON.stringify(course.output)).toHaveLength(200)
     expect(course.output).toMatchObject({ n: 'w2-1.1', ok: true, sum: expect.any(Number) as number })
+    const check = arrivals.find((arrival) => arrival.leaves[0]?.capability === 'job.run')?.request.plan?.tasks.t1?.accept?.[0]
+    expect(check).toEqual({ path: 'sum', equals: (course.output as { sum: number }).sum })
   })
 
   test('attempts fail as the workload said', () => {
@@ -65,6 +67,7 @@ describe('scripted skills', () => {
     expect(course?.afterMs).toBe(50)
     expect(Object.values(plan.tasks).map((task) => (task.input as { workMs: number }).workMs)).toEqual(arrivals.at(-1)?.leaves.map((leaf) => leaf.workMs))
     expect(Object.values(plan.tasks).map((task) => task.timeLimitMs)).toEqual([5_000, 5_000, 5_000, 5_000])
+    for (const task of Object.values(plan.tasks)) expect(task.accept[0]?.equals).toBe((skills().get('job.run')?.run?.(runOf('job.run', task.input as Json))?.output as { sum: number }).sum)
     const children = [1, 2].map((sum) => ({ name: String(sum), capability: 'job.run', state: 'accepted' as const, output: { inline: { sum: 0xffff_fffe + sum - 1 } } }))
     expect(skill?.synthesise?.(runOf('job.group', input, { step: 'synthesise', children }))?.output).toEqual({ n: 'w3-1.1', ok: true, sum: 0xffff_fffd, children: 2 })
   })
