@@ -63,6 +63,8 @@ export type WatchRecord = At & { readonly type: 'told'; readonly node: string; r
 /** Adverts as they left a node, and what others made of them. */
 export type AdvertRecord = At & (
   | { readonly type: 'advert-published'; readonly by: PeerId; readonly advert: Advert; readonly honest: boolean }
+  /** An advert, rightly signed by a peer that equivocates, reached the directory of a node. Those of other peers are not recorded: they are many. */
+  | { readonly type: 'advert-heard'; readonly node: string; readonly of: PeerId; readonly sequence: number; readonly digest: string }
   | { readonly type: 'equivocation-told'; readonly node: string; readonly of: PeerId; readonly sequence: number }
   | { readonly type: 'forgery-told'; readonly node: string; readonly of: PeerId }
 )

@@ -1,0 +1,108 @@
+/**
+ * S1, as far as a log with one member goes: what was acknowledged survives crash, power cut and restart of its owner. A disk
+ * that lost what it had synced, an owner that never comes back, and `ephemeral` are outside the promise.
+ */
+import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
+import type { MissionId } from '../../protocols/kernel/ids.ts'
+import { MissionRequest } from '../../protocols/tasking/schema.ts'
+import type { Checker, History, RecordOf, Violation } from '../history/history.ts'
+import { indexHistory, lastLife, type HistoryIndex, type Operation } from '../history/index-history.ts'
+
+const promise = 'S1'
+
+export const acknowledgedMissionsStay: Checker = {
+  promise,
+  says: 'no acknowledged mission is lost, and what was refused does not exist',
+  check(history) {
+    const index = indexHistory(history)
+    return [...lostMissions(history, index), ...refusedButThere(index)]
+  },
+}
+
+type Submission = Operation & { readonly asked: Extract<Operation['asked'], { op: 'submit' }> }
+
+export function submissionsOf(index: HistoryIndex): Submission[] {
+  return index.operations.filter((operation): operation is Submission => operation.asked.op === 'submit')
+}
+
+/** What the mission's log keeps of a request. */
+export function digestOfSubmission({ asked }: Submission): string {
+  return digestOfText(canonicalJson(MissionRequest.parse(asked.request)))
+}
+
+/** The view that a submission was answered with. */
+export function answeredView(end: RecordOf<'ok'>): { readonly id: MissionId; readonly owner?: string; readonly lastIndex?: number } | undefined {
+  const { answer } = end
+  return typeof answer === 'object' && answer !== null && !Array.isArray(answer) && typeof answer['id'] === 'string' ? (answer as never) : undefined
+}
+
+function lostMissions(history: History, index: HistoryIndex): Violation[] {
+  const violations: Violation[] = []
+  const told = new Set<MissionId>()
+  for (const submission of submissionsOf(index)) {
+    const { end } = submission
+    if (end?.type !== 'ok' || submission.asked.request.acknowledgement === 'ephemeral') continue
+    const view = answeredView(end)
+    if (view === undefined) {
+      violations.push({ promise, atMs: end.atMs, detail: `operation ${end.operation} was acknowledged to ${end.client} without a mission's view` })
+      continue
+    }
+    if (told.has(view.id)) continue
+    told.add(view.id)
+    const problem = lossOf(history, index, view.id, submission.endedAt)
+    if (problem !== undefined) violations.push({ promise, missionId: view.id, ...problem })
+  }
+  return violations
+}
+
+function lossOf(history: History, index: HistoryIndex, missionId: MissionId, acknowledgedAt: number): { atMs: number; detail: string } | undefined {
+  const log = index.logs.get(missionId)
+  const first = log?.committed[0]
+  const acknowledgedMs = history.records[acknowledgedAt]?.atMs ?? 0
+  if (log !== undefined && log.damages.some(({ at }) => at < acknowledgedAt)) return undefined
+  if (first?.entry.event.type !== 'submitted' || first.at > acknowledgedAt) {
+    return { atMs: acknowledgedMs, detail: `${missionId} was acknowledged before its first entry was synced: a crash at that instant loses it` }
+  }
+  if (log === undefined || log.damages.length > 0) return undefined
+  for (const life of index.lives.get(first.node) ?? []) {
+    if (life.startedAt > first.at && !life.onDisk.has(missionId)) {
+      return { atMs: life.started.atMs, detail: `${missionId} was acknowledged at ${acknowledgedMs} ms and is not on the disk of its owner ${first.node}, which started again; the disk was not damaged` }
+    }
+  }
+  if (history.healedMs === undefined || lastLife(index, first.node) === undefined) return undefined
+  const view = history.views.get(missionId)
+  if (view === undefined) return { atMs: history.endMs, detail: `${missionId} was acknowledged at ${acknowledgedMs} ms, its owner ${first.node} is up, and nobody answers for it at the end` }
+  const last = log.committed.at(-1)?.entry.index ?? 0
+  if (view.lastIndex < last) return { atMs: history.endMs, detail: `${missionId} had ${last} synced entries, its owner ${first.node} knows ${view.lastIndex} of them at the end` }
+  return undefined
+}
+
+/** Faults after which the submitter must not think that nothing happened. */
+const undecided = new Set<string>(['timeout', 'owner-unreachable', 'storage-failed', 'internal'])
+
+/** A refusal means that there is no such mission: no log can hold more missions of a request than were not refused. */
+function refusedButThere(index: HistoryIndex): Violation[] {
+  const groups = new Map<string, { open: number; refused: Submission[] }>()
+  const keyOf = (principal: string, key: string | undefined, digest: string): string => JSON.stringify([principal, key ?? null, digest])
+  for (const submission of submissionsOf(index)) {
+    const key = keyOf(submission.invoke.principal, submission.invoke.key ?? submission.asked.key, digestOfSubmission(submission))
+    const group = groups.get(key) ?? { open: 0, refused: [] }
+    groups.set(key, group)
+    if (submission.end?.type === 'fail' && !undecided.has(submission.end.fault.code)) group.refused.push(submission)
+    else group.open += 1
+  }
+  const made = new Map<string, MissionId[]>()
+  for (const { missionId, committed: [first], damages } of index.logs.values()) {
+    if (first?.entry.event.type !== 'submitted' || damages.length > 0) continue
+    const key = keyOf(first.entry.event.principal, first.entry.event.key, first.entry.event.requestDigest)
+    made.set(key, [...(made.get(key) ?? []), missionId])
+  }
+  return [...groups].flatMap(([key, { open, refused }]) => {
+    const [witness] = refused
+    const missions = made.get(key) ?? []
+    // With a key several answers may be of one mission, and a mission may be known that a later answer did not find.
+    const allowed = key.split(',')[1] === 'null' ? open : open > 0 ? Infinity : 0
+    if (witness?.end?.type !== 'fail' || missions.length <= allowed) return []
+    return [{ promise, atMs: witness.end.atMs, missionId: missions[0]!, detail: `operation ${witness.invoke.operation} was refused (${witness.end.fault.code}), and yet ${missions.length} missions of that request are in the logs, ${allowed} at most can be` }]
+  })
+}

@@ -1,0 +1,32 @@
+/** S9: a task is awarded only when nothing that was awarded before can still be live, and an award is given once. */
+import type { AwardId } from '../../protocols/kernel/ids.ts'
+import type { Checker, Violation } from '../history/history.ts'
+import { auditLog, indexHistory, type MissionLog } from '../history/index-history.ts'
+import { liveAttemptOf } from '../history/ledger.ts'
+
+const promise = 'S9'
+
+export const oneLiveAward: Checker = {
+  promise,
+  says: 'at most one live committed award per task',
+  check: (history) => [...indexHistory(history).logs.values()].flatMap(awardsTooMany),
+}
+
+function awardsTooMany(log: MissionLog): Violation[] {
+  const violations: Violation[] = []
+  const given = new Set<AwardId>()
+  auditLog(log, ({ atMs, entry: { index, event } }, ledger) => {
+    if (event.type !== 'awarded') return
+    const { awardId, taskId } = event.award
+    const task = ledger.tasks.get(taskId)
+    const live = task === undefined ? undefined : liveAttemptOf(task)
+    const problem = task === undefined ? 'which was never planned'
+      : given.has(awardId) ? `under ${awardId}, which had been given before`
+        : live !== undefined ? `to ${event.award.worker} while ${live.award.awardId} is live with ${live.award.worker}`
+          : task.state !== 'open' ? `which is ${task.state}`
+            : ledger.state !== 'open' ? `of a mission that is ${ledger.state}` : undefined
+    given.add(awardId)
+    if (problem !== undefined) violations.push({ promise, missionId: log.missionId, atMs, detail: `entry ${index} of ${log.missionId} awards ${taskId} ${problem}` })
+  })
+  return violations
+}
