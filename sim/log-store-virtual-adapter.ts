@@ -40,8 +40,8 @@ export interface VirtualLogDisk {
   powerCut(random: Random): void
   /** The next `count` writes fail with this reason; those in flight are not touched. */
   failWrites(count: number, reason?: string): void
-  /** The next write's sync fails: nobody reads it, and after the store was opened again it may or may not be there. */
-  failNextSync(random: Random): void
+  /** The next write's sync fails: nobody reads it, and after the store was opened again it may or may not be there. @returns a function that takes the failure back if nothing was written yet. */
+  failNextSync(random: Random): () => void
   /** A full disk fails every write and goes on reading. */
   setFull(full: boolean): void
   setSyncMs(syncMs: DurationMs): void
@@ -213,7 +213,7 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
       failing = { count, reason }
     },
     failNextSync(random) {
-      drive.log.failNext((lost) => {
+      return drive.log.failNext((lost) => {
         if (openLife !== undefined) openLife.state = 'failed'
         limbo = lost.slice(0, random.below(lost.length + 1))
         return new MeshError('storage-failed', 'the log could not be written: input/output error', { next: 'check the disk, then restart the node; it recovers what was synced' })

@@ -21,9 +21,10 @@ export interface WriteQueue {
   flush(): void
   /**
    * The next write fails when it is synced, and all that were staged behind it.
-   * @param failed is given what did not get to the platter. @returns what the writers are told.
+   * @param failed is given what did not get to the platter, and returns what the writers are told.
+   * @returns a function that takes it back, until something is staged.
    */
-  failNext(failed: (lost: readonly (() => void)[]) => Error): void
+  failNext(failed: (lost: readonly (() => void)[]) => Error): () => void
   /** Called once, when the next write is staged. */
   onNextStaged(listener: () => void): () => void
   /** The disk works again after it was stuck. */
@@ -97,6 +98,9 @@ export function createWriteQueue(init: WriteQueueInit): WriteQueue {
     },
     failNext(failed) {
       failNext = failed
+      return () => {
+        if (failNext === failed) failNext = undefined
+      }
     },
     onNextStaged(listener) {
       stagedListeners.push(listener)

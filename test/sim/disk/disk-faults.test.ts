@@ -80,6 +80,13 @@ describe('a failed sync', () => {
     }
     expect([...after].sort()).toEqual([1, 2, 3])
   })
+
+  it('can be taken back before anything is written', async () => {
+    const { disk, outcome } = machine()
+    const store = await disk.open()
+    disk.failNextSync(seededRandom([1, 2]))()
+    expect(await outcome(store.write(batch(1, 1)))).toBe('ok')
+  })
 })
 
 describe('a disk that is full, slow or stuck', () => {
