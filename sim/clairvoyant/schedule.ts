@@ -21,12 +21,7 @@ import type { PlannedNode } from '../scenario/expand.ts'
 import type { Arrival } from '../workload/arrivals.ts'
 import type { PlannedLeaf } from '../workload/mission-plans.ts'
 import { createReadyQueue } from './ready-queue.ts'
-
-/** A time in which a node is up. */
-export interface UpTime {
-  readonly fromMs: InstantMs
-  readonly toMs: InstantMs
-}
+import type { UpTime } from './up-time.ts'
 
 export interface ClairvoyantNode {
   readonly name: string

@@ -10,6 +10,8 @@ export interface NodeTally {
   lives: number
   slots: number
   upSinceMs: InstantMs | undefined
+  /** Lives that ended. */
+  readonly upTimes: { readonly fromMs: InstantMs; readonly toMs: InstantMs }[]
   /** When its process was gone last. */
   lastDownMs: InstantMs
   /** Slots times the time they were there, of lives that ended. */
@@ -24,7 +26,7 @@ export interface NodeTally {
 }
 
 export function newNodeTally(planned: NodeTally['planned']): NodeTally {
-  return { planned, lives: 0, slots: planned.group.slots, upSinceMs: undefined, lastDownMs: -Infinity, slotTimeMs: 0, busyTimeMs: 0, runs: new Map(), awards: 0, accepted: 0, failed: 0, lost: 0 }
+  return { planned, lives: 0, slots: planned.group.slots, upSinceMs: undefined, upTimes: [], lastDownMs: -Infinity, slotTimeMs: 0, busyTimeMs: 0, runs: new Map(), awards: 0, accepted: 0, failed: 0, lost: 0 }
 }
 
 export interface NodeTimes {

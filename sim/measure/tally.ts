@@ -5,6 +5,7 @@
 import type { MissionId, PeerId } from '../../protocols/kernel/ids.ts'
 import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
+import type { UpTime } from '../clairvoyant/up-time.ts'
 import type { Violation } from '../history/history.ts'
 import type { Distribution5, SimulationReport } from '../report.ts'
 import type { PlannedNode } from '../scenario/expand.ts'
@@ -79,6 +80,8 @@ export interface Tally {
   faultInjected(kind: FaultKind, atMs: InstantMs): void
   /** Time went on. To be told about every bucket's width of time, so that the messages of a time in which nothing else happens are counted in it. */
   reach(atMs: InstantMs): void
+  /** When each node that was not up all the time was up, on the workload's clock, which starts at `offsetMs`: for the omniscient scheduler. */
+  upTimes(offsetMs: InstantMs): ReadonlyMap<string, readonly UpTime[]>
   /** For progress, at any time. */
   soFar(): { readonly submitted: number; readonly ended: number; readonly leavesAccepted: number; readonly nodesUp: number; readonly faults: number }
   report(world: WorldAtEnd): SimulationReport
@@ -224,6 +227,7 @@ export function createTally(init: TallyInit): Tally {
       if (node.upSinceMs === undefined) return
       for (const runId of [...node.runs.keys()]) endRun(node, runId, atMs)
       node.slotTimeMs += (atMs - node.upSinceMs) * node.slots
+      node.upTimes.push({ fromMs: node.upSinceMs, toMs: atMs })
       node.upSinceMs = undefined
       node.lastDownMs = atMs
       levels.nodesUp -= 1
@@ -235,6 +239,9 @@ export function createTally(init: TallyInit): Tally {
       faultsInjected += 1
     },
     reach: (atMs) => buckets.reach(atMs),
+    upTimes: (offsetMs) => new Map([...nodes].filter(([, node]) => node.upTimes.length > 0 || node.upSinceMs === undefined || node.upSinceMs > offsetMs).map(([name, node]) => [
+      name, [...node.upTimes, ...(node.upSinceMs === undefined ? [] : [{ fromMs: node.upSinceMs, toMs: Infinity }])].map(({ fromMs, toMs }) => ({ fromMs: fromMs - offsetMs, toMs: toMs - offsetMs })),
+    ])),
     soFar: () => ({ submitted: missions.submitted, ended: ended.size, leavesAccepted: leaves.accepted, nodesUp: levels.nodesUp, faults: faultsInjected }),
 
     report(world) {

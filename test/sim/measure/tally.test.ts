@@ -67,6 +67,7 @@ test('a mission with a lost worker, seen by two replicas', () => {
   sync(entry({ type: 'completed', result: { inline: null as Json } }), 3_500)
   tally.faultInjected('crash', 3_600)
   sent.messages = 1_000
+  expect([...tally.upTimes(1_000)]).toEqual([['home-2', [{ fromMs: -1_000, toMs: 700 }, { fromMs: 1_700, toMs: Infinity }]]])
   const result = report(4_000)
   expect(result.missions).toEqual({ submitted: 1, acknowledged: 1, completed: 1, failed: 0, cancelled: 0, refused: 0, unknown: 0, unended: 0 })
   expect(result.leaves).toEqual({ accepted: 2, dead: 0, cancelled: 0, awards: 4, repeated: 2 })
