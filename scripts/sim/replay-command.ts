@@ -7,7 +7,7 @@ import { table } from '../../node/cli/view/table.ts'
 import type { NodeState } from '../../sim/simulation.ts'
 import { time, whole } from './format.ts'
 import { secondsToMs, seedOf, wholeNumber } from './numbers-given.ts'
-import { prepare } from './run-command.ts'
+import { prepare, workEndMs } from './run-command.ts'
 import { runPane } from './run-pane.ts'
 import { loadScenario } from './scenario-file.ts'
 import { type SimDeps, personsFolder } from './sim-world.ts'
@@ -28,7 +28,7 @@ export async function replay(given: string, flags: ReplayFlags, voice: Voice, wo
   const untilMs = flags.until === undefined ? undefined : secondsToMs('--until', flags.until)
   const loaded = loadScenario(given, personsFolder(world), deps.scenarios)
 
-  const pane = runPane(voice, (text) => world.stdout.write(text))
+  const pane = runPane(voice, (text) => world.stdout.write(text), workEndMs(loaded.scenario, untilMs))
   const simulation = await prepare(deps, loaded, { seed, ...(untilMs === undefined ? {} : { untilMs }), onProgress: pane.onProgress })
   const reached = await simulation.runTo(stop).finally(pane.close)
   const states = await simulation.states()

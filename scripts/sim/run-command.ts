@@ -4,7 +4,9 @@ import { dirname, join, relative, resolve } from 'node:path'
 import type { CliWorld, CommonFlags, Voice } from '../../node/cli/context.ts'
 import { type ExitCode, exitCodes } from '../../node/cli/exit-codes.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
+import type { Scenario } from '../../sim/scenario/schema.ts'
 import type { Simulation, SimulationInit } from '../../sim/simulation.ts'
+import { warmUpMs } from '../../sim/simulator.ts'
 import { kept } from './format.ts'
 import { secondsToMs, seedOf } from './numbers-given.ts'
 import { reportPage } from './page/page.ts'
@@ -25,7 +27,7 @@ export async function runOne(given: string, flags: RunFlags, voice: Voice, world
   const seed = seedOf(flags.seed)
   const untilMs = flags.until === undefined ? undefined : secondsToMs('--until', flags.until)
   const loaded = loadScenario(given, here, deps.scenarios)
-  const pane = runPane(voice, (text) => world.stdout.write(text))
+  const pane = runPane(voice, (text) => world.stdout.write(text), workEndMs(loaded.scenario, untilMs))
   voice.say(voice.colours.dim(`${loaded.scenario.name}, seed ${seed} …`))
 
   const startedAtMs = performance.now()
@@ -49,6 +51,11 @@ export async function runOne(given: string, flags: RunFlags, voice: Voice, world
   const stop = ['replay', given, '--seed', String(seed), ...(untilMs === undefined ? [] : ['--until', String(untilMs / 1_000)]), '--at', String((first?.atMs ?? report.virtualMs) / 1_000)]
   voice.say(`look closer: ${commandFor(stop)}`)
   return exitCodes.failed
+}
+
+/** Of virtual time: the mesh warms up before the scenario's own time begins. */
+export function workEndMs({ durationMs }: Scenario, untilMs = Number.POSITIVE_INFINITY): number {
+  return warmUpMs + Math.min(durationMs, untilMs)
 }
 
 /** @throws MeshError `bad-request` when the scenario contradicts itself. */

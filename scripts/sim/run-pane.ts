@@ -19,8 +19,8 @@ const redrawMs = 100
 const plainLineMs = 5_000
 const barColumns = 30
 
-/** @param write to the terminal, at once */
-export function runPane(voice: Voice, write: (text: string) => unknown, nowMs: () => number = () => performance.now()): RunPane {
+/** @param write to the terminal, at once @param workEndMs of virtual time, when no more work arrives and nothing more goes wrong */
+export function runPane(voice: Voice, write: (text: string) => unknown, workEndMs: number, nowMs: () => number = () => performance.now()): RunPane {
   const startedAtMs = nowMs()
   let lastMs = Number.NEGATIVE_INFINITY
   let drawn = 0
@@ -33,10 +33,10 @@ export function runPane(voice: Voice, write: (text: string) => unknown, nowMs: (
       if (now - lastMs < (voice.isLive ? redrawMs : plainLineMs)) return
       lastMs = now
       if (!voice.isLive) {
-        voice.say(plain(progress, now - startedAtMs))
+        voice.say(plain(progress, workEndMs, now - startedAtMs))
         return
       }
-      const lines = block(progress, now - startedAtMs, voice).map((line) => fit(line, Math.max(20, voice.columns - 1)))
+      const lines = block(progress, workEndMs, now - startedAtMs, voice).map((line) => fit(line, Math.max(20, voice.columns - 1)))
       write(`\u001b[?2026h${erase()}${lines.map((line) => `${line}\n`).join('')}\u001b[?2026l`)
       drawn = lines.length
     },
@@ -47,17 +47,21 @@ export function runPane(voice: Voice, write: (text: string) => unknown, nowMs: (
   }
 }
 
-function plain(progress: SimulationProgress, wallMs: number): string {
-  return `${time(progress.atMs)} of ${time(progress.endMs)} (${times(progress.atMs / Math.max(1, wallMs))})  missions ${whole(progress.ended)} of ${whole(progress.submitted)} ended  leaves ${whole(progress.leavesAccepted)}  nodes up ${whole(progress.nodesUp)}  faults ${whole(progress.faults)}`
+function place(progress: SimulationProgress, workEndMs: number): string {
+  return progress.phase === 'faults' ? `${time(progress.atMs)} of ${time(workEndMs)}` : `${time(progress.atMs)}, ends by ${time(progress.endMs)}`
 }
 
-function block(progress: SimulationProgress, wallMs: number, { colours }: Voice): string[] {
-  const phase = { faults: 'work and faults', healing: 'everything heals, all must end', done: 'checking the promises' }[progress.phase]
+function plain(progress: SimulationProgress, workEndMs: number, wallMs: number): string {
+  return `${place(progress, workEndMs)} (${times(progress.atMs / Math.max(1, wallMs))})  missions ${whole(progress.ended)} of ${whole(progress.submitted)} ended  leaves ${whole(progress.leavesAccepted)}  nodes up ${whole(progress.nodesUp)}  faults ${whole(progress.faults)}`
+}
+
+function block(progress: SimulationProgress, workEndMs: number, wallMs: number, { colours }: Voice): string[] {
+  const phase = { faults: 'work and faults', healing: 'everything is healed, all must end', done: 'checking the promises' }[progress.phase]
   const label = (text: string): string => colours.dim(text.padEnd(9))
-  const shareDone = Math.min(1, progress.atMs / Math.max(1, progress.endMs))
+  const shareDone = progress.phase === 'faults' ? Math.min(1, progress.atMs / Math.max(1, workEndMs)) : 1
   return [
     `${colours.cyan(bar(shareDone, 1, barColumns).padEnd(barColumns, '░'))}  ${phase}`,
-    `${label('virtual')} ${time(progress.atMs)} of ${time(progress.endMs)}   ${colours.dim('real')} ${time(wallMs)}   ${colours.bold(times(progress.atMs / Math.max(1, wallMs)))}   ${colours.dim(`${whole(progress.events)} events`)}`,
+    `${label('virtual')} ${place(progress, workEndMs)}   ${colours.dim('real')} ${time(wallMs)}   ${colours.bold(times(progress.atMs / Math.max(1, wallMs)))}   ${colours.dim(`${whole(progress.events)} events`)}`,
     `${label('missions')} ${whole(progress.submitted)} submitted, ${whole(progress.ended)} ended   ${colours.dim('leaves')} ${whole(progress.leavesAccepted)}`,
     `${label('nodes up')} ${whole(progress.nodesUp)}   ${colours.dim('faults')} ${whole(progress.faults)}`,
   ]

@@ -6,6 +6,7 @@ import { usageError } from '../../node/cli/context.ts'
 import { type ExitCode, exitCodes } from '../../node/cli/exit-codes.ts'
 import { printable } from '../../node/cli/view/format.ts'
 import { table } from '../../node/cli/view/table.ts'
+import { warmUpMs } from '../../sim/simulator.ts'
 import { time, times, whole } from './format.ts'
 import { secondsToMs, seedsOf, wholeNumber } from './numbers-given.ts'
 import { writeRegressionTest } from './regression-test.ts'
@@ -143,7 +144,7 @@ async function shrink(failure: SeedFailure, { pool, scenarios, untilMs, folder, 
   if (loaded === undefined) throw new Error(`there is no scenario ${scenarioIndex}`)
   const wholeMs = Math.min(untilMs ?? loaded.scenario.durationMs, loaded.scenario.durationMs)
   const shortest = failure.timedOut ? { untilMs: wholeMs, runs: 0 } : await shortestFailing({
-    untilMs: wholeMs, seenAtMs: violation.atMs,
+    untilMs: wholeMs, seenAtMs: violation.atMs - warmUpMs,
     async fails(at) {
       try {
         const result = await pool.run({ scenarioIndex, seed, untilMs: at })

@@ -25,6 +25,7 @@ header p{margin:6px 0 0;color:var(--muted);max-width:76ch}
 .card.broken{border-color:var(--bad)}
 h2{font-size:16px;margin:0 0 2px}
 .card>p{margin:0 0 12px;color:var(--muted);font-size:13px}
+.card:has(>.none){align-self:start}
 .none{color:var(--muted);margin:0}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 10px;padding:0;font-size:13px;color:var(--muted)}
 .legend li{display:flex;align-items:center;gap:6px}
