@@ -9,8 +9,8 @@ import { createComponents } from './network/components.ts'
 import { createConnections } from './network/connections.ts'
 import { believes, connectedPeersOf, createDirectory, laneTo, otherEnd, setBelief, type Life, type Link, type Station } from './network/directory.ts'
 import { createDialling } from './network/dialling.ts'
-import type { VirtualHost, VirtualNetwork, VirtualNetworkInit } from './network/network.ts'
-import { isBlocked, isSilent, raiseWall } from './network/obstacles.ts'
+import type { Heal, VirtualHost, VirtualNetwork, VirtualNetworkInit } from './network/network.ts'
+import { canTalk, isBlocked, isSilent, raiseWall } from './network/obstacles.ts'
 import { createPhysics } from './network/physics.ts'
 import { createRedial } from './network/redial.ts'
 import { createStreams } from './network/streams.ts'
@@ -48,16 +48,21 @@ export function createVirtualNetwork(init: VirtualNetworkInit): VirtualNetwork {
     dialling.retry(link)
   }
 
-  function partitionOneWay(from: readonly PeerId[], to: readonly PeerId[]): () => void {
+  function partitionOneWay(from: readonly PeerId[], to: readonly PeerId[]): Heal {
     const [before, behind] = [from, to].map((peers) => [...new Set(peers)].map(directory.station)) as [Station[], Station[]]
     const both = before.find((station) => behind.includes(station))
     if (both !== undefined) throw new Error(`${both.peer} cannot be on both sides of a partition`)
     return raiseWall(before, behind, obstaclesChanged)
   }
 
-  function isolateBy(station: Station, count: number): void {
-    station.isolations += count
+  function isolate(peer: PeerId): Heal {
+    const station = directory.station(peer)
+    const heal = (): void => {
+      if (station.isolations.delete(heal)) for (const link of station.links.values()) obstaclesChanged(link)
+    }
+    station.isolations.add(heal)
     for (const link of station.links.values()) obstaclesChanged(link)
+    return heal
   }
 
   function join(peer: PeerId, site?: string): VirtualHost {
@@ -172,19 +177,10 @@ export function createVirtualNetwork(init: VirtualNetworkInit): VirtualNetwork {
         for (const heal of heals) heal()
       }
     },
-    isolate(peer) {
-      const station = directory.station(peer)
-      isolateBy(station, 1)
-      let holds = true
-      return () => {
-        // `rejoin` may have ended it already.
-        if (holds && station.isolations > 0) isolateBy(station, -1)
-        holds = false
-      }
-    },
+    isolate,
     rejoin(peer) {
       const station = directory.station(peer)
-      isolateBy(station, -station.isolations)
+      for (const heal of [...station.isolations]) heal()
       for (const link of station.links.values()) {
         if (!isSilent(link) && otherEnd(link, station).life !== undefined && station.life !== undefined) dialling.dial(link, () => undefined)
       }
@@ -209,10 +205,7 @@ export function createVirtualNetwork(init: VirtualNetworkInit): VirtualNetwork {
       return link.alive && !isBlocked(link, receiver) ? hop : undefined
     },
     reaches: (from, to) => areJoined(directory.station(from), directory.station(to)),
-    canDial(from, to) {
-      const [left, right] = [directory.station(from), directory.station(to)]
-      return left.life !== undefined && right.life !== undefined && (left === right || !isSilent(directory.link(left, right)))
-    },
+    canDial: (from, to) => canTalk(directory.station(from), directory.station(to)),
     latencyMs: (from, to) => physics.frameMs(linkBetween(from, to)),
 
     counters: (peer) => directory.station(peer).counters,

@@ -2,7 +2,7 @@
 import { hash32 } from '../../protocols/kernel/hashing.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
-import type { FrameListener, PeerListener, VirtualHost } from './network.ts'
+import type { FrameListener, Heal, PeerListener, VirtualHost } from './network.ts'
 import { mixedSeed } from './noise.ts'
 import { noTraffic, type TrafficCounters } from './traffic.ts'
 
@@ -41,7 +41,8 @@ export interface Station {
   readonly links: Map<number, Link>
   readonly counters: TrafficCounters
   uplinkFreeMs: InstantMs
-  isolations: number
+  /** By what ends them. */
+  readonly isolations: Set<Heal>
   walls: Wall[]
   /** Connections that its process knows of. */
   connected: number
@@ -52,6 +53,7 @@ export interface Station {
 
 export interface Frame {
   readonly link: Link
+  readonly lane: Lane
   readonly from: Station
   readonly to: Station
   readonly generation: number
@@ -170,7 +172,7 @@ export function createDirectory(seed: number): Directory {
     if (found === undefined) {
       found = {
         peer, index: stations.size, hash: hash32(peer), site: '', life: undefined, lives: 0, liveAt: -1, links: new Map(), counters: noTraffic(),
-        uplinkFreeMs: 0, isolations: 0, walls: [], connected: 0, connectedPeers: undefined, parked: undefined,
+        uplinkFreeMs: 0, isolations: new Set(), walls: [], connected: 0, connectedPeers: undefined, parked: undefined,
       }
       stations.set(peer, found)
     }

@@ -2,20 +2,29 @@
 import type { Link, Station, Wall } from './directory.ts'
 import type { Heal } from './network.ts'
 
-/** Whether frames from the one end to the other vanish. */
+/** Whether nothing passes from the one host to the other, whatever link they have. */
+function isWalled(from: Station, to: Station): boolean {
+  return from.isolations.size > 0 || to.isolations.size > 0 || (from.walls.length > 0 && from.walls.some((wall) => wall.to.has(to)))
+}
+
+/** Whether frames towards this end vanish. */
 export function isBlocked(link: Link, to: Station): boolean {
-  if (link.cut || link.low.isolations > 0 || link.high.isolations > 0) return true
-  const from = link.low === to ? link.high : link.low
-  return from.walls.length > 0 && from.walls.some((wall) => wall.to.has(to))
+  return link.cut || isWalled(link.low === to ? link.high : link.low, to)
 }
 
 export function isObstructed(link: Link): boolean {
-  return isBlocked(link, link.low) || isBlocked(link, link.high)
+  return link.cut || isWalled(link.low, link.high) || isWalled(link.high, link.low)
 }
 
 /** Whether a question and its answer do not get through: what a ping and a dial need. */
 export function isSilent(link: Link): boolean {
   return link.low.life?.paused === true || link.high.life?.paused === true || isObstructed(link)
+}
+
+/** As not `isSilent`, also of a pair that has no link yet. */
+export function canTalk(left: Station, right: Station): boolean {
+  if (left.life?.paused !== false || right.life?.paused !== false) return false
+  return left === right || (left.links.get(right.index)?.cut !== true && !isWalled(left, right) && !isWalled(right, left))
 }
 
 /**

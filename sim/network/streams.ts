@@ -44,10 +44,9 @@ export function createStreams({ clock, physics, connections }: StreamsInit): Str
   }
 
   function arrive(frame: Frame): void {
-    const { link, to } = frame
+    const { link, lane, to } = frame
     const { life } = to
     if (!link.alive || link.generation !== frame.generation || life === undefined) return
-    const lane = laneTo(link, to)
     if (lane.stalled !== undefined) return void lane.stalled.push(frame)
     if (isBlocked(link, to)) {
       lane.stalled = [frame]
@@ -103,7 +102,7 @@ export function createStreams({ clock, physics, connections }: StreamsInit): Str
       if (waitedMs > 0) giveUpAfter(waitedMs, link, from)
       const arrivalMs = Math.max(lane.lastArrivalMs + orderMs, physics.departureMs(link, to, bytes.byteLength) + waitedMs + physics.frameMs(link))
       lane.lastArrivalMs = arrivalMs
-      const frame: Frame = { link, from, to, generation: link.generation, bytes, messages, cargo, resets }
+      const frame: Frame = { link, lane, from, to, generation: link.generation, bytes, messages, cargo, resets }
       clock.schedule(arrivalMs - clock.nowMs(), () => arrive(frame))
       return true
     },
