@@ -38,6 +38,8 @@ export interface MeshNodeOptions {
   readonly duties: readonly Duty[]
   readonly slots: number
   readonly refuseOnBattery?: boolean
+  /** How many nodes the mesh is thought to have until this one has counted: where its shards begin. Default 10. */
+  readonly nodesExpected?: number
   readonly tuning?: Partial<Tuning>
   readonly addrs?: () => readonly string[]
   readonly http?: () => string | undefined
@@ -150,7 +152,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       phase = 'running'
       system.spawn(actorNames.root, erased(root({
         name: options.name, nodeName: options.name, release: options.release, duties: options.duties, addrs: options.addrs ?? (() => []), http: options.http ?? (() => undefined), capabilities: ports.skillRunner.capabilities(),
-        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, tuning, replica: options.duties.includes('replica'),
+        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, nodesExpected: options.nodesExpected ?? 10, tuning, replica: options.duties.includes('replica'),
       })))
       for (const peer of transport.connectedPeers()) {
         connected.add(peer)

@@ -43,6 +43,15 @@ export interface Provider {
   readonly assessment: Assessment
 }
 
+/** Another node as the missions desk sees it: whom to pass a question or a submission on to. Those that are gone are among them for a while. */
+export interface Member {
+  readonly peer: PeerId
+  readonly name: string
+  readonly replica: boolean
+  /** As it said last. */
+  readonly missionsOwned: number
+}
+
 export type DirectoryMessage =
   | { readonly kind: 'watch-peers' }
   | { readonly kind: 'unwatch-peers' }
@@ -55,12 +64,20 @@ export type DirectoryMessage =
   | { readonly kind: 'describe-nodes'; readonly replyTo: ActorAddress }
   | { readonly kind: 'nodes-described'; readonly nodes: NodeView[]; readonly capabilities: CapabilityView[] }
   | { readonly kind: 'nodes-changed' }
-  /** How many nodes are known, and how many of them offer each capability: decides the number of shards. */
-  | { readonly kind: 'population'; readonly nodes: number; readonly providers: ReadonlyMap<string, number> }
+  /** Answered by `members` now, and again soon after they have changed. */
+  | { readonly kind: 'watch-members' }
+  | { readonly kind: 'members'; readonly members: readonly Member[] }
+  /** How many nodes there are, and how many of them offer each capability; estimated where the mesh is divided into shards. */
+  | { readonly kind: 'population'; readonly nodes: number; readonly shards: number; readonly providers: ReadonlyMap<string, number> }
 
 export interface Offer {
   readonly query: CapabilityQuery
+  /** Those known here. */
   readonly providers: readonly Provider[]
+  /** How many there are in the whole mesh, known here or not. */
+  readonly population: number
+  /** This node knows a part of the mesh only. */
+  readonly partial: boolean
   /** The capability as it was last heard of, even when nobody offers it now. */
   readonly known?: Capability
   /** Versions that are offered or known, when none matches. */

@@ -184,7 +184,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const misconduct = nodeInit.conduct?.(ports, { host, clock: nodeClock, random: random.split() }) ?? ports
       const trap = withCrashTrap(misconduct, () => kill(node))
       const mesh = createMeshNode(trap.ports, {
-        name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
+        name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(init.nodesExpected === undefined ? {} : { nodesExpected: init.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
       })
       const node: VirtualNode = { name, peer: identity.peerId, mesh, skills, telemetry, clock: nodeClock, trap, gaveUp: undefined, alive: true }
       nodes.set(name, node)

@@ -17,6 +17,8 @@ export interface AdvertiserInit {
   readonly addrs: () => readonly string[]
   readonly http: () => string | undefined
   readonly capabilities: readonly Capability[]
+  /** How many nodes the mesh is thought to have until this one has counted. */
+  readonly nodesExpected: number
 }
 
 interface AdvertiserState {
@@ -27,7 +29,7 @@ interface AdvertiserState {
   leaving: boolean
   keys: string
   topic: string | undefined
-  population: number
+  shards: number
 }
 
 /** A loop this late does not bid: it would not keep its leases either. */
@@ -39,7 +41,7 @@ export function advertiser(init: AdvertiserInit): Behaviour<AdvertiserState> {
     supervision: 'restart',
     start: (context) => ({
       // The sequence outlives restarts without being stored: it starts from the wall clock.
-      state: { capabilities: init.capabilities, sample: undefined, load: undefined, sequence: Math.max(1, Math.floor(context.wallMs)), leaving: false, keys: '', topic: undefined, population: 1 },
+      state: { capabilities: init.capabilities, sample: undefined, load: undefined, sequence: Math.max(1, Math.floor(context.wallMs)), leaving: false, keys: '', topic: undefined, shards: shardCount(init.nodesExpected) },
       effects: [{ type: 'sample-hardware' }],
     }),
     receive(state, { message }, context) {
@@ -67,7 +69,7 @@ export function advertiser(init: AdvertiserInit): Behaviour<AdvertiserState> {
           state.leaving = true
           return advertise(init, state, context)
         case 'population':
-          state.population = message.nodes
+          state.shards = message.shards
           return []
         case 'tick':
           return [{ type: 'sample-hardware' }]
@@ -90,13 +92,13 @@ function advertise(init: AdvertiserInit, state: AdvertiserState, context: ActorC
   const text = canonicalJson(advert)
   const signature = context.sign(new TextEncoder().encode(text))
   const effects: Effect[] = [tell(at(context.self.peer, actorNames.directory), { kind: 'own-advert', advert, text, signature })]
-  const topic = advertTopic(shardOf(context.self.peer, shardCount(state.population)))
+  const topic = advertTopic(shardOf(context.self.peer, state.shards))
   if (state.topic !== topic) {
     if (state.topic !== undefined) effects.push({ type: 'unsubscribe', topic: state.topic })
     effects.push({ type: 'subscribe', topic })
     state.topic = topic
   }
-  effects.push({ type: 'publish', topic, to: actorNames.directory, message: { kind: 'advert', signed: { advert: text, signature } } })
+  effects.push({ type: 'publish', topic, to: actorNames.directory, message: { kind: 'advert', signed: { advert: text, signature }, ...(state.shards === 1 ? {} : { shards: state.shards }) } })
   const keys = state.leaving ? [] : discoveryKeys(state.capabilities, state.sample.gpus)
   if (state.keys !== keys.join(' ')) {
     state.keys = keys.join(' ')

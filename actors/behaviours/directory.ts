@@ -2,15 +2,18 @@
 import { admitAdvert, emptyAdvertCache, expireAdverts, type AdvertCache } from '../../protocols/capability/advert-cache.ts'
 import { attributesOfNode, discoveryKeyFor } from '../../protocols/capability/node-attributes.ts'
 import { match, nearestNames } from '../../protocols/capability/matching.ts'
-import { Advert, type CapabilityQuery, type SignedAdvert } from '../../protocols/capability/schema.ts'
+import type { Advert, CapabilityQuery, SignedAdvert } from '../../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../../protocols/capability/views.ts'
 import { assess, learnFailure, learnSuccess, type Calibration } from '../../protocols/bidding/calibration.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
+import { openAdvert } from '../../protocols/capability/open-advert.ts'
+import { adjustShards, estimatePopulation } from '../../protocols/capability/population.ts'
+import { shardCount } from '../../protocols/capability/shards.ts'
 import { protocolMajor, protocolMinor } from '../../protocols/wire.ts'
-import type { ActorMessage, Offer } from '../messages.ts'
+import type { ActorMessage, Member, Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
@@ -18,6 +21,8 @@ import { fact, tell, type Effect } from '../runtime/effects.ts'
 export interface DirectoryInit {
   readonly name: string
   readonly release: string
+  /** How many nodes the mesh is thought to have until this one has counted. */
+  readonly nodesExpected: number
 }
 
 interface Question {
@@ -35,6 +40,13 @@ interface DirectoryState {
   readonly watchers: Map<string, ActorAddress>
   readonly nodeWatchers: Map<string, ActorAddress>
   own: { advert: Advert; signed: SignedAdvert } | undefined
+  /** Into how many shards this node divides the mesh. */
+  shards: number
+  /** What others said of theirs since the last look. */
+  hints: number[]
+  /** The missions desk, and whether it will be told of a change soon. */
+  desk: ActorAddress | undefined
+  deskDue: boolean
   /** Questions that wait for the DHT, once each. */
   readonly searching: Map<string, Question>
   searches: number
@@ -42,13 +54,16 @@ interface DirectoryState {
 
 const searchMs = 1_500
 const goneKeptMs = 10 * 60_000
+/** Changes of the membership come in bursts: the desk hears of all in one. */
+const deskDelayMs = 20
+const hintsMax = 64
 
 export function directory(init: DirectoryInit): Behaviour<DirectoryState> {
   return {
     kind: 'directory',
     supervision: 'resume',
     start: () => ({
-      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, searching: new Map(), searches: 0 },
+      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, shards: shardCount(init.nodesExpected), hints: [], desk: undefined, deskDue: false, searching: new Map(), searches: 0 },
       effects: [{ type: 'set-timer', key: 'expire', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } }],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -62,7 +77,7 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       state.gone.delete(message.peer)
       const there = at(message.peer, actorNames.directory)
       const greeting: Effect[] = [tell(there, { kind: 'hello', name: init.name, release: init.release, protocolMajor, protocolMinor })]
-      if (state.own !== undefined) greeting.push(tell(there, { kind: 'advert', signed: state.own.signed }))
+      if (state.own !== undefined) greeting.push(tell(there, advertOf(state, state.own.signed)))
       return [...greeting, ...toWatchers(state, message, context), ...nodesChanged(state), fact('info', 'mesh.peer-up', { peer: message.peer })]
     }
     case 'peer-down': {
@@ -80,16 +95,23 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
     case 'goodbye':
       return [fact('warn', 'mesh.goodbye', { peer: from.peer, reason: message.reason })]
     case 'advert':
+      if (message.shards !== undefined && state.hints.length < hintsMax) state.hints.push(message.shards)
       return admit(state, message.signed, context)
     case 'advert-request':
-      return state.own === undefined ? [] : [tell(from, { kind: 'advert', signed: state.own.signed })]
+      return state.own === undefined ? [] : [tell(from, advertOf(state, state.own.signed))]
+    case 'watch-members':
+      state.desk = from
+      return [tell(from, members(state, context))]
     case 'own-advert': {
       const signed = { advert: message.text, signature: message.signature }
       // Whoever connected before the first advert was ready got none, and gossip may not reach them yet: they would wait for the next one.
-      const overdue = state.own === undefined ? [...state.connected].map((peer) => tell(at(peer, actorNames.directory), { kind: 'advert', signed })) : []
+      const overdue = state.own === undefined ? [...state.connected].map((peer) => tell(at(peer, actorNames.directory), advertOf(state, signed))) : []
       state.own = { advert: message.advert, signed }
       admitAdvert(state.cache, message.advert, signed, context.nowMs, context.wallMs)
-      return [...overdue, tell(from, population(state)), tell(at(context.self.peer, actorNames.participant), population(state)), ...nodesChanged(state)]
+      state.shards = adjustShards(state.shards, context.self.peer, [...state.cache.kept.keys()], state.hints)
+      state.hints = []
+      const counted = population(state, context)
+      return [...overdue, tell(from, counted), tell(at(context.self.peer, actorNames.participant), counted), ...nodesChanged(state)]
     }
     case 'watch-peers':
       state.watchers.set(from.actor, from)
@@ -124,6 +146,10 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       if (message.replyTo.actor.startsWith('nodes/')) state.nodeWatchers.set(message.replyTo.actor, message.replyTo)
       return [tell(message.replyTo, { kind: 'nodes-described', nodes: describeNodes(state, context), capabilities: describeCapabilities(state) })]
     case 'tick': {
+      if (message.what === 'desk') {
+        state.deskDue = false
+        return state.desk === undefined ? [] : [tell(state.desk, members(state, context))]
+      }
       if (message.what !== undefined) return answerSearch(state, message.what, context)
       const expired = expireAdverts(state.cache, context.nowMs).filter((peer) => peer !== context.self.peer)
       for (const [peer, { atMs }] of state.gone) if (atMs < context.nowMs - goneKeptMs) state.gone.delete(peer)
@@ -134,15 +160,16 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
   }
 }
 
+function advertOf(state: DirectoryState, signed: SignedAdvert): ActorMessage {
+  return { kind: 'advert', signed, ...(state.shards === 1 ? {} : { shards: state.shards }) }
+}
+
 function admit(state: DirectoryState, signed: SignedAdvert, context: ActorContext): Effect[] {
-  let advert: Advert
-  try {
-    advert = Advert.parse(JSON.parse(signed.advert))
-  } catch {
-    return [fact('warn', 'advert.malformed')]
-  }
+  const opened = openAdvert(signed)
+  if (opened === undefined) return [fact('warn', 'advert.malformed')]
+  const { advert, bytes } = opened
   if (advert.peerId === context.self.peer) return []
-  if (!context.verify(advert.peerId, new TextEncoder().encode(signed.advert), signed.signature)) return [fact('warn', 'advert.forged', { peer: advert.peerId })]
+  if (!context.verify(advert.peerId, bytes, signed.signature)) return [fact('warn', 'advert.forged', { peer: advert.peerId })]
   const before = state.cache.kept.get(advert.peerId)?.advert
   const admission = admitAdvert(state.cache, advert, signed, context.nowMs, context.wallMs)
   if (admission === 'equivocation') return [fact('error', 'advert.equivocation', { peer: advert.peerId, sequence: advert.sequence }), ...nodesChanged(state)]
@@ -157,16 +184,34 @@ function toWatchers(state: DirectoryState, message: { kind: 'peer-up' | 'peer-do
   return [...state.watchers.values()].map((watcher) => tell(watcher, message))
 }
 
-function population(state: DirectoryState): ActorMessage {
-  const providers = new Map<string, number>()
-  for (const { advert } of state.cache.kept.values()) {
-    for (const name of new Set(advert.capabilities.map((capability) => capability.name))) providers.set(name, (providers.get(name) ?? 0) + 1)
+function population(state: DirectoryState, context: ActorContext): ActorMessage {
+  const peersOf = new Map<string, PeerId[]>()
+  for (const [peer, { advert }] of state.cache.kept) {
+    for (const name of new Set(advert.capabilities.map((capability) => capability.name))) {
+      const peers = peersOf.get(name)
+      if (peers === undefined) peersOf.set(name, [peer])
+      else peers.push(peer)
+    }
   }
-  return { kind: 'population', nodes: state.cache.kept.size, providers }
+  const estimate = (peers: readonly PeerId[]): number => estimatePopulation(state.shards, context.self.peer, peers)
+  return { kind: 'population', nodes: estimate([...state.cache.kept.keys()]), shards: state.shards, providers: new Map([...peersOf].map(([name, peers]) => [name, estimate(peers)])) }
+}
+
+/** Whom the missions desk may pass something on to. */
+function members(state: DirectoryState, context: ActorContext): ActorMessage {
+  const found = new Map<PeerId, Member>()
+  for (const [peer, { name }] of state.gone) found.set(peer, { peer, name, replica: false, missionsOwned: 0 })
+  for (const peer of state.connected) found.set(peer, { peer, name: peer.slice(-8), replica: false, missionsOwned: 0 })
+  for (const [peer, { advert }] of state.cache.kept) found.set(peer, { peer, name: advert.name, replica: advert.duties.includes('replica'), missionsOwned: advert.load.missionsOwned })
+  found.delete(context.self.peer)
+  return { kind: 'members', members: [...found.values()] }
 }
 
 function nodesChanged(state: DirectoryState): Effect[] {
-  return [...state.nodeWatchers.values()].map((watcher) => tell(watcher, { kind: 'nodes-changed' }))
+  const effects: Effect[] = [...state.nodeWatchers.values()].map((watcher) => tell(watcher, { kind: 'nodes-changed' }))
+  if (state.desk === undefined || state.deskDue) return effects
+  state.deskDue = true
+  return [...effects, { type: 'set-timer', key: 'desk', delayMs: deskDelayMs, message: { kind: 'tick', what: 'desk' } }]
 }
 
 function answerSearch(state: DirectoryState, tag: string, context: ActorContext): Effect[] {
@@ -193,7 +238,7 @@ function offerFor(state: DirectoryState, query: CapabilityQuery, context: ActorC
   const known = 'capability' in best ? best.capability : undefined
   const named = everKnown.filter((capability) => capability.name === query.capability)
   return {
-    query, providers, ...(known === undefined ? {} : { known }),
+    query, providers, population: estimatePopulation(state.shards, context.self.peer, providers.map((provider) => provider.peer)), partial: state.shards > 1, ...(known === undefined ? {} : { known }),
     versions: [...new Set(named.map((capability) => capability.version))],
     nearest: named.length > 0 ? [] : nearestNames(query.capability, everKnown.map((capability) => capability.name)),
   }

@@ -1,7 +1,7 @@
 /** A manager's contract net: it prepares tasks that are ready, calls for proposals, awards, and reacts to what contractors say. */
 import { stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput } from '../../protocols/bidding/initiator.ts'
 import type { Award, Call, Refusal } from '../../protocols/bidding/schema.ts'
-import { callTopic, shardCount, shardOf, thresholdFor } from '../../protocols/capability/shards.ts'
+import { announcementFor, callTopic } from '../../protocols/capability/shards.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { awardIdOf, callIdOf, type ActorAddress, type AwardId, type CallId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -109,15 +109,17 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; connected: number } {
   const { taskId, capability } = task.spec
   const providers = offer.providers.filter((provider) => provider.connected)
-  state.providers.set(capability, offer.providers.length)
+  state.providers.set(capability, offer.population)
   for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
-  if (providers.length > 0) state.unprovidedSinceMs.delete(taskId)
+  // In a mesh that is known in part, announcing is what connects.
+  if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovidedSinceMs.delete(taskId)
   else if (!state.unprovidedSinceMs.has(taskId)) state.unprovidedSinceMs.set(taskId, context.nowMs)
   const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
   // Who failed at it or was lost with it is avoided, unless there is nobody else.
   const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
   const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
-  return { excluded, expectedBidders: fit > 0 && fit <= limits.biddersAimed ? fit : Number.MAX_SAFE_INTEGER, connected: providers.length }
+  const known = fit > 0 && fit <= limits.biddersAimed && !offer.partial
+  return { excluded, expectedBidders: known ? fit : Number.MAX_SAFE_INTEGER, connected: offer.partial ? offer.population : providers.length }
 }
 
 /** A call that stays open follows those who come and go. */
@@ -204,22 +206,20 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
 }
 
 function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
-  const groups = new Map<string, Call[]>()
+  const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
   for (const call of calls) {
-    const shards = shardCount(state.providers.get(call.capability) ?? 1)
-    const asked = round === 0 ? [shardOf(call.callId, shards)] : Array.from({ length: shards }, (_, shard) => shard)
-    for (const shard of asked) {
+    const { shards, threshold } = announcementFor(call.callId, state.providers.get(call.capability) ?? 1, round)
+    for (const shard of shards) {
       const topic = callTopic(call.capability, shard)
-      groups.set(topic, [...(groups.get(topic) ?? []), call])
+      const group = groups.get(topic)
+      if (group === undefined) groups.set(topic, { topic, threshold, calls: [call] })
+      else group.calls.push(call)
     }
   }
-  return [...groups].map(([topic, grouped]) => {
-    const population = state.providers.get(grouped[0]?.capability ?? '') ?? 1
-    return {
-      type: 'publish' as const, topic, to: actorNames.participant, principal: state.init.principal,
-      message: { kind: 'cfp' as const, initiator: context.self, principal: state.init.principal, threshold: round === 0 ? thresholdFor(Math.min(population, limits.shardSubscribersMax)) : 1, expiresInMs: limits.callExpiryMs, calls: grouped },
-    }
-  })
+  return [...groups.values()].map(({ topic, threshold, calls: grouped }) => ({
+    type: 'publish', topic, to: actorNames.participant, principal: state.init.principal,
+    message: { kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped },
+  }))
 }
 
 /** The best bid is committed as an award first; the accept-proposal leaves when the log has it. */

@@ -7,7 +7,7 @@ import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { MissionOperation } from '../../protocols/tasking/schema.ts'
 import type { MissionView } from '../../protocols/tasking/views.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
-import { actorNames, at } from '../names.ts'
+import { actorNames, at, fingerprintOf } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { openOrchestrator, ownerOf, reply, type Asker, type Gathering, type MissionsInit, type MissionsState } from './missions-state.ts'
@@ -40,7 +40,7 @@ export function passOn(state: MissionsState, operation: MissionOperation, princi
   // A question is passed on once: the owner answers or nobody does.
   if (asker.remote) return reply(state, asker, undefined, fault('unknown-mission', 'this node does not own the mission'))
   if (!context.connected(owner)) {
-    const name = state.nodes.find((node) => node.peerId === owner)?.name ?? owner
+    const name = state.members.get(fingerprintOf(owner))?.name ?? owner
     return reply(state, asker, undefined, fault('owner-unreachable', `the mission belongs to ${name}, which cannot be reached now`, { next: `start ${name} again: it will finish its missions` }))
   }
   state.counter += 1
@@ -51,12 +51,12 @@ export function passOn(state: MissionsState, operation: MissionOperation, princi
 
 /** With a key always to the same of the connected replicas, so that a repeated submission finds the first. */
 export function forwardSubmission(state: MissionsState, operation: Extract<MissionOperation, { op: 'submit' }>, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
-  const replicas = state.nodes.filter((node) => !node.self && context.connected(node.peerId) && node.advert?.duties.includes('replica') === true)
+  const replicas = [...state.members.values()].filter((member) => member.replica && context.connected(member.peer))
   const key = operation.key
   const rank = (peer: PeerId): number => fractionOf(`${peer} ${principal} ${key ?? ''}`)
-  const chosen = replicas.sort((left, right) => key !== undefined ? rank(left.peerId) - rank(right.peerId) : (left.advert?.load.missionsOwned ?? 0) - (right.advert?.load.missionsOwned ?? 0))[0]
+  const chosen = replicas.sort((left, right) => key !== undefined ? rank(left.peer) - rank(right.peer) : left.missionsOwned - right.missionsOwned)[0]
   if (chosen === undefined) return reply(state, asker, undefined, fault('owner-unreachable', 'no node with the duty "replica" is connected, and this one does not have it', { next: 'start a node with --duties worker,replica,bridge' }))
-  return passOn(state, operation, principal, asker, chosen.peerId, context)
+  return passOn(state, operation, principal, asker, chosen.peer, context)
 }
 
 export function onTimeout(state: MissionsState, what: string): Effect[] {
@@ -116,7 +116,7 @@ export function gather(init: MissionsInit, state: MissionsState, operation: Extr
   const limit = operation.op === 'list' ? operation.limit : limits.deadLettersKept
   const own = operation.op === 'queue' ? [`${id}.own`] : []
   const unseen = operation.op === 'queue' ? [] : [...state.heads.keys()].filter((missionId) => !state.views.has(missionId) && !state.damaged.has(missionId)).slice(-limit)
-  const peers = asker.remote ? [] : state.nodes.filter((node) => !node.self && context.connected(node.peerId)).map((node) => node.peerId)
+  const peers = asker.remote ? [] : [...state.members.values()].filter((member) => context.connected(member.peer)).map((member) => member.peer)
   const requests = peers.map((peer, i) => ({ peer, requestId: `${id}.${i}` }))
   const gathering: Gathering = { asker, op: operation.op, limit, waiting: new Set([...own, ...requests.map(({ requestId }) => requestId), ...unseen]), found: [] }
   state.gatherings.set(id, gathering)

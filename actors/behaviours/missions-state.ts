@@ -1,10 +1,10 @@
 /** What the missions desk remembers between two messages. */
-import type { NodeView } from '../../protocols/capability/views.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, MissionId, PeerId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import type { LogHead } from '../../protocols/replicated-log/schema.ts'
 import type { DeadView, MissionView } from '../../protocols/tasking/views.ts'
+import type { Member } from '../messages.ts'
 import { actorNames, fingerprintOf } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
@@ -54,12 +54,13 @@ export interface MissionsState {
   readonly gatherings: Map<string, Gathering>
   /** Answers on their way to another node, while they are packed. */
   readonly packing: Map<string, Asker>
-  nodes: readonly NodeView[]
+  /** The other nodes, by their fingerprints. */
+  members: ReadonlyMap<string, Member>
   counter: number
 }
 
 export function newMissionsState(): MissionsState {
-  return { ready: false, early: [], heads: new Map(), views: new Map(), dead: new Map(), damaged: new Set(), reopened: new Map(), claims: new Map(), submissions: new Map(), claiming: new Map(), opening: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), nodes: [], counter: 0 }
+  return { ready: false, early: [], heads: new Map(), views: new Map(), dead: new Map(), damaged: new Set(), reopened: new Map(), claims: new Map(), submissions: new Map(), claiming: new Map(), opening: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), members: new Map(), counter: 0 }
 }
 
 /** Spawns the orchestrator of a mission of this node's log, unless it lives already. */
@@ -73,7 +74,7 @@ export function openOrchestrator(init: MissionsInit, state: MissionsState, missi
 export function ownerOf(state: MissionsState, missionId: MissionId, context: ActorContext): PeerId | undefined {
   const fingerprint = missionId.split('-')[1]
   if (fingerprint === fingerprintOf(context.self.peer)) return context.self.peer
-  return state.nodes.find((node) => fingerprintOf(node.peerId) === fingerprint)?.peerId
+  return state.members.get(fingerprint ?? '')?.peer
 }
 
 export function claimKey(principal: string, key: string): string {

@@ -5,7 +5,7 @@
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
 import type { LogHead } from '../../protocols/replicated-log/schema.ts'
-import { actorNames, at } from '../names.ts'
+import { actorNames, at, fingerprintOf } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
@@ -24,8 +24,7 @@ export function missions(init: MissionsInit): Behaviour<MissionsState> {
       effects: [
         { type: 'open-log', tag: 'open' },
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
-        tell(at(context.self.peer, actorNames.directory), { kind: 'describe-nodes', replyTo: { peer: context.self.peer, actor: actorNames.missions } }),
-        { type: 'set-timer', key: 'nodes', delayMs: 1_000, message: { kind: 'tick', what: 'nodes' } },
+        tell(at(context.self.peer, actorNames.directory), { kind: 'watch-members' }),
       ],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -34,15 +33,13 @@ export function missions(init: MissionsInit): Behaviour<MissionsState> {
 
 function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, context: ActorContext): readonly Effect[] {
   const { message, from, principal } = delivery
-  const directory = at(context.self.peer, actorNames.directory)
   switch (message.kind) {
     case 'log-opened':
       return message.tag === 'open' ? onLogOpened(init, state, message.heads, message.claims, message.fault, context) : onReopened(init, state, message.tag as MissionId, message.heads, message.fault, context)
-    case 'nodes-described':
-      state.nodes = message.nodes
+    case 'members':
+      state.members = new Map(message.members.map((member) => [fingerprintOf(member.peer), member]))
       return []
     case 'tick':
-      if (message.what === 'nodes') return [tell(directory, { kind: 'describe-nodes', replyTo: at(context.self.peer, actorNames.missions) }), { type: 'set-timer', key: 'nodes', delayMs: 1_000, message }]
       return message.what === undefined ? [] : onTimeout(state, message.what)
     case 'local-ask':
     case 'mission-ask': {
@@ -105,8 +102,6 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       return fillGatherings(state)
     case 'renew':
       return message.leases.flatMap(({ awardId }) => stillWanted(init, state, awardId, from, context))
-    case 'peer-up':
-      return [tell(directory, { kind: 'describe-nodes', replyTo: at(context.self.peer, actorNames.missions) })]
     case 'peer-down':
       return [...state.relayed].flatMap(([id, relay]) => {
         if (relay.peer !== message.peer) return []

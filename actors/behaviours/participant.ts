@@ -21,6 +21,8 @@ export interface ParticipantInit {
   readonly capabilities: readonly Capability[]
   /** Refuse work while the machine runs on battery. */
   readonly refuseOnBattery: boolean
+  /** How many nodes the mesh is thought to have until this one has counted. */
+  readonly nodesExpected: number
   readonly tuning: Tuning
   /** Makes whoever runs an award: a worker for a leaf, a manager for a composite task. */
   readonly runnerOf: (award: Award) => Spawnable
@@ -48,7 +50,7 @@ export function participant(init: ParticipantInit): Behaviour<State> {
     supervision: 'resume',
     start(context) {
       const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), providers: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
-      return { state, effects: [...subscribe(state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
+      return { state, effects: [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
   }
@@ -124,10 +126,10 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return bidAgain(init, state, context)
     case 'capabilities-changed':
       state.capabilities = message.capabilities
-      return [...subscribe(state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
+      return [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
     case 'population':
       state.providers = message.providers
-      return subscribe(state, context)
+      return subscribe(init, state, context)
     case 'hosting':
       if (message.hosts) state.hosted.add(message.missionId)
       else state.hosted.delete(message.missionId)
@@ -167,9 +169,9 @@ function bidAgain(init: ParticipantInit, state: State, context: ActorContext, pa
 }
 
 /** Listens where calls for its capabilities are announced; the shard follows the number of providers. */
-function subscribe(state: State, context: ActorContext): Effect[] {
+function subscribe(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
   const wanted = new Map<string, string>()
-  for (const { name } of state.capabilities) wanted.set(name, callTopic(name, shardOf(context.self.peer, shardCount(state.providers.get(name) ?? 1))))
+  for (const { name } of state.capabilities) wanted.set(name, callTopic(name, shardOf(context.self.peer, shardCount(state.providers.get(name) ?? init.nodesExpected))))
   const effects: Effect[] = []
   for (const [name, topic] of state.topics) if (wanted.get(name) !== topic) effects.push({ type: 'unsubscribe', topic })
   for (const [name, topic] of wanted) if (state.topics.get(name) !== topic) effects.push({ type: 'subscribe', topic })

@@ -23,10 +23,10 @@ export function root(init: RootInit): Behaviour<null> {
     supervision: 'escalate',
     start() {
       const worksHere = init.duties.includes('worker')
-      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
+      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, nodesExpected: init.nodesExpected, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
       const children: [string, Spawnable][] = [
         [actorNames.logKeeper, erased(logKeeper())],
-        [actorNames.directory, erased(directory({ name: init.name, release: init.release }))],
+        [actorNames.directory, erased(directory({ name: init.name, release: init.release, nodesExpected: init.nodesExpected }))],
         [actorNames.participant, erased(participant(participantInit))],
         [actorNames.advertiser, erased(advertiser({ ...init, capabilities: participantInit.capabilities }))],
         [actorNames.missions, erased(missions(init))],

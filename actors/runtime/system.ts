@@ -15,6 +15,7 @@ import { decide, type RestartHistory } from './supervision.ts'
 
 interface Cell {
   readonly name: string
+  readonly address: ActorAddress
   readonly behaviour: Behaviour<never>
   readonly parent: string | undefined
   readonly mailbox: Mailbox
@@ -59,6 +60,10 @@ const messagesPerTurn = 512
 export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   const { clock, identity } = parts
   const self = identity.peerId
+  const isConnected = (peer: PeerId): boolean => peer === self || parts.connected(peer)
+  const exists = (name: string): boolean => cells.has(name)
+  const sign = (message: Uint8Array): Uint8Array => identity.sign(message)
+  const verify = (peer: PeerId, message: Uint8Array, signature: Uint8Array): boolean => identity.verify(peer, message, signature)
   const cells = new Map<string, Cell>()
   const listeners = new Map<string, (message: ActorMessage) => void>()
   let runQueue: Cell[] = []
@@ -67,13 +72,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   let mailboxMessagesMost = 0
 
   function contextOf(cell: Cell): ActorContext {
-    return {
-      self: { peer: self, actor: cell.name }, nowMs: clock.monotonicMs(), wallMs: clock.wallMs(), random: cell.random,
-      sign: (message) => identity.sign(message),
-      verify: (peer, message, signature) => identity.verify(peer, message, signature),
-      exists: (name) => cells.has(name),
-      connected: (peer) => peer === self || parts.connected(peer),
-    }
+    return { self: cell.address, nowMs: clock.monotonicMs(), wallMs: clock.wallMs(), random: cell.random, sign, verify, exists, connected: isConnected }
   }
 
   function planTurn(): void {
@@ -121,7 +120,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   }
 
   function performAll(cell: Cell, effects: readonly Effect[]): void {
-    const by = { peer: self, actor: cell.name }
+    const by = cell.address
     for (const effect of effects) {
       if (effect.type === 'stop-self') stop(cell.name)
       else if (effect.type === 'dead-letter') letter(cell.name, effect.delivery, effect.reason)
@@ -144,7 +143,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   function supervise(cell: Cell, thrown: unknown, delivery: Delivery | undefined): void {
     const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
     const decision = decide(cell.behaviour.supervision, cell.history, clock.monotonicMs())
-    const by = { peer: self, actor: cell.name }
+    const by = cell.address
     perform(fact('error', 'actor.failed', { actor: cell.name, kind: cell.behaviour.kind, decision, on: delivery?.message.kind, reason }), by)
     if (decision === 'resume') return
     if (decision === 'restart') {
@@ -187,7 +186,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     self,
     spawn(name, behaviour, parent) {
       if (down || cells.has(name)) return
-      const cell: Cell = { name, behaviour: behaviourOf(behaviour), parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, spawned: new Set(), state: undefined as never, queued: false, stopped: false }
+      const cell: Cell = { name, address: { peer: self, actor: name }, behaviour: behaviourOf(behaviour), parent, mailbox: createMailbox(), random: parts.random.split(), history: { atMs: [] }, spawned: new Set(), state: undefined as never, queued: false, stopped: false }
       cells.set(name, cell)
       cells.get(parent ?? '')?.spawned.add(name)
       begin(cell)

@@ -1,6 +1,5 @@
 /** The newest advert of every peer: (PeerId, sequence) decides, expiry removes, two different ones under one sequence quarantine. */
-import { digestOfText } from '../kernel/hashing.ts'
-import type { Digest, PeerId } from '../kernel/ids.ts'
+import type { PeerId } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs, WallMs } from '../kernel/units.ts'
 import type { Advert, Capability, SignedAdvert } from './schema.ts'
@@ -8,7 +7,6 @@ import type { Advert, Capability, SignedAdvert } from './schema.ts'
 interface Kept {
   readonly advert: Advert
   readonly signed: SignedAdvert
-  readonly digest: Digest
   readonly expiresAtMs: InstantMs
 }
 
@@ -32,16 +30,15 @@ export function admitAdvert(cache: AdvertCache, advert: Advert, signed: SignedAd
   if (advert.expiresAtWallMs + limits.clockSkewMs < nowWallMs) return 'expired'
   const before = cache.kept.get(advert.peerId)
   if (before !== undefined && advert.sequence < before.advert.sequence) return 'outdated'
-  const digest = digestOfText(signed.advert)
   if (before !== undefined && advert.sequence === before.advert.sequence) {
-    if (digest === before.digest) return 'repeated'
+    if (signed.advert === before.signed.advert) return 'repeated'
     cache.kept.delete(advert.peerId)
     cache.quarantined.set(advert.peerId, { sequence: advert.sequence, untilMs: nowMs + limits.advertTtlMs })
     return 'equivocation'
   }
   if (before === undefined && cache.kept.size >= limits.adverts) return 'full'
   const ttlMs = Math.min(limits.advertTtlMs, Math.max(0, advert.expiresAtWallMs - advert.issuedAtWallMs))
-  cache.kept.set(advert.peerId, { advert, signed, digest, expiresAtMs: nowMs + ttlMs })
+  cache.kept.set(advert.peerId, { advert, signed, expiresAtMs: nowMs + ttlMs })
   for (const capability of advert.capabilities) remember(cache, capability)
   return 'new'
 }

@@ -91,7 +91,11 @@ export const SignedAdvert = z.object({
 export type SignedAdvert = z.infer<typeof SignedAdvert>
 
 /** Newest advert of the sender, by gossip or on connecting. */
-export const AdvertMessage = z.object({ kind: z.literal('advert'), signed: SignedAdvert })
+export const AdvertMessage = z.object({
+  kind: z.literal('advert'), signed: SignedAdvert,
+  /** Into how many shards the sender divides the mesh: a hint, for newcomers. */
+  shards: z.number().int().min(1).max(limits.shardsMax).optional(),
+})
 /** Asks one node for its advert (after a DHT hit). Answered by `advert`. */
 export const AdvertRequest = z.object({ kind: z.literal('advert-request') })
 

@@ -1,15 +1,20 @@
 /**
  * Gossip topics, sharded so that none has more than `shardSubscribersMax` subscribers, whatever the size of the mesh.
  * Two nodes whose views of the population differ may disagree on the number of shards for a while; an announcement
- * that meets silence is widened to the other shards, so disagreement costs time, not work.
+ * that meets silence is widened, in the end to all shards, so disagreement costs time, not work.
  */
 import { fractionOf, hash32 } from '../kernel/hashing.ts'
 import type { PeerId } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 
-/** @param population nodes that would subscribe, at least this node itself. */
+/**
+ * @param population nodes that would subscribe, at least this node itself.
+ * @returns a power of two: where two nodes disagree, the shards of one are halves of the other's, and most subscribers still meet.
+ */
 export function shardCount(population: number): number {
-  return Math.max(1, Math.ceil(population / limits.shardSubscribersMax))
+  let count = 1
+  while (count * limits.shardSubscribersMax < population) count *= 2
+  return count
 }
 
 /** @param key a peer id or a call id. */
@@ -38,7 +43,25 @@ export function isAsked(peer: PeerId, callId: string, threshold: number): boolea
   return threshold >= 1 || fractionOf(`${peer} ${callId}`) < threshold
 }
 
-/** The threshold that aims at `biddersAimed` answers out of `population` providers in one shard. */
-export function thresholdFor(population: number): number {
-  return population <= limits.biddersAimed ? 1 : limits.biddersAimed / population
+/** The threshold that aims at `aimed` answers out of `population` providers that hear a call. */
+export function thresholdFor(population: number, aimed: number = limits.biddersAimed): number {
+  return population <= aimed ? 1 : aimed / population
+}
+
+/** Every round of announcements asks so many times more than the one before. */
+const wideningFactor = 8
+
+/**
+ * Where a call is announced, and how many of those who hear it are to answer.
+ *
+ * @param population providers in the whole mesh.
+ * @param round 0 is the first announcement; silence widens it.
+ */
+export function announcementFor(key: string, population: number, round: number): { readonly shards: readonly number[]; readonly threshold: number } {
+  const count = shardCount(population)
+  const perShard = Math.max(1, population / count)
+  const aimed = limits.biddersAimed * wideningFactor ** Math.min(round, 8)
+  const asked = Math.min(count, Math.max(1, Math.round(aimed / perShard)))
+  const first = shardOf(key, count)
+  return { shards: Array.from({ length: asked }, (_, at) => (first + at) % count), threshold: thresholdFor(perShard * asked, aimed) }
 }

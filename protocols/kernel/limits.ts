@@ -41,6 +41,7 @@ export const limits = Object.freeze({
   adverts: 20_000,
   capabilitiesKnown: 20_000,
   shardSubscribersMax: 64,
+  shardsMax: 4_096,
   clockSkewMs: 60_000,
 
   // bidding

@@ -59,7 +59,7 @@ describe('the participant', () => {
   }
 
   it('stops the skill of a worker that failed, tells its manager, and has the slot free again', () => {
-    const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
+    const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
     const from = { peer: far, actor: 'manager' }
     expect(bidder({ kind: 'accept-proposal', award }, from)).toMatchObject([{ type: 'tell', message: { kind: 'confirm' } }, { type: 'spawn', name: actorNames.award(award.awardId) }, { type: 'fact' }])
     expect(bidder({ kind: 'accept-proposal', award: { ...award, awardId: 'award-2' as AwardId } }, from)).toMatchObject([{ message: { kind: 'refuse-award', refusal: { reason: 'no-free-slot' } } }])
@@ -69,14 +69,14 @@ describe('the participant', () => {
   })
 
   it('confirms an award that comes twice and runs it once', () => {
-    const bidder = driven(participant({ name: 'node', slots: 2, capabilities: [capability('work.do')], refuseOnBattery: false, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
+    const bidder = driven(participant({ name: 'node', slots: 2, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
     const from = { peer: far, actor: 'manager' }
     bidder({ kind: 'accept-proposal', award }, from)
     expect(bidder({ kind: 'accept-proposal', award }, from)).toMatchObject([{ type: 'tell', message: { kind: 'confirm' } }])
   })
 
   it('passes a cancel on in the order in which the award came, with its sender', () => {
-    const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
+    const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
     const from = { peer: far, actor: 'manager' }
     const message = { kind: 'cancel', awardId: award.awardId, reason: 'enough' } as const
     expect(bidder(message, from)).toEqual([])

@@ -9,7 +9,7 @@ const peers = Array.from({ length: 10_000 }, () => `12D3KooW${random.text(44)}` 
 
 describe('shards', () => {
   it('follow the population', () => {
-    expect([0, 1, 64, 65, 128, 10_000].map(shardCount)).toEqual([1, 1, 1, 2, 2, 157])
+    expect([0, 1, 64, 65, 128, 10_000].map(shardCount)).toEqual([1, 1, 1, 2, 2, 256])
   })
 
   it('hold about as many subscribers each, at any population', () => {

@@ -1,0 +1,39 @@
+/**
+ * How many nodes there are, for a node that hears of one shard of them only. Nodes spread evenly over the shards, so the
+ * whole is the own shard times their number; the number follows what the own shard holds.
+ */
+import type { PeerId } from '../kernel/ids.ts'
+import { limits } from '../kernel/limits.ts'
+import { shardOf } from './shards.ts'
+
+/** Shards are halved when the own one is emptier than this: far below half of the maximum, so that chance alone does not. */
+const shardSubscribersMin = limits.shardSubscribersMax / 4
+/** So many hints about the number of shards are believed against what is known here. */
+const hintsMin = 3
+
+function inOwnShard(own: PeerId, peers: readonly PeerId[], shards: number): number {
+  const shard = shardOf(own, shards)
+  let count = 0
+  for (const peer of peers) if (shardOf(peer, shards) === shard) count++
+  return count
+}
+
+/**
+ * The number of shards to use from now on.
+ *
+ * @param known peers whose adverts are kept, this node among them.
+ * @param hints what the adverts heard since the last time say of their senders' number of shards. A newcomer learns from them.
+ */
+export function adjustShards(shards: number, own: PeerId, known: readonly PeerId[], hints: readonly number[]): number {
+  const sorted = [...hints].sort((left, right) => left - right)
+  const median = sorted[sorted.length >> 1]
+  let next = median !== undefined && sorted.length >= hintsMin && (median > 2 * shards || median < shards / 2) ? median : shards
+  while (inOwnShard(own, known, next) > limits.shardSubscribersMax) next *= 2
+  if (next > 1 && next === shards && inOwnShard(own, known, next) < shardSubscribersMin) next /= 2
+  return next
+}
+
+/** @returns nodes in the whole mesh: counted where there is one shard, else estimated from the own one. */
+export function estimatePopulation(shards: number, own: PeerId, peers: readonly PeerId[]): number {
+  return shards === 1 ? peers.length : inOwnShard(own, peers, shards) * shards
+}
