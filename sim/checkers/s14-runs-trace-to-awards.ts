@@ -24,7 +24,9 @@ function untracedRun(index: HistoryIndex, at: number, run: RecordOf<'run-started
   if (!run.offered) return wrong(`although it does not offer ${run.capability}`)
   const committed = index.awards.get(awardId)
   const award = committed?.entry.event.type === 'awarded' ? committed.entry.event.award : undefined
-  if (award !== undefined && (award.worker !== run.peer || award.taskId !== run.taskId || award.capability !== run.capability)) return wrong(`and the award is ${award.worker}’s, for ${award.capability} of ${award.taskId}`)
+  // An owner that was rolled back gives the same names again: to whom is not clear any more.
+  const isUnique = (index.logs.get(run.missionId)?.damages.length ?? 0) === 0
+  if (isUnique && award !== undefined && (award.worker !== run.peer || award.taskId !== run.taskId || award.capability !== run.capability)) return wrong(`and the award is ${award.worker}’s, for ${award.capability} of ${award.taskId}`)
   const isCommitted = committed !== undefined && committed.at < at
   const bornAt = lifeAt(index, run.node, at)?.startedAt ?? 0
   const heard = index.awardsHeard.get(awardId)?.filter(({ at: heardAt, record }) => record.to === run.peer && heardAt > bornAt && heardAt < at && record.missionId === run.missionId && record.taskId === run.taskId) ?? []
