@@ -6,7 +6,7 @@
 import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { Checker, History, Violation } from '../history/history.ts'
+import type { Checker, History, HistoryRecord, Violation } from '../history/history.ts'
 import { indexHistory, isHonest, type HistoryIndex } from '../history/index-history.ts'
 
 const promise = 'S12'
@@ -82,13 +82,20 @@ function neverNoticed(history: History, index: HistoryIndex): Violation[] {
   const first = new Map<string, { digest: string; atMs: number }>()
   const pairs = new Map<PeerId, number[]>()
   for (const record of history.records) {
-    if (record.type !== 'advert-published' || record.honest || record.advert.peerId !== record.by || accused.has(record.by)) continue
-    const key = `${record.by} ${record.advert.sequence}`
-    const digest = digestOfText(canonicalJson(record.advert))
+    const one = signedIn(record)
+    if (one === undefined || accused.has(one.by)) continue
+    const key = `${one.by} ${one.sequence}`
     const before = first.get(key)
-    if (before === undefined) first.set(key, { digest, atMs: record.atMs })
-    else if (before.digest !== digest && isCalm(unrest, before.atMs - calmMs, record.atMs + togetherMs)) pairs.set(record.by, [...(pairs.get(record.by) ?? []), record.atMs])
+    if (before === undefined) first.set(key, { digest: one.digest, atMs: record.atMs })
+    else if (before.digest !== one.digest && isCalm(unrest, before.atMs - calmMs, record.atMs + togetherMs)) pairs.set(one.by, [...(pairs.get(one.by) ?? []), record.atMs])
   }
   const honest = [...index.lives.keys()].filter((node) => isHonest(index, node)).length
-  return [...pairs].flatMap(([by, atMs]) => (atMs.length < pairsUnnoticedMax || honest < 2 ? [] : [{ promise, atMs: atMs.at(-1)!, detail: `${by} published ${atMs.length} pairs of different adverts under one sequence, and none of ${honest} honest nodes noticed` }]))
+  return [...pairs].flatMap(([by, atMs]) => (atMs.length < pairsUnnoticedMax || honest < 2 ? [] : [{ promise, atMs: atMs.at(-1)!, detail: `${by} signed ${atMs.length} pairs of different adverts under one sequence that left it, and none of ${honest} honest nodes noticed` }]))
+}
+
+/** A dishonest peer's own advert, published for all or sent to one. */
+function signedIn(record: HistoryRecord): { readonly by: PeerId; readonly sequence: number; readonly digest: string } | undefined {
+  if (record.type === 'advert-heard') return { by: record.of, sequence: record.sequence, digest: record.digest }
+  if (record.type !== 'advert-published' || record.honest || record.advert.peerId !== record.by) return undefined
+  return { by: record.by, sequence: record.advert.sequence, digest: digestOfText(canonicalJson(record.advert)) }
 }

@@ -176,7 +176,7 @@ describe('S12', () => {
   it('sees a liar whom nobody ever notices', () => {
     const build = mesh()
     for (let sequence = 1; sequence <= 3; sequence++) for (const name of ['one', 'two']) build.put({ type: 'advert-published', by: peerOf('liar'), honest: false, advert: { peerId: peerOf('liar'), sequence, name } as never })
-    expect(violationsOf('S12', build.end(200_000))).toEqual([expect.stringContaining('v-liar published 3 pairs')])
+    expect(violationsOf('S12', build.end(200_000))).toEqual([expect.stringContaining('v-liar signed 3 pairs')])
   })
 })
 
