@@ -1,6 +1,7 @@
 /** The Clock port of one life of a virtual node: it may drift, jump, be stopped with its process, or end with it. */
 import type { Clock } from '../actors/ports/clock.ts'
 import type { DurationMs, InstantMs, WallMs } from '../protocols/kernel/units.ts'
+import type { QueuedEvent } from './event-queue.ts'
 
 export interface NodeClockInit {
   /** What the node's monotonic clock shows when the world's shows 0; default 0. */
@@ -29,7 +30,8 @@ export interface NodeClock extends Clock {
 export interface WorldTime {
   nowMs(): InstantMs
   wallMs(): WallMs
-  schedule(delayMs: DurationMs, callback: () => void): () => void
+  add(delayMs: DurationMs, callback: () => void): QueuedEvent | undefined
+  cancel(event: QueuedEvent): void
   soon(callback: () => void): void
 }
 
@@ -68,12 +70,16 @@ export function createNodeClock(world: WorldTime, init: NodeClockInit = {}): Nod
     schedule(delayMs, callback) {
       if (!alive) return () => undefined
       let cancelled = false
-      const cancel = world.schedule(delayMs / rate, () => fire(() => {
-        if (!cancelled) callback()
-      }))
+      const event = world.add(delayMs / rate, () => {
+        if (stopped === 'no') {
+          if (alive) callback()
+        } else fire(() => {
+          if (!cancelled) callback()
+        })
+      })
       return () => {
         cancelled = true
-        cancel()
+        if (event !== undefined) world.cancel(event)
       }
     },
     soon(callback) {
@@ -105,7 +111,7 @@ export function createNodeClock(world: WorldTime, init: NodeClockInit = {}): Nod
       stopped = 'no'
       const due = held
       held = []
-      for (const callback of due) world.schedule(0, () => fire(callback))
+      for (const callback of due) world.add(0, () => fire(callback))
     },
     get paused() {
       return stopped !== 'no'

@@ -42,6 +42,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   const mesh = createVirtualMesh(seed, {
     settle: 'stirred', observer: recorder, factsMax: 64, decodeEvery: init.decodeEvery ?? 1, redial: true, latencyMs: network.latencyMs, betweenSitesLatencyMs: network.betweenSitesLatencyMs,
     connectionsAimed: network.connectionsAimed, nodesExpected: nodes.length, ...(network.bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond: network.bandwidthBytesPerSecond }),
+    traps: scenario.anyFaultEveryMs !== undefined || scenario.faults.some((fault) => fault.kind === 'crash-between-effects'),
     // Among honest nodes a frame outside the schema is a bug, and ends the run.
     ...(isHostile || scenario.faults.some((fault) => fault.kind === 'old-protocol') || scenario.anyFaultEveryMs !== undefined ? { onViolation: () => undefined } : {}),
   })

@@ -7,7 +7,7 @@
  * @packageDocumentation
  */
 import type { DurationMs, InstantMs, WallMs } from '../protocols/kernel/units.ts'
-import { createEventQueue } from './event-queue.ts'
+import { createEventQueue, type QueuedEvent } from './event-queue.ts'
 import { createNodeClock, type NodeClock, type NodeClockInit } from './node-clock.ts'
 
 export interface VirtualClockInit {
@@ -78,12 +78,15 @@ export function createVirtualClock(init: VirtualClockInit = {}): VirtualClock {
   let stirred = true
   let awaiting = 0
 
-  function scheduleAt(delayMs: DurationMs, callback: () => void): () => void {
+  function add(delayMs: DurationMs, callback: () => void): QueuedEvent | undefined {
     scheduled++
     // What happens in an infinite time never happens; queued, it would let a single step end the world.
-    if (delayMs === Infinity) return () => undefined
-    const event = queue.add(now + (delayMs > 0 ? delayMs : 0), callback)
-    return () => queue.cancel(event)
+    return delayMs === Infinity ? undefined : queue.add(now + (delayMs > 0 ? delayMs : 0), callback)
+  }
+
+  function scheduleAt(delayMs: DurationMs, callback: () => void): () => void {
+    const event = add(delayMs, callback)
+    return event === undefined ? () => undefined : () => queue.cancel(event)
   }
 
   function later(callback: () => void): void {
@@ -168,7 +171,7 @@ export function createVirtualClock(init: VirtualClockInit = {}): VirtualClock {
     schedule: scheduleAt,
     soon: later,
     clockFor(nodeId, nodeInit = {}) {
-      const life = createNodeClock({ nowMs: () => now, wallMs: () => startWallMs + now, schedule: scheduleAt, soon: later }, nodeInit)
+      const life = createNodeClock({ nowMs: () => now, wallMs: () => startWallMs + now, add, cancel: (event) => queue.cancel(event), soon: later }, nodeInit)
       const ofNode = lives.get(nodeId) ?? new Set()
       lives.set(nodeId, ofNode.add(life))
       return life

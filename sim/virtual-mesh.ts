@@ -57,8 +57,8 @@ export interface VirtualNode {
   readonly skills: ScriptedSkillRunner
   readonly telemetry: MemoryTelemetry
   readonly clock: NodeClock
-  /** Ends the process at a point between two effects. */
-  readonly trap: CrashTrap
+  /** Ends the process at a point between two effects; undefined in a mesh without traps. */
+  readonly trap: CrashTrap | undefined
   /** Why the node gave up, once it did. */
   gaveUp: string | undefined
   alive: boolean
@@ -74,6 +74,8 @@ export interface VirtualMeshInit extends Omit<VirtualNetworkInit, 'clock' | 'ran
   readonly onViolation?: (from: PeerId, error: unknown) => void
   /** How many nodes the mesh is meant to have: sets the degree of the gossip overlay and where its shards begin; default 10. */
   readonly nodesExpected?: number
+  /** Whether processes can be made to end between two effects, which costs a little at every effect; default true. */
+  readonly traps?: boolean
   /** Facts kept per node; default 100,000. */
   readonly factsMax?: number
 }
@@ -182,8 +184,8 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
         },
       }
       const misconduct = nodeInit.conduct?.(ports, { host, clock: nodeClock, random: random.split() }) ?? ports
-      const trap = withCrashTrap(misconduct, () => kill(node))
-      const mesh = createMeshNode(trap.ports, {
+      const trap = init.traps === false ? undefined : withCrashTrap(misconduct, () => kill(node))
+      const mesh = createMeshNode(trap?.ports ?? misconduct, {
         name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(init.nodesExpected === undefined ? {} : { nodesExpected: init.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
       })
       const node: VirtualNode = { name, peer: identity.peerId, mesh, skills, telemetry, clock: nodeClock, trap, gaveUp: undefined, alive: true }

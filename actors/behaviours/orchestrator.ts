@@ -273,9 +273,11 @@ function restartManager(init: OrchestratorInit, state: OrchestratorState, contex
 }
 
 function onTick(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
-  const effects: Effect[] = [{ type: 'set-timer', key: 'tick', delayMs: 1_000, message: { kind: 'tick' } }]
   for (const [key, watcher] of state.watchers) if (context.nowMs - watcher.renewedAtMs > watcherKeptMs) state.watchers.delete(key)
   const { fold } = state
+  // Nothing is left to look after but the time to rest.
+  const idle = fold !== undefined && missionEnded(fold) && state.watchers.size === 0
+  const effects: Effect[] = [{ type: 'set-timer', key: 'tick', delayMs: idle ? Math.max(1_000, state.restAtMs - context.nowMs) : 1_000, message: { kind: 'tick' } }]
   if (fold !== undefined && !missionEnded(fold) && context.wallMs > fold.submittedAtWallMs + fold.limits.durationMs) {
     const waits = missionView(fold, state.notes, init.nodeName).waitingFor
     return [...effects, ...endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: fault('deadline-exceeded', `the mission was not done within ${Math.round(fold.limits.durationMs / 1_000)} s${waits === undefined ? '' : `; it waited for ${waits}`}`, { next: 'submit it with a longer limit: --limit durationMs=N' }) }, context)]
