@@ -1,7 +1,7 @@
 /**
  * A scenario: a mesh, the work it is given and what goes wrong, in one document. With a seed it determines a run.
  *
- * Times are virtual milliseconds since the start of the run. Nodes are named `<group>-<n>` from 1 (`<group>` alone when the group has one).
+ * Times are virtual milliseconds since the first work may arrive; before that the mesh warms up. Nodes are named `<group>-<n>` from 1 (`<group>` alone when the group has one).
  */
 import { z } from 'zod'
 import { Duty, Gpu } from '../../protocols/capability/schema.ts'
