@@ -5,6 +5,7 @@ import type { Message, MessageKind, MessageOf } from '../../../protocols/wire.ts
 import { applyConduct } from '../../../sim/adversary/conduct.ts'
 import { virtualPeerId } from '../../../sim/identity-virtual-adapter.ts'
 import { Conduct } from '../../../sim/scenario/schema.ts'
+import type { ScriptedSkill } from '../../../sim/skill-runner-scripted-adapter.ts'
 import { failedActors, missionWorld, type MissionWorld } from '../../actors/mission-world.ts'
 import { doubling, summing } from '../../actors/virtual-missions.ts'
 
@@ -27,7 +28,7 @@ export async function hostileWorld(seed: number, conduct: unknown, { workMs = 15
   const violations: HostileWorld['violations'] = []
   let trace = 0
   const parsed = Conduct.parse(conduct)
-  const world = missionWorld(seed, () => [doubling(workMs), summing()], {
+  const world = missionWorld(seed, () => [doubling(workMs), wary()], {
     onViolation: (from, error) => void violations.push({ from, error }),
     observer: {
       delivered(to, { peer, envelope }) {
@@ -57,6 +58,12 @@ export async function hostileWorld(seed: number, conduct: unknown, { workMs = 15
       return outcomes
     },
   }
+}
+
+/** Adds up numbers, whatever else an adversary put among them: `NaN` is no JSON. */
+function wary(): ScriptedSkill {
+  const numberOf = (value: unknown): number => (typeof value === 'number' ? value : 0)
+  return { ...summing(), synthesise: (run) => ({ afterMs: 5, output: (run.children ?? []).reduce((sum, { output }) => sum + numberOf(output !== undefined && 'inline' in output ? output.inline : 0), 0) }) }
 }
 
 /** What must hold on the honest nodes, whatever the adversary does. */
