@@ -3,18 +3,22 @@ import type { Gossip } from '../actors/ports/gossip.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import type { PeerId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
-import { encodeFrame, type Received } from '../protocols/wire.ts'
+import type { Received } from '../protocols/wire.ts'
 import type { GossipSeat, VirtualGossip } from './virtual-gossip.ts'
 import type { VirtualHost } from './virtual-network.ts'
+import { ownCodec, type WireCodec } from './wire-codec.ts'
 
 export interface VirtualGossipInit {
   /** Gets what was refused. By default it is thrown, which ends the run: in a simulation it is a bug. */
   readonly onViolation?: (from: PeerId, error: unknown) => void
+  /** Default: this release's. */
+  readonly codec?: WireCodec
 }
 
 export function createVirtualGossip(host: VirtualHost, mesh: VirtualGossip, init: VirtualGossipInit = {}): Gossip {
   const listeners: ((topic: string, received: Received) => void)[] = []
   const topics = new Set<string>()
+  const codec = init.codec ?? ownCodec
 
   function refuse(from: PeerId, error: unknown): void {
     if (init.onViolation === undefined) throw error
@@ -28,7 +32,7 @@ export function createVirtualGossip(host: VirtualHost, mesh: VirtualGossip, init
       if (!topics.has(topic)) return
       let received: readonly Received[]
       try {
-        received = message.received()
+        received = codec.isOwn ? message.received() : codec.decode(message.bytes).map((envelope) => ({ peer: message.from, envelope }))
       } catch (error) {
         refuse(message.from, error)
         return
@@ -42,7 +46,7 @@ export function createVirtualGossip(host: VirtualHost, mesh: VirtualGossip, init
   return {
     publish(topic, envelope) {
       if (!host.isAlive()) return
-      const bytes = encodeFrame([envelope])
+      const bytes = codec.encode([envelope])
       if (bytes.byteLength > limits.gossipBytesMax) refuse(host.peer, new MeshError('too-large', `a gossip message of ${bytes.byteLength} bytes is over the limit of ${limits.gossipBytesMax}`))
       else mesh.publish(host, topic, bytes)
     },

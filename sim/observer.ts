@@ -4,7 +4,7 @@ import type { SkillRun, SkillRunEvent } from '../actors/ports/skill-runner.ts'
 import type { MissionId, PeerId } from '../protocols/kernel/ids.ts'
 import type { LogEntry } from '../protocols/replicated-log/schema.ts'
 import type { Envelope, Received } from '../protocols/wire.ts'
-import type { VirtualNode } from './virtual-mesh.ts'
+import type { VirtualNode } from './virtual-node.ts'
 
 export type Ending = 'crash' | 'power-cut' | 'left' | 'gave-up'
 

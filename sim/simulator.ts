@@ -3,6 +3,7 @@ import type { MissionId, Principal } from '../protocols/kernel/ids.ts'
 import type { DurationMs, InstantMs } from '../protocols/kernel/units.ts'
 import { MissionView } from '../protocols/tasking/views.ts'
 import { checkHistory } from './checkers/index.ts'
+import { clairvoyantNodes, scheduleClairvoyantly } from './clairvoyant/schedule.ts'
 import type { History } from './history/history.ts'
 import { createTally } from './measure/tally.ts'
 import { createClients } from './run/clients.ts'
@@ -10,7 +11,7 @@ import { createPopulation } from './run/population.ts'
 import { createRecorder } from './run/recorder.ts'
 import { statesOf } from './run/states.ts'
 import { createTraffic } from './run/traffic.ts'
-import { troubleFor } from './run/trouble.ts'
+import { createTrouble } from './run/trouble.ts'
 import { expandNodes } from './scenario/expand.ts'
 import { streamOf } from './scenario/streams.ts'
 import type { Simulation, SimulationInit, SimulationOutcome, SimulationProgress } from './simulation.ts'
@@ -40,13 +41,21 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   const { network } = scenario
   const isHostile = nodes.some((node) => node.group.conduct !== undefined)
   const mesh = createVirtualMesh(seed, {
-    settle: 'stirred', observer: recorder, factsMax: 64, decodeEvery: init.decodeEvery ?? 1, redial: true, latencyMs: network.latencyMs, betweenSitesLatencyMs: network.betweenSitesLatencyMs,
+    settle: 'stirred',
+    observer: {
+      ...recorder,
+      nodeStopped(node, how, reason) {
+        recorder.nodeStopped?.(node, how, reason)
+        if (how === 'gave-up') trouble.gaveUp(node.name)
+      },
+    },
+    factsMax: 64, decodeEvery: init.decodeEvery ?? 1, redial: true, latencyMs: network.latencyMs, betweenSitesLatencyMs: network.betweenSitesLatencyMs,
     connectionsAimed: network.connectionsAimed, nodesExpected: nodes.length, ...(network.bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond: network.bandwidthBytesPerSecond }),
     traps: scenario.anyFaultEveryMs !== undefined || scenario.faults.some((fault) => fault.kind === 'crash-between-effects'),
     // Among honest nodes a frame outside the schema is a bug, and ends the run.
     ...(isHostile || scenario.faults.some((fault) => fault.kind === 'old-protocol') || scenario.anyFaultEveryMs !== undefined ? { onViolation: () => undefined } : {}),
   })
-  const traffic = createTraffic(mesh)
+  const traffic = createTraffic(mesh, nodes)
   mesh.network.setConditions({ lossFraction: network.lossFraction, duplicationFraction: network.duplicationFraction, reorderingFraction: network.reorderingFraction })
   traffic.onDelivered((from, to, bytes) => {
     trace.number(mesh.clock.nowMs())
@@ -54,13 +63,12 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     trace.number(to)
     trace.bytes(bytes)
   })
-  const { applyConduct, createTrouble } = troubleFor({ scenario, nodes, seed, untilMs: workMs })
-  const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills'), applyConduct })
+  const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills') })
   const clients = createClients({
     mesh, reachable: population.reachable, isGone: population.isGone, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0,
     bridges: nodes.filter((node) => node.group.duties.includes('bridge')).map((node) => node.name),
   })
-  const trouble = createTrouble({ mesh, population, recorder, tally })
+  const trouble = createTrouble({ scenario, seed, untilMs: workMs, mesh, population, record: (record) => recorder.add(record), tally })
   const healAtMs = warmUpMs + workMs
   const deadlineMs = healAtMs + scenario.healWithinMs
   let phase: SimulationProgress['phase'] = 'faults'
@@ -113,6 +121,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     const { promises, violations } = checks ? checkHistory(history) : { promises: [], violations: [] }
     const report = tally.report({
       virtualMs: mesh.clock.nowMs(), events: mesh.clock.events, traceHash: trace.hex(), counters: traffic.counters(), promises, violations: violations.slice(0, 100),
+      clairvoyantFlowMs: scheduleClairvoyantly({ arrivals, nodes: clairvoyantNodes(nodes, tally.upTimes(warmUpMs)) }).flowMs,
     })
     outcome = { report, history }
     return outcome

@@ -5,14 +5,17 @@
 import type { Transport } from '../actors/ports/transport.ts'
 import type { PeerId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
-import { decodeFrame, encodeFrame, type Envelope, type Received } from '../protocols/wire.ts'
+import type { Envelope, Received } from '../protocols/wire.ts'
 import type { VirtualHost } from './virtual-network.ts'
+import { ownCodec, type WireCodec } from './wire-codec.ts'
 
 export interface VirtualTransportInit {
   /** Gets what a frame's receiver refused. By default it is thrown, which ends the run: in a simulation it is a bug. */
   readonly onViolation?: (from: PeerId, error: unknown) => void
   /** Decode and check every so-manyth frame; of the others the receiver gets the sender's own envelopes. Default 1: all. */
   readonly decodeEvery?: number
+  /** Default: this release's. */
+  readonly codec?: WireCodec
   /** Hears of every envelope before the receivers do. */
   readonly onDelivered?: (received: Received) => void
 }
@@ -27,6 +30,7 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
   const undeliveredListeners: ((peer: PeerId, envelope: Envelope, reason: string) => void)[] = []
   const outbox = new Map<PeerId, Envelope[]>()
   const decodeEvery = init.decodeEvery ?? 1
+  const codec = init.codec ?? ownCodec
   const { byKind } = host.network
   let framesTaken = 0
 
@@ -39,7 +43,7 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
   }
 
   function sendBatch(peer: PeerId, batch: readonly Envelope[]): void {
-    const bytes = encodeFrame(batch)
+    const bytes = codec.encode(batch)
     if (bytes.byteLength > limits.frameBytesMax) {
       if (batch.length === 1) return giveUp(peer, batch, `a message of ${bytes.byteLength} bytes is over the frame limit of ${limits.frameBytesMax}`)
       const half = batch.length >> 1
@@ -47,7 +51,7 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
       sendBatch(peer, batch.slice(half))
       return
     }
-    if (!host.sendFrame(peer, bytes, batch.length, batch)) return giveUp(peer, batch, 'the connection was closed')
+    if (!host.sendFrame(peer, bytes, batch.length, codec.isOwn ? batch : undefined)) return giveUp(peer, batch, 'the connection was closed')
     for (const { message } of batch) byKind.set(message.kind, (byKind.get(message.kind) ?? 0) + 1)
   }
 
@@ -71,9 +75,9 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
 
   function open(from: PeerId, bytes: Uint8Array, cargo: unknown): readonly Envelope[] {
     // A peer that is no node of ours (a test's rogue) sends bytes alone.
-    if (framesTaken++ % decodeEvery !== 0 && Array.isArray(cargo)) return cargo as readonly Envelope[]
+    if (framesTaken++ % decodeEvery !== 0 && codec.isOwn && Array.isArray(cargo)) return cargo as readonly Envelope[]
     try {
-      return decodeFrame(bytes)
+      return codec.decode(bytes)
     } catch (error) {
       onViolation(from, error)
       return []
@@ -90,7 +94,7 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
 
   function deliverToSelf(): void {
     const own = take(host.peer)
-    deliver(host.peer, encodeFrame(own), own)
+    deliver(host.peer, ownCodec.encode(own), own)
   }
 
   host.onFrame((from, bytes, _messages, cargo) => deliver(from, bytes, cargo))

@@ -2,67 +2,31 @@
  * Whole nodes in one process: the production actors over virtual adapters. The world (network, disks, blobs) outlives its
  * nodes, so that one can be killed and started again on what it had synced.
  */
-import { createMeshNode, type MeshNode, type MeshNodePorts } from '../actors/mesh-node.ts'
-import type { HardwareSample } from '../actors/ports/hardware.ts'
+import { createMeshNode, type MeshNodePorts } from '../actors/mesh-node.ts'
+import type { Gossip } from '../actors/ports/gossip.ts'
 import type { SkillRunner } from '../actors/ports/skill-runner.ts'
 import type { Telemetry } from '../actors/ports/telemetry.ts'
-import type { Tuning } from '../actors/tuning.ts'
-import type { Duty } from '../protocols/capability/schema.ts'
 import type { PeerId } from '../protocols/kernel/ids.ts'
-import { seededRandom, type Random } from '../protocols/kernel/prng.ts'
+import { seededRandom } from '../protocols/kernel/prng.ts'
 import { createVirtualBlobStore, createVirtualBlobSwarm, shelfOf, type VirtualBlobSwarm } from './blob-store-virtual-adapter.ts'
-import { withCrashTrap, type CrashTrap } from './crash-trap.ts'
+import { withCrashTrap } from './crash-trap.ts'
 import { createVirtualDht, createVirtualDiscovery, type VirtualDht } from './discovery-virtual-adapter.ts'
 import { createVirtualEntropy } from './entropy-virtual-adapter.ts'
 import { createVirtualGossip } from './gossip-virtual-adapter.ts'
 import { createVirtualHardware } from './hardware-virtual-adapter.ts'
 import { createVirtualIdentity, virtualPeerId } from './identity-virtual-adapter.ts'
 import { createVirtualLogDisk, type VirtualLogDisk } from './log-store-virtual-adapter.ts'
-import type { NodeClock, NodeClockInit } from './node-clock.ts'
 import type { Ending, MeshObserver } from './observer.ts'
 import { withStirring } from './stirring.ts'
-import { createScriptedSkillRunner, type ScriptedSkill, type ScriptedSkillRunner } from './skill-runner-scripted-adapter.ts'
+import { createScriptedSkillRunner, type ScriptedSkillRunner } from './skill-runner-scripted-adapter.ts'
 import { createMemoryTelemetry, type MemoryTelemetry } from './telemetry-memory-adapter.ts'
 import { createVirtualTransport } from './transport-virtual-adapter.ts'
 import { createVirtualClock, type VirtualClock } from './virtual-clock.ts'
 import { createVirtualGossipMesh, type VirtualGossip } from './virtual-gossip.ts'
-import { createVirtualNetwork, type VirtualHost, type VirtualNetwork, type VirtualNetworkInit } from './virtual-network.ts'
+import { createVirtualNetwork, type VirtualNetwork, type VirtualNetworkInit } from './virtual-network.ts'
+import type { VirtualNode, VirtualNodeInit } from './virtual-node.ts'
 
-export interface VirtualNodeInit {
-  readonly name: string
-  readonly skills: readonly ScriptedSkill[]
-  readonly slots?: number
-  readonly duties?: readonly Duty[]
-  /** Below 1 is slow: every skill's course is divided by it. */
-  readonly speed?: number
-  readonly machine?: Partial<HardwareSample>
-  readonly tuning?: Partial<Tuning>
-  readonly site?: string
-  readonly clock?: NodeClockInit
-  /** Misconduct: what the node's actors do to the world, and hear of it, goes through this. */
-  readonly conduct?: (ports: MeshNodePorts, parts: ConductParts) => MeshNodePorts
-}
-
-/** What a node that misbehaves has at hand. */
-export interface ConductParts {
-  readonly host: VirtualHost
-  readonly clock: NodeClock
-  readonly random: Random
-}
-
-export interface VirtualNode {
-  readonly name: string
-  readonly peer: PeerId
-  readonly mesh: MeshNode
-  readonly skills: ScriptedSkillRunner
-  readonly telemetry: MemoryTelemetry
-  readonly clock: NodeClock
-  /** Ends the process at a point between two effects; undefined in a mesh without traps. */
-  readonly trap: CrashTrap | undefined
-  /** Why the node gave up, once it did. */
-  gaveUp: string | undefined
-  alive: boolean
-}
+export type { VirtualNode, VirtualNodeInit } from './virtual-node.ts'
 
 export interface VirtualMeshInit extends Omit<VirtualNetworkInit, 'clock' | 'random'> {
   /** See `VirtualClockInit`. */
@@ -102,7 +66,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
   const random = seededRandom([seed, 0x5e1f])
   const clock = createVirtualClock(init.settle === undefined ? {} : { settle: init.settle })
   const network = createVirtualNetwork({ ...init, clock, random: random.split() })
-  const gossip = createVirtualGossipMesh(network, random.split())
+  const gossip = createVirtualGossipMesh(network, random.split(), init.nodesExpected === undefined ? {} : { nodesExpected: init.nodesExpected })
   const dht = createVirtualDht()
   const blobs = createVirtualBlobSwarm({ clock, reaches: (from, to) => network.canDial(from, to) })
   const fate = random.split()
@@ -148,6 +112,17 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
     }
   }
 
+  function publishing(port: Gossip, peer: PeerId): Gossip {
+    if (observer?.published === undefined) return port
+    return {
+      ...port,
+      publish(topic, envelope) {
+        observer.published?.(peer, topic, envelope)
+        port.publish(topic, envelope)
+      },
+    }
+  }
+
   function telling(telemetry: MemoryTelemetry, node: () => VirtualNode): Telemetry {
     if (observer?.fact === undefined) return telemetry
     return {
@@ -173,8 +148,9 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const skills = createScriptedSkillRunner({ clock: nodeClock, skills: nodeInit.skills, blobs: awaited.blobStore, stir: () => clock.stir(), ...(nodeInit.speed === undefined ? {} : { speed: nodeInit.speed }) })
       const self = (): VirtualNode => node
       const missionsOnDisk = disk(name).missionsStored()
-      const transport = createVirtualTransport(host, { ...onViolation, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }) })
-      const gossipPort = createVirtualGossip(host, gossip, onViolation)
+      const codec = nodeInit.codec === undefined ? {} : { codec: nodeInit.codec }
+      const transport = createVirtualTransport(host, { ...onViolation, ...codec, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }) })
+      const gossipPort = publishing(createVirtualGossip(host, gossip, { ...onViolation, ...codec }), host.peer)
       const ports: MeshNodePorts = {
         ...awaited, clock: nodeClock, identity, entropy: createVirtualEntropy(random.split()), transport, gossip: gossipPort, skillRunner: observed(skills, self), telemetry: telling(telemetry, self),
         giveUp: (reason) => {

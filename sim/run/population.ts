@@ -1,27 +1,30 @@
 /** The nodes of a run: who is up, paused, gone for good; how one is started, for the first time or again. */
-import type { ConductParts, VirtualMesh, VirtualNode, VirtualNodeInit } from '../virtual-mesh.ts'
 import type { MeshNodePorts } from '../../actors/mesh-node.ts'
+import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
+import type { ConductParts } from '../adversary/parts.ts'
+import { applyConduct } from '../adversary/conduct.ts'
 import type { PlannedNode } from '../scenario/expand.ts'
-import type { Conduct, Scenario } from '../scenario/schema.ts'
+import type { Scenario } from '../scenario/schema.ts'
+import type { VirtualMesh, VirtualNode, VirtualNodeInit } from '../virtual-mesh.ts'
+import type { WireCodec } from '../wire-codec.ts'
 import { skillsOf } from '../workload/scripted-skills.ts'
-
-export type ApplyConduct = (conduct: Conduct, ports: MeshNodePorts, parts: ConductParts) => MeshNodePorts
 
 export interface PopulationInit {
   readonly mesh: VirtualMesh
   readonly scenario: Scenario
   readonly nodes: readonly PlannedNode[]
   readonly random: Random
-  readonly applyConduct: ApplyConduct
 }
 
 export interface Population {
   readonly planned: readonly PlannedNode[]
   /** All at once, connected already: the mesh is there when the run begins. */
   startAll(): Promise<void>
-  /** Does nothing for one that is up, being started, or gone for good. */
-  start(name: string): void
+  /** Does nothing for one that is up, being started, or gone for good. @param codec speaks another protocol in this life. */
+  start(name: string, codec?: WireCodec): void
+  /** Up, or about to be. */
+  isUp(name: string): boolean
   /** The node while its process runs, paused or not. */
   alive(name: string): VirtualNode | undefined
   /** The same, unless it is paused. */
@@ -30,6 +33,10 @@ export interface Population {
   giveUp(name: string): void
   isGone(name: string): boolean
   up(): VirtualNode[]
+  /** The machine's wall clock jumps, over all lives of its node. */
+  jumpWall(name: string, byMs: DurationMs): void
+  /** The machine's clocks gain so much more than they always do, over all lives. */
+  setDrift(name: string, fraction: number): void
 }
 
 const GiB = 2 ** 30
@@ -41,6 +48,8 @@ export function createPopulation(init: PopulationInit): Population {
   const running = new Map<string, VirtualNode>()
   const starting = new Set<string>()
   const gone = new Set<string>()
+  const jumpedMs = new Map<string, DurationMs>()
+  const drift = new Map<string, number>()
 
   function initOf(node: PlannedNode): VirtualNodeInit {
     const { group } = node
@@ -48,18 +57,22 @@ export function createPopulation(init: PopulationInit): Population {
     const memoryBytes = Math.round(group.memoryGiB * GiB)
     return {
       name: node.name, slots: group.slots, duties: group.duties, speed: node.speed, site: group.site, skills: skillsOf(node, init.random.split()), tuning: scenario.tuning as NonNullable<VirtualNodeInit['tuning']>,
-      clock: { driftFraction: node.clockDriftFraction, wallSkewMs: node.clockSkewMs },
       machine: { environment: { os: 'virtual', arch: 'virtual', cores: group.cores, memoryBytes, memoryFreeBytes: Math.round(memoryBytes * 0.75) }, gpus: group.gpus },
-      ...(conduct === undefined ? {} : { conduct: (ports, parts) => init.applyConduct(conduct, ports, parts) }),
+      ...(conduct === undefined ? {} : { conduct: (ports: MeshNodePorts, parts: ConductParts) => applyConduct(conduct, ports, parts) }),
     }
   }
 
-  async function startNow(name: string, atOnce: boolean): Promise<void> {
-    if (running.get(name)?.alive === true || starting.has(name) || gone.has(name)) return
+  function driftOf(name: string): number {
+    return (planned.get(name)?.clockDriftFraction ?? 0) + (drift.get(name) ?? 0)
+  }
+
+  async function startNow(name: string, atOnce: boolean, codec?: WireCodec): Promise<void> {
+    if (population.isUp(name) || gone.has(name)) return
     const nodeInit = inits.get(name)
     if (nodeInit === undefined) throw new Error(`there is no node ${name} in the scenario`)
     starting.add(name)
-    running.set(name, await mesh.start(nodeInit, atOnce))
+    const wallSkewMs = (planned.get(name)?.clockSkewMs ?? 0) + (jumpedMs.get(name) ?? 0)
+    running.set(name, await mesh.start({ ...nodeInit, clock: { driftFraction: driftOf(name), wallSkewMs }, ...(codec === undefined ? {} : { codec }) }, atOnce))
     starting.delete(name)
   }
 
@@ -68,7 +81,8 @@ export function createPopulation(init: PopulationInit): Population {
     async startAll() {
       for (const name of planned.keys()) await startNow(name, true)
     },
-    start: (name) => void mesh.clock.awaited(startNow(name, false)),
+    start: (name, codec) => void mesh.clock.awaited(startNow(name, false, codec)),
+    isUp: (name) => running.get(name)?.alive === true || starting.has(name),
     alive(name) {
       const node = running.get(name)
       return node?.alive === true ? node : undefined
@@ -80,6 +94,14 @@ export function createPopulation(init: PopulationInit): Population {
     giveUp: (name) => void gone.add(name),
     isGone: (name) => gone.has(name),
     up: () => [...running.values()].filter((node) => node.alive),
+    jumpWall(name, byMs) {
+      jumpedMs.set(name, (jumpedMs.get(name) ?? 0) + byMs)
+      population.alive(name)?.clock.jumpWall(byMs)
+    },
+    setDrift(name, fraction) {
+      drift.set(name, fraction)
+      population.alive(name)?.clock.setDrift(driftOf(name))
+    },
   }
   return population
 }

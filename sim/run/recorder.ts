@@ -51,7 +51,14 @@ export function createRecorder(init: RecorderInit): Recorder {
   const recent: (() => string)[] = []
 
   function add(record: HistoryRecord): void {
+    if (record.type === 'disk-damaged') for (const missionId of record.lost) damaged(missionId)
     if (init.keepsHistory) records.push(record)
+  }
+
+  /** Its log is not what it was: nobody waits for its end any more. */
+  function damaged(missionId: MissionId): void {
+    const mission = missions.get(missionId)
+    if (mission !== undefined) mission.damaged = true
   }
 
   /** Kept as what makes the line: nearly none is ever read. */
@@ -153,8 +160,7 @@ export function createRecorder(init: RecorderInit): Recorder {
     fact(node, { name, fields }) {
       if (name === 'mission.damaged') {
         const missionId = String(fields['mission']) as MissionId
-        const mission = missions.get(missionId)
-        if (mission !== undefined) mission.damaged = true
+        damaged(missionId)
         add({ ...whose(node), type: 'damage-told', missionId, detail: String(fields['detail']) })
       } else if (name === 'advert.equivocation') add({ type: 'equivocation-told', atMs: nowMs(), node: node.name, of: String(fields['peer']) as PeerId, sequence: Number(fields['sequence']) })
       else if (name === 'advert.forged') add({ type: 'forgery-told', atMs: nowMs(), node: node.name, of: String(fields['peer']) as PeerId })

@@ -1,6 +1,8 @@
 /** What a virtual mesh has sent: streams, gossip, gossip's control, DHT and connections, in one place. */
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import type { MessageCounters, Sent } from '../measure/tally.ts'
+import type { PlannedNode } from '../scenario/expand.ts'
+import { virtualPeerId } from '../identity-virtual-adapter.ts'
 import type { VirtualMesh } from '../virtual-mesh.ts'
 
 export interface Traffic {
@@ -10,7 +12,7 @@ export interface Traffic {
   onDelivered(listener: (from: number, to: number, bytes: Uint8Array) => void): void
 }
 
-export function createTraffic(mesh: VirtualMesh): Traffic {
+export function createTraffic(mesh: VirtualMesh, nodes: readonly PlannedNode[]): Traffic {
   const numbers = new Map<PeerId, number>()
 
   function numberOf(peer: PeerId): number {
@@ -19,14 +21,28 @@ export function createTraffic(mesh: VirtualMesh): Traffic {
     return number
   }
 
+  function sentBy(peer: PeerId): Sent {
+    const streams = mesh.network.counters(peer)
+    const gossip = mesh.gossip.counters(peer)
+    const dht = mesh.dht.counters(peer)
+    return { messages: streams.messagesSent + gossip.gossipSent + gossip.controlSent + dht.dhtSent, bytes: streams.bytesSent + gossip.gossipBytesSent + gossip.controlBytes + dht.dhtBytes }
+  }
+
+  function sent(): Sent {
+    const streams = mesh.network.totals()
+    const gossip = mesh.gossip.totals()
+    const dht = mesh.dht.totals()
+    return { messages: streams.messagesSent + gossip.gossipSent + gossip.controlSent + dht.dhtSent, bytes: streams.bytesSent + gossip.gossipBytesSent + gossip.controlBytes + dht.dhtBytes }
+  }
+
   return {
-    sent() {
-      const streams = mesh.network.totals()
-      return { messages: streams.messagesSent, bytes: streams.bytesSent }
-    },
+    sent,
     counters() {
-      const streams = mesh.network.totals()
-      return { total: this.sent(), perNode: new Map(), byKind: Object.fromEntries(mesh.network.byKind), gossip: 0, gossipControl: 0, dht: 0, connection: streams.connectionsOpened }
+      const gossip = mesh.gossip.totals()
+      return {
+        total: sent(), perNode: new Map(nodes.map(({ name }) => [name, sentBy(virtualPeerId(name))])), byKind: Object.fromEntries(mesh.network.byKind),
+        gossip: gossip.gossipSent, gossipControl: gossip.controlSent, dht: mesh.dht.totals().dhtSent, connection: mesh.network.totals().connectionsOpened,
+      }
     },
     onDelivered: (listener) => mesh.network.onDelivered((from, to, bytes) => listener(numberOf(from), numberOf(to), bytes)),
   }

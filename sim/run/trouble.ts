@@ -1,16 +1,24 @@
-/** What goes wrong in a run: the planned faults against the real cluster, and the nodes that misbehave. */
+/** What goes wrong in a run: the planned faults, done to the real cluster. */
 import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
+import { createFaultInjector } from '../faults/inject.ts'
+import { planFaults } from '../faults/plan-faults.ts'
+import type { FaultWorld } from '../faults/world.ts'
+import type { HistoryRecord } from '../history/history.ts'
+import { virtualPeerId } from '../identity-virtual-adapter.ts'
 import type { Tally } from '../measure/tally.ts'
-import type { PlannedNode } from '../scenario/expand.ts'
-import type { Scenario } from '../scenario/schema.ts'
-import type { VirtualMesh } from '../virtual-mesh.ts'
-import type { ApplyConduct, Population } from './population.ts'
-import type { Recorder } from './recorder.ts'
+import { streamOf } from '../scenario/streams.ts'
+import type { FaultKind, Scenario } from '../scenario/schema.ts'
+import type { VirtualMesh, VirtualNode } from '../virtual-mesh.ts'
+import { newerMinorCodec, otherMajorCodec } from '../wire-codec.ts'
+import type { Population } from './population.ts'
 
-export interface TroubleWorld {
+export interface TroubleInit {
+  readonly scenario: Scenario
+  readonly seed: number
+  readonly untilMs: InstantMs
   readonly mesh: VirtualMesh
   readonly population: Population
-  readonly recorder: Recorder
+  readonly record: (record: HistoryRecord) => void
   readonly tally: Tally
 }
 
@@ -19,8 +27,90 @@ export interface Trouble {
   expect(offsetMs: DurationMs): void
   /** Everything is mended, and everybody who can be is started. */
   healAll(): void
+  /** Whoever supervises a process that ended by itself starts it again, unless a fault keeps it down. */
+  gaveUp(name: string): void
 }
 
-export function troubleFor(_init: { readonly scenario: Scenario; readonly nodes: readonly PlannedNode[]; readonly seed: number; readonly untilMs: InstantMs }): { readonly applyConduct: ApplyConduct; createTrouble(world: TroubleWorld): Trouble } {
-  return { applyConduct: (_conduct, ports) => ports, createTrouble: () => ({ expect: () => undefined, healAll: () => undefined }) }
+/** What a service manager waits before it starts a process again. */
+const restartMs: DurationMs = 1_000
+
+export function createTrouble(init: TroubleInit): Trouble {
+  const { mesh, population, scenario, seed } = init
+  const faults = planFaults(scenario, population.planned, streamOf(seed, 'faults'), init.untilMs)
+  const injector = createFaultInjector(faultWorld(init), streamOf(seed, 'fate').below(0x1_0000_0000))
+
+  return {
+    expect(offsetMs) {
+      for (const fault of faults) {
+        mesh.clock.schedule(fault.atMs + offsetMs - mesh.clock.nowMs(), () => {
+          // What never heals takes its nodes for good.
+          if (fault.lastsMs === Infinity && goneByIt.has(fault.kind)) for (const name of fault.nodes) population.giveUp(name)
+          injector.inject(fault)
+        })
+      }
+    },
+    healAll: () => injector.healAll(),
+    gaveUp(name) {
+      mesh.clock.schedule(restartMs, () => {
+        if (!injector.keepsDown(name)) population.start(name)
+      })
+    },
+  }
+}
+
+const goneByIt: ReadonlySet<FaultKind> = new Set<FaultKind>(['crash', 'crash-between-effects', 'power-cut', 'leave', 'pause', 'suspend', 'isolate'])
+
+function faultWorld({ mesh, population, record, tally }: TroubleInit): FaultWorld {
+  const { clock, network } = mesh
+
+  function up(name: string): VirtualNode {
+    const node = population.alive(name)
+    if (node === undefined) throw new Error(`${name} is not up`)
+    return node
+  }
+
+  function freeze(name: string, frozen: boolean): void {
+    const node = up(name)
+    node.clock.pause(frozen)
+    network.pause(node.peer)
+    record({ type: 'paused', atMs: clock.nowMs(), node: name, peer: node.peer })
+  }
+
+  function thaw(name: string): void {
+    const node = up(name)
+    node.clock.resume()
+    network.resume(node.peer)
+    record({ type: 'resumed', atMs: clock.nowMs(), node: name, peer: node.peer })
+  }
+
+  return {
+    names: population.planned.map((node) => node.name),
+    network,
+    nowMs: () => clock.nowMs(),
+    schedule: (delayMs, callback) => clock.schedule(delayMs, callback),
+    record(one) {
+      if (one.type === 'fault') tally.faultInjected(one.kind, one.atMs)
+      record(one)
+    },
+    peerOf: (name) => virtualPeerId(name),
+    disk: (name) => mesh.disk(name),
+    clock: (name) => ({ jumpWall: (byMs) => population.jumpWall(name, byMs), setDrift: (fraction) => population.setDrift(name, fraction) }),
+    isUp: (name) => population.alive(name) !== undefined,
+    kill: (name, how) => mesh.kill(up(name), how),
+    start: (name) => population.start(name),
+    startOldProtocol: (name, speaks) => population.start(name, speaks === 'newer-minor' ? newerMinorCodec : otherMajorCodec),
+    leave(name, left) {
+      const node = up(name)
+      void clock.awaited(node.mesh.drain()).then(() => {
+        if (!node.alive) return
+        mesh.kill(node, 'left')
+        left()
+      })
+    },
+    crashBetweenEffects: (name, effects) => up(name).trap?.arm(effects),
+    pause: (name) => freeze(name, false),
+    resume: thaw,
+    suspend: (name) => freeze(name, true),
+    wake: thaw,
+  }
 }
