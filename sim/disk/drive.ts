@@ -24,7 +24,7 @@ export interface Drive {
   isFull(): boolean
   setFull(full: boolean): void
   setSyncMs(syncMs: DurationMs): void
-  /** Syncs of writes from now on take so many times as long. */
+  /** Syncs take so many times as long; those under way take no longer than a new one would. */
   setSyncFactor(factor: number): void
   /** While it is stuck no write is completed. Reads are: what was read or written lately is in memory. */
   setStuck(stuck: boolean): void
@@ -66,7 +66,11 @@ export function createDrive({ clock, syncMs: syncMsAtFirst = 0.5 }: DriveInit = 
       syncMs = duration
     },
     setSyncFactor(times) {
+      const isFaster = times < factor
       factor = times
+      if (!isFaster) return
+      log.hurry()
+      blobs.hurry()
     },
     setStuck(stuck) {
       isStuck = stuck

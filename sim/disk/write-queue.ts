@@ -29,6 +29,8 @@ export interface WriteQueue {
   onNextStaged(listener: () => void): () => void
   /** The disk works again after it was stuck. */
   unstick(): void
+  /** The disk is faster than it was: what waits takes no longer than a write that is staged now. */
+  hurry(): void
 }
 
 interface Staged {
@@ -72,6 +74,11 @@ export function createWriteQueue(init: WriteQueueInit): WriteQueue {
     if (!init.isStuck()) syncThrough(one)
   }
 
+  function arm(one: Staged): void {
+    if (init.schedule === undefined) settle(one)
+    else init.schedule(init.syncMs(), () => settle(one))
+  }
+
   return {
     stage(apply) {
       return new Promise((resolve, reject) => {
@@ -81,8 +88,7 @@ export function createWriteQueue(init: WriteQueueInit): WriteQueue {
         const listeners = stagedListeners
         stagedListeners = []
         for (const listener of listeners) listener()
-        if (init.schedule === undefined) settle(one)
-        else init.schedule(init.syncMs(), () => settle(one))
+        arm(one)
       })
     },
     waiting: () => staged.length,
@@ -107,6 +113,9 @@ export function createWriteQueue(init: WriteQueueInit): WriteQueue {
       return () => {
         stagedListeners = stagedListeners.filter((other) => other !== listener)
       }
+    },
+    hurry() {
+      for (const one of [...staged]) arm(one)
     },
     unstick() {
       const lastDue = staged.findLast(({ isDue }) => isDue)

@@ -2,7 +2,7 @@
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { FaultKind } from '../scenario/schema.ts'
 import type { Processes } from './processes.ts'
-import { createOverlaps, onEachNode, productOf, type Ready } from './ready.ts'
+import { createOverlaps, onEachNode, type Ready } from './ready.ts'
 import type { FaultWorld } from './world.ts'
 
 /** Within the time of a sync. */
@@ -10,7 +10,7 @@ const tearWithinMs = 0.5
 
 export function diskFaults(world: FaultWorld, processes: Processes) {
   const fullness = createOverlaps<true>((name, full) => world.disk(name).setFull(full.length > 0))
-  const slowness = createOverlaps<number>((name, factors) => world.disk(name).setSyncFactor(productOf(factors)))
+  const slowness = createOverlaps<number>((name, factors) => world.disk(name).setSyncFactor(Math.max(1, ...factors)))
   const stuckness = createOverlaps<true>((name, stuck) => world.disk(name).setStuck(stuck.length > 0))
 
   function tellDamage(name: string, how: FaultKind, lost: readonly MissionId[]): void {

@@ -1,7 +1,7 @@
 /** Wires that are cut, slow or unreliable. */
 import type { LinkConditions } from '../network/network.ts'
 import type { FaultKind } from '../scenario/schema.ts'
-import { createOverlaps, onEachNode, productOf, type Ready } from './ready.ts'
+import { createOverlaps, onEachNode, type Ready } from './ready.ts'
 import type { FaultWorld } from './world.ts'
 
 export function networkFaults(world: FaultWorld) {
@@ -15,7 +15,7 @@ export function networkFaults(world: FaultWorld) {
   const slowness = createOverlaps<number>((pair, factors) => {
     const [left, right] = peersOf(pair.split(' ')) as [ReturnType<FaultWorld['peerOf']>, ReturnType<FaultWorld['peerOf']>]
     if (factors.length === 0) network.restoreLink(left, right)
-    else network.slowLink(left, right, productOf(factors))
+    else network.slowLink(left, right, Math.max(...factors))
   })
 
   /** Before the first of the faults that overlap now. */
@@ -25,7 +25,7 @@ export function networkFaults(world: FaultWorld) {
     const before = calm.get(field) ?? network.conditions()[field]
     if (fractions.length === 0) calm.delete(field)
     else calm.set(field, before)
-    network.setConditions({ [field]: fractions.length === 0 ? before : 1 - productOf([before, ...fractions].map((fraction) => 1 - fraction)) })
+    network.setConditions({ [field]: fractions.length === 0 ? before : 1 - [before, ...fractions].reduce((kept, fraction) => kept * (1 - fraction), 1) })
   })
   const disturb = (field: keyof LinkConditions): Ready => (fault) => ({ nodes: [], happen: () => disturbance.add(field, fault.amount) })
 

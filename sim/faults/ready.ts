@@ -55,6 +55,3 @@ export function createOverlaps<Value>(apply: (key: string, values: readonly Valu
     },
   }
 }
-
-export const productOf = (factors: readonly number[]): number => factors.reduce((product, factor) => product * factor, 1)
-export const sumOf = (terms: readonly number[]): number => terms.reduce((sum, term) => sum + term, 0)

@@ -112,6 +112,11 @@ describe('a disk that is full, slow or stuck', () => {
     disk.setSyncFactor(1)
     await outcome(store.write(batch(2, 2)))
     expect(world.nowMs()).toBeCloseTo(102, 0)
+    disk.setSyncFactor(1_000_000)
+    const slow = store.write(batch(3, 3))
+    await world.runFor(1_000)
+    disk.setSyncFactor(1)
+    expect(await outcome(slow, 5)).toBe('ok')
   })
 
   it('answers nothing while it is stuck, then all in order, and closing waits', async () => {
