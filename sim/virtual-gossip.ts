@@ -27,6 +27,8 @@ export interface VirtualGossipMeshInit {
   readonly nodesExpected?: number
   /** Where subscribers of a topic find each other; default one of its own. */
   readonly dht?: VirtualDht
+  /** Uplinks are limited, and duplicates take their share of them; default false, which is twice as fast. */
+  readonly takesUplink?: boolean
 }
 
 export interface VirtualGossip {
@@ -51,7 +53,7 @@ export function createVirtualGossipMesh(network: VirtualNetwork, random: Random,
   const topics = new Map<string, Topic>()
   const stations = new Map<PeerId, Station>()
   const traffic = new Map<PeerId, GossipCounters>()
-  const spread = createSpread(network)
+  const spread = createSpread(network, random.split(), init.takesUplink ?? false)
   const offers = createOffers({ network, random: random.split(), degrees, spread })
   const contacts = createContacts({ dht, random: random.split(), degrees, nowMs: () => clock.nowMs() })
   const overlay = createOverlay({
