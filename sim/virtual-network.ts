@@ -103,7 +103,8 @@ export function createVirtualNetwork(init: VirtualNetworkInit): VirtualNetwork {
     for (const link of station.links.values()) {
       setBelief(link, station, false)
       const other = otherEnd(link, station)
-      connections.close(link, () => (link.cut ? cutDetectionMs : how === 'machine' || isBlocked(link, other) ? connections.patienceMs(link) : crashDetectionMs))
+      if (how === 'process' && !isBlocked(link, other)) connections.bereave(link, station, crashDetectionMs)
+      else connections.close(link, () => (link.cut ? cutDetectionMs : connections.patienceMs(link)))
       dialling.retry(link)
     }
   }
@@ -205,7 +206,7 @@ export function createVirtualNetwork(init: VirtualNetworkInit): VirtualNetwork {
       return link.alive && !isBlocked(link, receiver) ? hop : undefined
     },
     reaches: (from, to) => areJoined(directory.station(from), directory.station(to)),
-    canDial: (from, to) => canTalk(directory.station(from), directory.station(to)),
+    canDial: (from, to) => canTalk(directory.stations.get(from), directory.stations.get(to)),
     latencyMs: (from, to) => physics.frameMs(linkBetween(from, to)),
 
     counters: (peer) => directory.station(peer).counters,

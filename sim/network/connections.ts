@@ -7,7 +7,8 @@
 import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { Distribution } from '../scenario/schema.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
-import { believes, otherEnd, setBelief, type Link, type Station } from './directory.ts'
+import { believes, orderMs, otherEnd, setBelief, type Link, type Station } from './directory.ts'
+import { nextFraction } from './noise.ts'
 import { isBlocked, isSilent } from './obstacles.ts'
 import type { Physics } from './physics.ts'
 import { give } from './wake.ts'
@@ -27,6 +28,8 @@ export interface Connections {
   open(link: Link): void
   /** The connection is gone at once; each end hears of it after its delay. */
   close(link: Link, delayMs: (end: Station) => DurationMs): void
+  /** The process of one end is gone, and its system closes the connection: behind what that end had sent, or at once and with it (a coin). */
+  bereave(link: Link, dead: Station, detectionMs: DurationMs): void
   /** As close, by an end that resets it: the other hears of it if a frame reaches it, and finds out by itself otherwise. */
   abort(link: Link, by: Station): void
   /** Until an end notices by itself that nobody answers. */
@@ -125,6 +128,7 @@ export function createConnections(init: ConnectionsInit): Connections {
     open(link) {
       if (link.alive) return
       link.alive = true
+      link.lastWordsOf = undefined
       link.generation++
       link.silent = false
       link.episode++
@@ -143,6 +147,16 @@ export function createConnections(init: ConnectionsInit): Connections {
       if (!link.alive) return
       die(link)
       for (const end of [link.low, link.high]) hearDownAfter(delayMs(end), link, end)
+    },
+    bereave(link, dead, detectionMs) {
+      if (!link.alive) return
+      die(link)
+      const survivor = otherEnd(link, dead)
+      const flushes = nextFraction(link) < 0.5
+      if (flushes) link.lastWordsOf = dead
+      const lane = link.low === survivor ? link.toLow : link.toHigh
+      const flushedMs = flushes && lane !== undefined ? lane.lastArrivalMs + orderMs - clock.nowMs() : 0
+      hearDownAfter(Math.max(detectionMs, flushedMs), link, survivor)
     },
     abort, patienceMs, reconsider,
     reconsiderAfterSleep(link, sleeper) {

@@ -34,7 +34,9 @@ export function createDialling({ clock, physics, connections, directory, dialTim
   }
 
   function knock(link: Link, dial: Dial): void {
-    clock.schedule(physics.roundTripMs(link), () => {
+    const answerMs = physics.roundTripMs(link) + physics.retransmissionMs(link)
+    if (answerMs > dialTimeoutMs) return expire(link, dial)
+    clock.schedule(answerMs, () => {
       if (link.dialling !== dial) return
       if (!link.alive && isSilent(link)) expire(link, dial)
       else if (link.low.life === undefined || link.high.life === undefined) finish(link, false, 'the connection was refused')

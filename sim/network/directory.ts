@@ -6,6 +6,9 @@ import type { FrameListener, Heal, PeerListener, VirtualHost } from './network.t
 import { mixedSeed } from './noise.ts'
 import { noTraffic, type TrafficCounters } from './traffic.ts'
 
+/** Between two things on one stream: more than the rounding of an instant, less than anybody notices. */
+export const orderMs = 1e-6
+
 /** A process from join to crash. */
 export interface Life {
   readonly host: VirtualHost
@@ -101,6 +104,8 @@ export interface Link {
   cut: boolean
   /** The connection exists; whether its ends know that it does not is another matter. */
   alive: boolean
+  /** A process that died: what it had handed to its system still arrives. */
+  lastWordsOf: Station | undefined
   /** Which connection of this pair it is. */
   generation: number
   lowBelieves: boolean
@@ -191,7 +196,7 @@ export function createDirectory(seed: number): Directory {
       const ordered = left.peer < right.peer
       const [low, high] = ordered ? [left, right] : [right, left]
       const link: Link = {
-        low, high, noise: mixedSeed(mixedSeed(seed, low.hash), high.hash), baseMs: -1, slowFactor: 1, cut: false, alive: false, generation: 0, lowBelieves: false, highBelieves: false,
+        low, high, noise: mixedSeed(mixedSeed(seed, low.hash), high.hash), baseMs: -1, slowFactor: 1, cut: false, alive: false, lastWordsOf: undefined, generation: 0, lowBelieves: false, highBelieves: false,
         silent: false, episode: 0, toLow: undefined, toHigh: undefined, dialling: undefined, redialLow: undefined, redialHigh: undefined,
       }
       left.links.set(right.index, link)

@@ -88,7 +88,8 @@ export interface VirtualNetwork {
   /** Hosts of one site are near each other. It holds over all lives of the peer. */
   setSite(peer: PeerId, site: string): void
   /**
-   * Kills the process: its peers hear 'down' after the crash detection time. `join` starts the next life.
+   * Kills the process: its peers hear 'down' after the crash detection time. What it had sent and is still on its way to a peer arrives or
+   * does not (a coin). `join` starts the next life.
    * @param how a `machine` that loses power closes no connection: its peers find out by themselves.
    */
   crash(peer: PeerId, how?: 'process' | 'machine'): void

@@ -22,8 +22,8 @@ export function isSilent(link: Link): boolean {
 }
 
 /** As not `isSilent`, also of a pair that has no link yet. */
-export function canTalk(left: Station, right: Station): boolean {
-  if (left.life?.paused !== false || right.life?.paused !== false) return false
+export function canTalk(left: Station | undefined, right: Station | undefined): boolean {
+  if (left?.life?.paused !== false || right?.life?.paused !== false) return false
   return left === right || (left.links.get(right.index)?.cut !== true && !isWalled(left, right) && !isWalled(right, left))
 }
 

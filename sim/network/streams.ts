@@ -6,7 +6,7 @@ import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
 import type { Connections } from './connections.ts'
-import { believes, laneTo, type Frame, type Lane, type Life, type Link, type Station } from './directory.ts'
+import { believes, laneTo, orderMs, type Frame, type Lane, type Life, type Link, type Station } from './directory.ts'
 import { nextFraction } from './noise.ts'
 import { isBlocked } from './obstacles.ts'
 import type { Physics } from './physics.ts'
@@ -27,8 +27,6 @@ export interface Streams {
   release(link: Link): void
 }
 
-/** More than the rounding of an instant, less than anybody notices. */
-const orderMs = 1e-6
 const retransmissionMsMin = 200
 
 export function createStreams({ clock, physics, connections }: StreamsInit): Streams {
@@ -46,7 +44,8 @@ export function createStreams({ clock, physics, connections }: StreamsInit): Str
   function arrive(frame: Frame): void {
     const { link, lane, to } = frame
     const { life } = to
-    if (!link.alive || link.generation !== frame.generation || life === undefined) return
+    if (link.generation !== frame.generation || life === undefined) return
+    if (!link.alive && (link.lastWordsOf !== frame.from || isBlocked(link, to))) return
     if (lane.stalled !== undefined) return void lane.stalled.push(frame)
     if (isBlocked(link, to)) {
       lane.stalled = [frame]

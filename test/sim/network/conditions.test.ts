@@ -89,6 +89,23 @@ describe('loss on a stream', () => {
   })
 })
 
+describe('loss on a dial', () => {
+  it('makes it slow, and hopeless when nothing gets through', async () => {
+    const world = stations({ latencyMs: 1 })
+    for (const name of ['a', 'b', 'c']) world.start(name)
+    const answers: string[] = []
+    const dial = (to: typeof a): void => world.station('a').host.dial(to, (isConnected, reason) => answers.push(`${isConnected} ${reason}`))
+    world.network.setConditions({ lossFraction: 1 })
+    dial(b)
+    world.network.setConditions({ lossFraction: 0 })
+    dial(c)
+    await world.clock.runFor(100)
+    expect(answers).toEqual(['true '])
+    await world.clock.runFor(10_000)
+    expect(answers[1]).toBe('false the dial timed out')
+  })
+})
+
 describe('bandwidth', () => {
   const narrow: Partial<VirtualNetworkInit> = { latencyMs: 1, bandwidthBytesPerSecond: 1_000_000 }
 

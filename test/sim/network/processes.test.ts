@@ -129,6 +129,28 @@ describe('a paused process', () => {
 })
 
 describe('a crash', () => {
+  it('lets what was on its way arrive before the others notice, or not', async () => {
+    const outcomes = new Set<string>()
+    for (const seed of upTo(30)) {
+      const world = await connected(['a', 'b'], { latencyMs: 50 }, seed)
+      for (const value of [1, 2]) world.send('a', 'b', value)
+      world.network.crash(a)
+      world.start('a')
+      await world.clock.runFor(1_000)
+      outcomes.add(world.station('b').heard.join())
+    }
+    expect(outcomes).toEqual(new Set(['1,2,down a', 'down a']))
+  })
+
+  it('takes what is on its way to the dead with it', async () => {
+    const world = await connected(['a', 'b'], { latencyMs: 50 })
+    world.send('a', 'b', 1)
+    world.network.crash(b)
+    world.start('b')
+    await world.clock.runFor(1_000)
+    expect(world.station('b').heard).toEqual([])
+  })
+
   it('of a process is noticed at once, that of a machine by silence', async () => {
     const world = await connected(['a', 'b', 'c'])
     world.network.crash(b)
