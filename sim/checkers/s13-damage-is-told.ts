@@ -28,7 +28,7 @@ function keyOf({ node, missionId }: Pick<RecordOf<'damage-told'>, 'node' | 'miss
 
 function unheededDamage(history: History, index: HistoryIndex, log: MissionLog, told: ReadonlyMap<string, readonly number[]>): Violation[] {
   const [damage] = log.damages
-  if (damage === undefined || log.damages.some(({ how }) => how === 'disk-rolled-back')) return []
+  if (damage === undefined || index.rollbacks.get(damage.node)?.some((at) => at >= damage.at) === true) return []
   const { missionId } = log
   const life = index.lives.get(damage.node)?.find((candidate) => candidate.startedAt > damage.at)
   if (life === undefined) return []

@@ -66,6 +66,8 @@ export interface HistoryIndex {
   readonly lives: ReadonlyMap<string, readonly Life[]>
   readonly nodeOf: ReadonlyMap<PeerId, string>
   readonly logs: ReadonlyMap<MissionId, MissionLog>
+  /** When a node's whole disk was put back to an older copy: what it had lost by then may be there again. */
+  readonly rollbacks: ReadonlyMap<string, readonly Order[]>
   /** The first commit of every award, damaged logs included. */
   readonly awards: ReadonlyMap<AwardId, Committed>
   /** Everybody who was ever awarded a task, by `mission:task`. */
@@ -114,6 +116,7 @@ function build(history: History): HistoryIndex {
   const nodeOf = new Map<PeerId, string>()
   const logs = new Map<MissionId, MissionLog>()
   const awards = new Map<AwardId, Committed>()
+  const rollbacks = new Map<string, Order[]>()
   const invoked = new Map<number, { at: Order; record: RecordOf<'invoke'> }>()
   const ended = new Map<number, { at: Order; record: NonNullable<Operation['end']> }>()
   const bids = new Map<string, HeardBid[]>()
@@ -145,6 +148,7 @@ function build(history: History): HistoryIndex {
         for (const entry of record.entries) commit(logOf(record.missionId), { at, atMs: record.atMs, node: record.node, peer: record.peer, entry }, awards)
         return
       case 'disk-damaged':
+        if (record.how === 'disk-rolled-back') add(rollbacks, record.node, at)
         for (const missionId of record.lost) logOf(missionId).damages.push({ at, atMs: record.atMs, node: record.node, how: record.how })
         return
       case 'invoke':
@@ -187,7 +191,7 @@ function build(history: History): HistoryIndex {
     const key = event.award.awardId.slice(0, event.award.awardId.lastIndexOf('#'))
     workersOf.set(key, (workersOf.get(key) ?? new Set()).add(event.award.worker))
   }
-  return { history, lives, nodeOf, logs, awards, workersOf, operations, bids, results, awardsHeard, runsStarted, runsEnded, allHealed }
+  return { history, lives, nodeOf, logs, rollbacks, awards, workersOf, operations, bids, results, awardsHeard, runsStarted, runsEnded, allHealed }
 }
 
 function add<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
