@@ -40,11 +40,12 @@ export function timeChart(chart: TimeChart): Html {
   const ticks = top < 10 && top % 2 !== 0 ? [0, top] : [0, top / 2, top]
   const legend = html`<ul class="legend">${series.map((one) => html`<li><i class="swatch ${one.colour} ${one.kind}"></i>${one.name}</li>`)}${marks.length > 0 && html`<li><i class="swatch bad mark"></i>${chart.markName ?? 'faults'}</li>`}</ul>`
   const drawings = series.map((one) => drawing(one, at, x, y))
+  const counts = new Map(marks.map((mark) => [mark.at, mark.count]))
   const columns = at.map((instant, index) => {
     const from = at[index - 1] ?? 0
     const told = [showAt(instant), ...series.map((one) => `${one.name}: ${show(one.values[index] ?? 0)}`)]
-    const mark = marks.find((candidate) => candidate.at === instant)
-    if (mark !== undefined) told.push(`${chart.markName ?? 'faults'}: ${mark.count}`)
+    const count = counts.get(instant)
+    if (count !== undefined) told.push(`${chart.markName ?? 'faults'}: ${count}`)
     return html`<rect class="hover" x="${x(from)}" y="0" width="${x(instant - from)}" height="${height}"><title>${told.join('\n')}</title></rect>`
   })
   return html`${legend}<div class="chart" role="img" aria-label="${chart.label}">
