@@ -3,6 +3,7 @@
  * `node scripts/build.ts [--out FOLDER]`
  *
  * npm packages stay outside of the bundle: the published package depends on exactly those that the bundle imports.
+ * The simulator is a program of its own beside it (`dist/sim.js`), with its scenarios in `dist/scenarios/`.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -24,13 +25,13 @@ interface Manifest {
 class BuildError extends Error {}
 
 /**
- * The modules that get a file of their own in the bundle: the command line, the API for skills, thread entries
+ * The modules that get a file of their own in the bundle: the command line, the simulator, the API for skills, thread entries
  * (`*.worker.ts`) and whatever the sources name by `siblingModule(import.meta.url, './name')`.
  *
  * @returns source path by the name it has in dist/.
  */
 export function findEntries(sources: ReadonlyMap<string, string>): Map<string, string> {
-  const entries = new Map([['skein', 'node/cli/main.ts'], ['define-skill', 'node/skills/define-skill.ts']])
+  const entries = new Map([['skein', 'node/cli/main.ts'], ['sim', 'scripts/sim.ts'], ['define-skill', 'node/skills/define-skill.ts']])
   const add = (path: string): void => {
     const name = basename(path, '.ts')
     const other = entries.get(name)
@@ -45,22 +46,27 @@ export function findEntries(sources: ReadonlyMap<string, string>): Map<string, s
     }
     // A path beside the source is another one beside the bundle.
     if (/import\.meta\.(dirname|filename)|new URL\([^()]*import\.meta\.url/.test(text) && !path.endsWith('source-or-bundle.ts')) {
-      throw new BuildError(`${path} builds a path from its own place, which differs in the bundle: use siblingModule of node/source-or-bundle.ts`)
+      throw new BuildError(`${path} builds a path from its own place, which differs in the bundle: use siblingModule or siblingFolder of node/source-or-bundle.ts`)
     }
   }
   for (const path of entries.values()) if (!sources.has(path)) throw new BuildError(`${path} is not there, but the bundle needs it`)
   return entries
 }
 
+/** Files that only a clone needs; everything else in these rooms is published. */
+const unpublished = ['scripts/sim/planted-bugs.ts']
+
 function readSources(): Map<string, string> {
   const sources = new Map<string, string>()
-  for (const room of ['protocols', 'actors', 'node']) {
+  const add = (path: string): void => {
+    if (!unpublished.includes(path)) sources.set(path, readFileSync(join(root, path), 'utf8'))
+  }
+  for (const room of ['protocols', 'actors', 'node', 'sim', 'scripts/sim']) {
     for (const entry of readdirSync(join(root, room), { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile() || !entry.name.endsWith('.ts')) continue
-      const path = join(entry.parentPath, entry.name)
-      sources.set(relative(root, path), readFileSync(path, 'utf8'))
+      if (entry.isFile() && entry.name.endsWith('.ts')) add(relative(root, join(entry.parentPath, entry.name)))
     }
   }
+  add('scripts/sim.ts')
   return sources
 }
 
@@ -124,6 +130,9 @@ async function main(): Promise<void> {
   const folder = join(out, 'package')
   mkdirSync(join(folder, 'dist'), { recursive: true })
   for (const name of readdirSync(out).filter((file) => file.endsWith('.js'))) cpSync(join(out, name), join(folder, 'dist', name))
+  // Where siblingFolder() looks for them.
+  cpSync(join(root, 'sim/scenarios'), join(out, 'scenarios'), { recursive: true })
+  cpSync(join(out, 'scenarios'), join(folder, 'dist/scenarios'), { recursive: true })
   emitTypes(join(folder, 'types'))
   cpSync(join(root, 'bin'), join(folder, 'bin'), { recursive: true })
   for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md']) if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name))

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { findEntries } from '../../scripts/build.ts'
 
-const always = { 'node/cli/main.ts': '', 'node/skills/define-skill.ts': '' }
+const always = { 'node/cli/main.ts': '', 'scripts/sim.ts': '', 'node/skills/define-skill.ts': '' }
 const entriesOf = (sources: Readonly<Record<string, string>>): Record<string, string> => Object.fromEntries(findEntries(new Map(Object.entries({ ...always, ...sources }))))
 
 describe('the entries of the bundle', () => {
-  test('are the command line, the API for skills, every thread and every sibling module', () => {
+  test('are the command line, the simulator, the API for skills, every thread and every sibling module', () => {
     expect(entriesOf({
       'node/skills/pool.ts': "new Worker(siblingModule(import.meta.url, './skill-thread.worker'), {})",
       'node/skills/skill-thread.worker.ts': '',
@@ -14,6 +14,7 @@ describe('the entries of the bundle', () => {
       'node/skills/report/report-skill.ts': '',
     })).toEqual({
       skein: 'node/cli/main.ts',
+      sim: 'scripts/sim.ts',
       'define-skill': 'node/skills/define-skill.ts',
       'skill-thread.worker': 'node/skills/skill-thread.worker.ts',
       'hashing.worker': 'node/storage/hashing.worker.ts',

@@ -40,9 +40,20 @@ describe('the published package', () => {
     for (const command of ['run', 'mission', 'doctor']) expect(stdout).toContain(command)
   })
 
+  test('simulates, on several processes and with the scenarios it carries', async () => {
+    expect((await skein('sim', 'list')).stdout).toContain('home-lab')
+    expect((await skein('help', 'sim', 'run')).stdout).toContain('--no-checks')
+    const ran = await skein('sim', 'run', 'home-lab', '--seed', '3', '--until', '2', '--json', '--html', 'page.html')
+    expect(JSON.parse(ran.stdout)).toMatchObject({ scenario: 'home-lab', seed: 3, violations: [] })
+    expect(readFileSync(join(home, 'page.html'), 'utf8')).toContain('</html>')
+    // Needs a trace that the package carries, and processes that the bundle starts.
+    const swept = await skein('sim', 'sweep', 'home-lab', 'llm-serving', '--seeds', '3', '--until', '0.5', '--jobs', '2', '--json')
+    expect(JSON.parse(swept.stdout)).toMatchObject({ seeds: 2, failures: [] })
+  })
+
   test('holds no sources, no tests and no development packages', () => {
     const installed = join(home, 'node_modules/skein')
-    expect(readdirSync(installed).filter((name) => ['node', 'actors', 'protocols', 'test', 'scripts', 'node_modules'].includes(name))).toEqual([])
+    expect(readdirSync(installed).filter((name) => ['node', 'actors', 'protocols', 'sim', 'test', 'scripts', 'node_modules'].includes(name))).toEqual([])
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, unknown>
     expect(manifest['devDependencies']).toBeUndefined()
     expect(manifest['scripts']).toBeUndefined()
