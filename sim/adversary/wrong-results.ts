@@ -11,16 +11,21 @@ const claimWithinMs = 3_000
 
 export const wrongResults: Misconduct<'wrong-results'> = (_conduct, ports, { clock, random }) => {
   const { transport, gossip, identity } = ports
+  const held = new Set<AwardId>()
 
   function claim(call: Call, manager: ActorAddress, principal: Principal): void {
     // An award is named like the call for it, without the question mark.
     const awardId = call.callId.replace(/\?$/, '') as AwardId
+    if (held.has(awardId)) return
     transport.send(manager.peer, {
       to: manager.actor, from: actorNames.award(awardId), principal,
       message: { kind: 'inform', awardId, result: { inline: { wrong: call.taskId } }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } },
     })
   }
 
+  transport.onReceive(({ envelope: { message } }) => {
+    if (message.kind === 'accept-proposal') held.add(message.award.awardId)
+  })
   gossip.onGossip((_topic, { envelope: { message } }) => {
     if (message.kind !== 'cfp' || message.initiator.peer === identity.peerId) return
     for (const call of message.calls) {

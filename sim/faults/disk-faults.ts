@@ -13,7 +13,11 @@ export function diskFaults(world: FaultWorld, processes: Processes) {
   const slowness = createOverlaps<number>((name, factors) => world.disk(name).setSyncFactor(Math.max(1, ...factors)))
   const stuckness = createOverlaps<true>((name, stuck) => world.disk(name).setStuck(stuck.length > 0))
 
+  /** How often a disk was replaced or has rotted: a copy from before is not put back. */
+  const losses = new Map<string, number>()
+
   function tellDamage(name: string, how: FaultKind, lost: readonly MissionId[]): void {
+    losses.set(name, (losses.get(name) ?? 0) + 1)
     world.record({ type: 'disk-damaged', atMs: world.nowMs(), node: name, peer: world.peerOf(name), how, lost })
   }
 
@@ -65,8 +69,9 @@ export function diskFaults(world: FaultWorld, processes: Processes) {
     'disk-rolled-back': onEachNode((name, fault) => {
       const disk = world.disk(name)
       const copy = disk.snapshot()
+      const lossesBefore = losses.get(name)
       return (early) => {
-        if (early) return
+        if (early || losses.get(name) !== lossesBefore) return
         const release = processes.takeDown(name, 'crash')
         tellDamage(name, fault.kind, disk.restore(copy))
         release()

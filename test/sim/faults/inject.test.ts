@@ -213,6 +213,14 @@ describe('disks and clocks', () => {
   })
 })
 
+it('a disk that was replaced meanwhile is not rolled back', async () => {
+  const { inject, time, records } = stage()
+  inject('disk-rolled-back', ['a'], 2_000)
+  inject('disk-wiped', ['a'], 1_000)
+  await time.runFor(5_000)
+  expect(records.flatMap((record) => (record.type === 'disk-damaged' ? [record.how] : []))).toEqual(['disk-wiped'])
+})
+
 describe('anything at all', () => {
   it('heals completely, however many faults overlap, and asks for nothing impossible', async () => {
     const struck = new Set<FaultKind>()
