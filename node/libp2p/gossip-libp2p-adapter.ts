@@ -15,12 +15,20 @@ import { decodeFrame } from '../../protocols/wire.ts'
 import type { Envelope, Received } from '../../protocols/wire.ts'
 import { encodeEnvelope, frameHeaderBytesMax, frameParts } from './frame-batch.ts'
 import type { MeshLibp2p } from './libp2p-node.ts'
+import type { TopicContacts } from './topic-contacts.ts'
 
 export interface Libp2pGossipOptions {
   readonly libp2p: MeshLibp2p
   readonly telemetry: Telemetry
   /** See `fingerprintOf` in mesh-key.ts. */
   readonly meshFingerprint: string
+  /** Finds listeners in a mesh too large to be connected with everybody. */
+  readonly contacts?: TopicContacts
+}
+
+/** What a topic of the Gossip port is called on the wire. */
+export function wireTopic(meshFingerprint: string, topic: string): string {
+  return `skein/${meshFingerprint}/${topic}`
 }
 
 export interface Libp2pGossip extends Gossip {
@@ -29,9 +37,9 @@ export interface Libp2pGossip extends Gossip {
 }
 
 export function createLibp2pGossip(options: Libp2pGossipOptions): Libp2pGossip {
-  const { libp2p, telemetry } = options
+  const { libp2p, telemetry, contacts } = options
   const { gossip } = libp2p.services
-  const prefix = `skein/${options.meshFingerprint}/`
+  const prefix = wireTopic(options.meshFingerprint, '')
   const listeners: ((topic: string, received: Received) => void)[] = []
   const subscribed = new Set<string>()
   /** What the validator decoded, for the listener that hears the same message right after it. */
@@ -68,7 +76,12 @@ export function createLibp2pGossip(options: Libp2pGossipOptions): Libp2pGossip {
     const batches = waiting
     waiting = new Map()
     for (const [topic, encoded] of batches) {
-      for (const batch of batchesOf(encoded)) publishBatch(topic, batch)
+      const publishAll = (): void => {
+        for (const batch of batchesOf(encoded)) publishBatch(topic, batch)
+      }
+      const listenersFound = contacts?.beforePublishing(topic)
+      if (listenersFound === undefined) publishAll()
+      else void listenersFound.then(publishAll)
     }
   }
 
@@ -103,9 +116,11 @@ export function createLibp2pGossip(options: Libp2pGossipOptions): Libp2pGossip {
       subscribed.add(topic)
       gossip.topicValidators.set(prefix + topic, (_peer, message) => validate(message))
       gossip.subscribe(prefix + topic)
+      contacts?.join(topic)
     },
     unsubscribe(topic) {
       if (!subscribed.delete(topic)) return
+      contacts?.leave(topic)
       gossip.unsubscribe(prefix + topic)
       gossip.topicValidators.delete(prefix + topic)
     },

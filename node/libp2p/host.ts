@@ -30,7 +30,7 @@ import type { BlobProtocol } from './blob-protocol.ts'
 import { createDialFailures } from './dial-failures.ts'
 import type { DialFailure } from './dial-failures.ts'
 import { createDhtDiscovery } from './discovery-dht-adapter.ts'
-import { createLibp2pGossip } from './gossip-libp2p-adapter.ts'
+import { createLibp2pGossip, wireTopic } from './gossip-libp2p-adapter.ts'
 import { hintsDatastore } from './hints-datastore.ts'
 import { createEd25519Identity } from './identity-ed25519-adapter.ts'
 import { createLibp2pNode } from './libp2p-node.ts'
@@ -38,6 +38,7 @@ import { freeListenAddresses, portTakenError } from './listen-addresses.ts'
 import { createOffenders } from './offenders.ts'
 import { createStrangers } from './strangers.ts'
 import { createRedial, parseAddr } from './redial.ts'
+import { createTopicContacts } from './topic-contacts.ts'
 import { createLibp2pTransport } from './transport-libp2p-adapter.ts'
 
 export interface HostOptions {
@@ -136,15 +137,21 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     onStranger: (remoteAddr) => strangers.knocked(remoteAddr),
   })
   const transport = createLibp2pTransport({ libp2p, telemetry, failures, offenders, ...(options.peerQueueBytesMax === undefined ? {} : { queueBytesMax: options.peerQueueBytesMax }) })
-  const gossip = createLibp2pGossip({ libp2p, telemetry, meshFingerprint: fingerprintOf(meshKey) })
+  const connectionsAimed = options.connectionsAimed ?? 128
+  const meshFingerprint = fingerprintOf(meshKey)
+  const contacts = createTopicContacts({
+    libp2p, telemetry, connectionsAimed, contactsAimed: topicContactsAimed, random: Math.random,
+    listeners: (topic) => libp2p.services.gossip.getSubscribers(wireTopic(meshFingerprint, topic)).length,
+  })
+  const gossip = createLibp2pGossip({ libp2p, telemetry, meshFingerprint, contacts })
   const discovery = createDhtDiscovery({ libp2p, telemetry })
   const blobs = createBlobProtocol({ libp2p, telemetry })
-  const redial = createRedial({ libp2p, telemetry, failures, peers: options.peers ?? [], connectionsAimed: options.connectionsAimed ?? 128, random: Math.random })
+  const redial = createRedial({ libp2p, telemetry, failures, peers: options.peers ?? [], connectionsAimed, random: Math.random })
 
   let stopped: Promise<void> | undefined
 
   async function stopAll(): Promise<void> {
-    await Promise.all([redial.stop(), discovery.stop(), blobs.stop()])
+    await Promise.all([redial.stop(), contacts.stop(), discovery.stop(), blobs.stop()])
     await transport.stop()
     gossip.stop()
     await libp2p.stop()
@@ -153,6 +160,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
   try {
     await Promise.all([transport.start(), blobs.start()])
     gossip.start()
+    contacts.start()
     discovery.start()
     await libp2p.start()
   } catch (error) {
@@ -180,6 +188,9 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     stop: () => (stopped ??= stopAll()),
   }
 }
+
+/** Gossipsub's degree in a mesh of more than 25 nodes. */
+const topicContactsAimed = 6
 
 function readableAddr(text: string): Multiaddr[] {
   try {
