@@ -12,15 +12,15 @@ import { createContacts } from './gossip/contacts.ts'
 import { addGossipCounters, noGossipTraffic, type GossipCounters } from './gossip/counters.ts'
 import { createGossipMessage } from './gossip/message.ts'
 import { createOffers } from './gossip/offers.ts'
-import { createOverlay, type GossipSeat, type Member, type Station, type Topic } from './gossip/overlay.ts'
-import type { Published } from './gossip/published.ts'
+import { createOverlay } from './gossip/overlay.ts'
 import { degreesFor, gossipSettings, messageRpcBytes } from './gossip/settings.ts'
 import { createSpread } from './gossip/spread.ts'
+import type { GossipSeat, Member, Published, Station, Topic } from './gossip/state.ts'
 import type { VirtualHost, VirtualNetwork } from './virtual-network.ts'
 
 export type { GossipCounters } from './gossip/counters.ts'
 export type { GossipMessage } from './gossip/message.ts'
-export type { GossipSeat } from './gossip/overlay.ts'
+export type { GossipSeat } from './gossip/state.ts'
 
 export interface VirtualGossipMeshInit {
   /** As the real setting: sets the degrees of the overlay; default 10. */

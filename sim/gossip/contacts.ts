@@ -8,9 +8,9 @@ import type { Random } from '../../protocols/kernel/prng.ts'
 import type { DurationMs } from '../../protocols/kernel/units.ts'
 import { dhtSettings } from '../dht/settings.ts'
 import type { VirtualDht } from '../dht/virtual-dht.ts'
-import type { Member, Station } from './overlay.ts'
 import { gossipSettings, type GossipDegrees } from './settings.ts'
 import { shuffled } from './shuffle.ts'
+import type { Member, Station } from './state.ts'
 
 export interface Contacts {
   /** Sees to it that a subscriber is connected to enough others, from `delayMs` on, for as long as it is not. */

@@ -3,11 +3,10 @@ import type { Random } from '../../protocols/kernel/prng.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { VirtualNetwork } from '../virtual-network.ts'
 import { countControl } from './counters.ts'
-import type { Member, Topic } from './overlay.ts'
-import type { Published } from './published.ts'
 import { gossipSettings, ihaveBytes, wantBytes, type GossipDegrees } from './settings.ts'
 import { shuffled } from './shuffle.ts'
 import type { Spread } from './spread.ts'
+import type { Member, Published, Topic } from './state.ts'
 
 interface Offer {
   readonly published: Published

@@ -5,57 +5,10 @@
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
-import type { VirtualHost } from '../virtual-network.ts'
-import { countControl, type GossipCounters } from './counters.ts'
-import type { GossipMessage } from './message.ts'
-import type { Published } from './published.ts'
+import { countControl } from './counters.ts'
 import { gossipSettings, graftBytes, pruneBytes, subscriptionBytes, type GossipDegrees } from './settings.ts'
 import { shuffled } from './shuffle.ts'
-
-export interface GossipSeat {
-  readonly host: VirtualHost
-  deliver(topic: string, message: GossipMessage): void
-}
-
-/** One node's gossip, for one life. */
-export interface Station {
-  readonly host: VirtualHost
-  readonly peer: PeerId
-  readonly counters: GossipCounters
-  /** When in each second its heartbeat is. */
-  readonly phaseMs: DurationMs
-  readonly topics: Map<string, Member>
-  connections: number
-  /** Publications that met nobody, by topic. */
-  readonly waiting: Map<string, Published[]>
-}
-
-/** A station's subscription. */
-export interface Member {
-  readonly station: Station
-  readonly seat: GossipSeat
-  readonly topic: Topic
-  /** The subscribers it is connected to. */
-  readonly peers: Set<Member>
-  readonly mesh: Set<Member>
-  backoffs: Map<PeerId, InstantMs> | undefined
-  /** Looking for subscribers to connect to. */
-  isSearching: boolean
-  toldMs: InstantMs | undefined
-  /** Of the walk that is going on. */
-  walk: number
-  arrivalMs: InstantMs
-}
-
-export interface Topic {
-  readonly name: string
-  readonly members: Map<PeerId, Member>
-  /** Still offered at heartbeats. */
-  window: Published[]
-  /** The mesh may need mending. */
-  isDirty: boolean
-  isBeating: boolean
-}
+import type { GossipSeat, Member, Station, Topic } from './state.ts'
 
 export interface OverlayInit {
   readonly degrees: GossipDegrees

@@ -7,9 +7,8 @@ import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { VirtualNetwork } from '../virtual-network.ts'
 import { createArrivalHeap } from './arrival-heap.ts'
 import { countControl } from './counters.ts'
-import type { Member, Station } from './overlay.ts'
-import type { Published } from './published.ts'
 import { gossipSettings, wantBytes } from './settings.ts'
+import type { Member, Published, Station } from './state.ts'
 
 export interface Spread {
   /** Sends a message to a subscriber, at a moment from now on. It spreads when `run` is called. */
