@@ -44,11 +44,18 @@ interface Node {
   connections: number
   /** One it is connected to: stands for all others when it comes to latency. */
   neighbour: PeerId | undefined
-  readonly store: Map<string, Map<PeerId, InstantMs>>
+  readonly store: Map<string, Records>
   readonly counters: DhtCounters
   readonly listeners: (() => void)[]
   readonly member: DhtMember
   idleLookups: number
+}
+
+/** Who provides one key. */
+interface Records {
+  readonly toldMs: Map<PeerId, InstantMs>
+  /** By id; undefined after a new one came. */
+  inOrder: PeerId[] | undefined
 }
 
 interface Asked {
@@ -99,13 +106,14 @@ export function createVirtualDht(): VirtualDht {
     countReplies(node.counters, lookups * asked, replyBytes('FIND_NODE', Math.min(k, Math.max(0, space.size - 2)), 0))
   }
 
-  /** A round trip; a peer that is not connected is dialled first, which takes three more. */
+  /** A peer that is not connected is dialled first, which takes three round trips more. A neighbour stands for how far strangers are. */
+  function strangerRoundTripMs({ host, neighbour }: Node): DurationMs {
+    return neighbour === undefined ? dhtSettings.noAnswerMs : 8 * host.network.latencyMs(host.peer, neighbour) + dhtSettings.requestMs
+  }
+
   function roundTripMs(from: Node, to: Node): DurationMs {
-    const { network, peer } = from.host
-    const isConnected = from.host.isConnected(to.host.peer)
-    const there = isConnected ? to.host.peer : from.neighbour
-    if (there === undefined) return dhtSettings.noAnswerMs
-    return (isConnected ? 2 : 8) * network.latencyMs(peer, there) + dhtSettings.requestMs
+    if (!from.host.isConnected(to.host.peer)) return strangerRoundTripMs(from)
+    return 2 * from.host.network.latencyMs(from.host.peer, to.host.peer) + dhtSettings.requestMs
   }
 
   function answers(from: Node, to: Node): boolean {
@@ -115,49 +123,57 @@ export function createVirtualDht(): VirtualDht {
     return (space.size > pairsKeptMax && !from.host.isConnected(to.host.peer)) || network.canDial(from.host.peer, to.host.peer)
   }
 
-  /** Sends a request to the peers closest to a key, round by round: nearer peers are known by those farther away. */
-  function ask(node: Node, key: string, request: DhtRequest): { readonly asked: Asked[]; readonly firstRound: number } {
+  /** Asks the peers closest to a key, round by round: nearer peers are known by those farther away. The closest come last. */
+  function ask(node: Node, key: string): readonly Asked[] {
     const cost = lookupCost(space.size)
     const peers = closest(placeOf(key), cost.asked, node).reverse()
     const perRound = Math.max(1, Math.ceil(peers.length / cost.rounds))
+    // In a large mesh those on the way to the k closest are strangers, and only counted.
+    const strangers = space.size > pairsKeptMax ? peers.length - dhtSettings.k : 0
+    const strangerMs = strangers > 0 ? strangerRoundTripMs(node) : 0
     const asked: Asked[] = []
     let roundStartMs = 0
     for (let start = 0; start < peers.length; start += perRound) {
+      const end = Math.min(start + perRound, peers.length)
       let sumMs = 0
-      const round = peers.slice(start, start + perRound)
-      for (const peer of round) {
-        const tookMs = roundTripMs(node, peer)
+      for (let index = start; index < end; index++) {
+        const peer = peers[index]!
+        const tookMs = index < strangers ? strangerMs : roundTripMs(node, peer)
         sumMs += tookMs
-        asked.push({ node: peer, answersMs: answers(node, peer) ? roundStartMs + tookMs : Infinity })
+        asked.push({ node: peer, answersMs: index < strangers || answers(node, peer) ? roundStartMs + tookMs : Infinity })
       }
-      roundStartMs += sumMs / round.length
+      roundStartMs += sumMs / (end - start)
     }
+    return asked
+  }
+
+  function countAnswers(asked: readonly Asked[], request: DhtRequest, key: string): void {
     const closer = Math.min(dhtSettings.k, Math.max(0, space.size - (request === 'FIND_NODE' ? 2 : 1)))
-    for (const { node: peer, answersMs } of asked) {
-      if (answersMs === Infinity) continue
-      const providers = request === 'GET_PROVIDERS' ? (peer.store.get(key)?.size ?? 0) : 0
-      countReplies(peer.counters, 1, replyBytes(request, closer, providers))
+    for (const { node, answersMs } of asked) {
+      if (answersMs !== Infinity) countReplies(node.counters, 1, replyBytes(request, closer, request === 'GET_PROVIDERS' ? (node.store.get(key)?.toldMs.size ?? 0) : 0))
     }
-    return { asked, firstRound: Math.min(peers.length, dhtSettings.k) }
   }
 
   function keep(holder: Node, key: string, provider: PeerId): void {
-    const providers = holder.store.get(key) ?? new Map<PeerId, InstantMs>()
-    holder.store.set(key, providers.set(provider, holder.host.network.clock.nowMs()))
+    let records = holder.store.get(key)
+    if (records === undefined) holder.store.set(key, (records = { toldMs: new Map(), inOrder: undefined }))
+    if (!records.toldMs.has(provider)) records.inOrder = undefined
+    records.toldMs.set(provider, holder.host.network.clock.nowMs())
   }
 
-  function providersAt(holder: Node, key: string): PeerId[] {
-    const providers = holder.store.get(key)
-    if (providers === undefined) return []
+  function* providersAt(holder: Node, key: string): Generator<PeerId> {
+    const records = holder.store.get(key)
+    if (records === undefined) return
+    records.inOrder ??= [...records.toldMs.keys()].sort()
     const oldestMs = holder.host.network.clock.nowMs() - dhtSettings.validityMs
-    for (const [provider, toldMs] of providers) if (toldMs < oldestMs) providers.delete(provider)
-    return [...providers.keys()].sort()
+    for (const provider of records.inOrder) if ((records.toldMs.get(provider) ?? -Infinity) >= oldestMs) yield provider
   }
 
   function tell(node: Node, key: string, done: (told: number) => void): void {
     node.counters.provides++
     keep(node, key, node.host.peer)
-    const { asked } = ask(node, key, 'FIND_NODE')
+    const asked = ask(node, key)
+    countAnswers(asked, 'FIND_NODE', key)
     countRequests(node.counters, 'FIND_NODE', asked.length, requestBytes('FIND_NODE'))
     const answered = asked.filter(({ answersMs }) => answersMs !== Infinity)
     const lookedUpMs = asked.length > answered.length ? dhtSettings.noAnswerMs : Math.max(0, ...answered.map(({ answersMs }) => answersMs))
@@ -183,14 +199,17 @@ export function createVirtualDht(): VirtualDht {
     const wanted = Math.min(max, dhtSettings.findMax)
     const found = new Set<PeerId>()
     const take = (holder: Node): boolean => {
-      for (const provider of providersAt(holder, key)) if (provider !== node.host.peer && found.size < wanted) found.add(provider)
+      for (const provider of providersAt(holder, key)) {
+        if (found.size >= wanted) break
+        if (provider !== node.host.peer) found.add(provider)
+      }
       return found.size >= wanted
     }
     const finish = (afterMs: DurationMs): void => node.host.schedule(afterMs, () => done([...found]))
     if (wanted <= 0) return finish(0)
     if (timeoutMs <= dhtSettings.requestMs) return finish(timeoutMs)
     if (take(node)) return finish(dhtSettings.requestMs)
-    const { asked, firstRound } = ask(node, key, 'GET_PROVIDERS')
+    const asked = ask(node, key)
     const inOrder = asked.toSorted((left, right) => left.answersMs - right.answersMs)
     const firstMs = Math.min(timeoutMs, inOrder[0]?.answersMs ?? dhtSettings.requestMs, dhtSettings.noAnswerMs)
     // All answers are read when the first one comes: what is told in the milliseconds after it would have been luck.
@@ -202,7 +221,10 @@ export function createVirtualDht(): VirtualDht {
         endMs = answersMs === Infinity ? dhtSettings.noAnswerMs : answersMs
         if (endMs > timeoutMs || (answersMs !== Infinity && holder.host.isAlive() && take(holder))) break
       }
-      countRequests(node.counters, 'GET_PROVIDERS', Math.max(waitedFor, firstRound), requestBytes('GET_PROVIDERS'))
+      // The k closest that it knew were asked at once.
+      const sent = Math.max(waitedFor, Math.min(asked.length, dhtSettings.k))
+      countRequests(node.counters, 'GET_PROVIDERS', sent, requestBytes('GET_PROVIDERS'))
+      countAnswers(inOrder.slice(0, sent), 'GET_PROVIDERS', key)
       finish(Math.min(endMs, timeoutMs) - firstMs)
     })
   }
@@ -220,7 +242,10 @@ export function createVirtualDht(): VirtualDht {
         },
         tell: (key, done) => tell(node, key, done),
         find: (key, max, timeoutMs, done) => find(node, key, max, timeoutMs, done),
-        forget: (key) => void node.store.get(key)?.delete(host.peer),
+        forget(key) {
+          const records = node.store.get(key)
+          records?.toldMs.delete(host.peer)
+        },
         onConnected: (listener) => void node.listeners.push(listener),
       },
     }
