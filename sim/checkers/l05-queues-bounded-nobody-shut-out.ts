@@ -56,7 +56,7 @@ function unendedRuns(index: HistoryIndex): string[] {
 
 function silent(index: HistoryIndex, candidates: readonly Life[], life: Life, fromMs: number): Violation[] {
   let asked = 0
-  for (const { atMs, node, entry: { event } } of index.awards.values()) {
+  for (const { atMs, node, entry: { event } } of [...index.awards.values()].flat()) {
     // A node's own missions ask it without the wire, and a repeated call may leave out whom it was tried on.
     if (event.type !== 'awarded' || atMs < fromMs || node === life.node || event.award.attempt > 1 || !life.started.capabilities.includes(event.award.capability)) continue
     const able = candidates.filter((other) => other.started.capabilities.includes(event.award.capability)).length

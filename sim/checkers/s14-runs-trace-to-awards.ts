@@ -22,17 +22,15 @@ function untracedRun(index: HistoryIndex, at: number, run: RecordOf<'run-started
   const awardId = runKey(run.runId, run.step).slice(run.step.length + 1) as AwardId
   const wrong = (what: string): Violation[] => [{ promise, missionId: run.missionId, atMs: run.atMs, detail: `${run.node} started ${run.step} of ${run.taskId} of ${run.missionId} (${run.runId}), ${what}` }]
   if (!run.offered) return wrong(`although it does not offer ${run.capability}`)
-  const committed = index.awards.get(awardId)
-  const award = committed?.entry.event.type === 'awarded' ? committed.entry.event.award : undefined
-  // An owner that was rolled back gives the same names again: to whom is not clear any more.
-  const isUnique = (index.logs.get(run.missionId)?.damages.length ?? 0) === 0
-  if (isUnique && award !== undefined && (award.worker !== run.peer || award.taskId !== run.taskId || award.capability !== run.capability)) return wrong(`and the award is ${award.worker}’s, for ${award.capability} of ${award.taskId}`)
-  const isCommitted = committed !== undefined && committed.at < at
+  const commits = index.awards.get(awardId) ?? []
+  const own = commits.filter(({ entry: { event } }) => event.type === 'awarded' && event.award.worker === run.peer && event.award.taskId === run.taskId && event.award.capability === run.capability)
+  if (commits.length > 0 && own.length === 0) return wrong('and the award is another’s, or for something else')
+  const committed = own.findLast((commit) => commit.at < at)
   const bornAt = lifeAt(index, run.node, at)?.startedAt ?? 0
   const heard = index.awardsHeard.get(awardId)?.filter(({ at: heardAt, record }) => record.to === run.peer && heardAt > bornAt && heardAt < at && record.missionId === run.missionId && record.taskId === run.taskId) ?? []
   // A manager's own node is awarded without the wire, and only after the commit.
-  if (heard.length === 0) return isCommitted && award !== undefined && managesToo(index, committed, award.taskId) ? [] : wrong('and had heard no award of it')
-  if (heard.some(({ record }) => record.external) && !isCommitted) return wrong('which has effects outside, before the award was committed')
+  if (heard.length === 0) return committed !== undefined && managesToo(index, committed, run.taskId) ? [] : wrong('and had heard no award of it')
+  if (heard.some(({ record }) => record.external) && committed === undefined) return wrong('which has effects outside, before the award was committed')
   return []
 }
 
@@ -51,7 +49,7 @@ function neverRan(index: HistoryIndex, log: MissionLog): Violation[] {
     const { event } = entry
     if (event.type !== 'accepted') return
     const task = ledger.tasks.get(event.taskId)
-    const worker = index.awards.get(event.awardId)?.entry.event
+    const worker = index.awards.get(event.awardId)?.[0]?.entry.event
     const node = worker?.type === 'awarded' ? index.nodeOf.get(worker.award.worker) : undefined
     if (task?.parent === undefined || node === undefined) return
     const step = task.spec.kind === 'leaf' ? 'run' : 'synthesise'

@@ -68,8 +68,8 @@ export interface HistoryIndex {
   readonly logs: ReadonlyMap<MissionId, MissionLog>
   /** When a node's whole disk was put back to an older copy: what it had lost by then may be there again. */
   readonly rollbacks: ReadonlyMap<string, readonly Order[]>
-  /** The first commit of every award, damaged logs included. */
-  readonly awards: ReadonlyMap<AwardId, Committed>
+  /** Every commit of every award, damaged logs included: an owner that was rolled back gives the same names again. */
+  readonly awards: ReadonlyMap<AwardId, readonly Committed[]>
   /** Everybody who was ever awarded a task, by `mission:task`. */
   readonly workersOf: ReadonlyMap<string, ReadonlySet<PeerId>>
   readonly operations: readonly Operation[]
@@ -115,7 +115,7 @@ function build(history: History): HistoryIndex {
   const lives = new Map<string, Life[]>()
   const nodeOf = new Map<PeerId, string>()
   const logs = new Map<MissionId, MissionLog>()
-  const awards = new Map<AwardId, Committed>()
+  const awards = new Map<AwardId, Committed[]>()
   const rollbacks = new Map<string, Order[]>()
   const invoked = new Map<number, { at: Order; record: RecordOf<'invoke'> }>()
   const ended = new Map<number, { at: Order; record: NonNullable<Operation['end']> }>()
@@ -186,7 +186,7 @@ function build(history: History): HistoryIndex {
     return { invoked: at, invoke: record, asked: record.asked, endedAt: end?.at ?? Infinity, end: end?.record }
   })
   const workersOf = new Map<string, Set<PeerId>>()
-  for (const { entry: { event } } of awards.values()) {
+  for (const { entry: { event } } of [...awards.values()].flat()) {
     if (event.type !== 'awarded') continue
     const key = event.award.awardId.slice(0, event.award.awardId.lastIndexOf('#'))
     workersOf.set(key, (workersOf.get(key) ?? new Set()).add(event.award.worker))
@@ -200,9 +200,9 @@ function add<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void
   else list.push(value)
 }
 
-function commit(log: MissionLog, committed: Committed, awards: Map<AwardId, Committed>): void {
+function commit(log: MissionLog, committed: Committed, awards: Map<AwardId, Committed[]>): void {
   const { event, index, chain } = committed.entry
-  if (event.type === 'awarded' && !awards.has(event.award.awardId)) awards.set(event.award.awardId, committed)
+  if (event.type === 'awarded') add(awards, event.award.awardId, committed)
   if (log.damages.length > 0) {
     log.afterDamage.push(committed)
     return
