@@ -1,6 +1,7 @@
 /** What contractors send while they run and when they are done: renewals, results, failures; and what silence means. */
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import { expiredLeases, renewLease } from '../../protocols/leasing/lease.ts'
 import { failedCheck } from '../../protocols/tasking/acceptance.ts'
 import { isTerminal } from '../../protocols/tasking/mission-state.ts'
@@ -45,6 +46,8 @@ export function onOutcome(state: ManagerState, message: MessageOf<'inform'> | Me
   }
   state.settling.set(awardId, from)
   const value = 'inline' in message.result ? message.result.inline : undefined
+  // An honest node puts it into a blob: inline it would be in every log and message from here on.
+  if (value !== undefined && JSON.stringify(value).length > limits.payloadInlineBytesMax) return [...confirmed, ...endAward(state, awardId, 'failed', fault('bad-output', `the result is over the ${limits.payloadInlineBytesMax} bytes that travel inline`), context)]
   if (task.spec.accept.length > 0 && value === undefined) {
     return [...confirmed, { type: 'load-value', payload: message.result, alsoTry: [from.peer], tag: `check ${JSON.stringify({ awardId, result: message.result, cites: message.cites })}` }]
   }
@@ -63,9 +66,12 @@ export function settle(state: ManagerState, { awardId, result, cites }: Pick<Mes
   return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites, tookMs }], context)]
 }
 
-/** Leases that ran out, and awards of an earlier manager that nobody has answered for. */
+/** The worker ends a run at its time limit; one that does not has had this much longer for its inputs and its last word. */
+const overtimeMs = limits.blobFetchTimeoutMs
+
+/** Leases that ran out, runs that should have ended long ago, and awards of an earlier manager that nobody has answered for. */
 export function onSilence(state: ManagerState, context: ActorContext): Effect[] {
-  const effects: Effect[] = []
+  const effects: Effect[] = overdue(state, context)
   for (const awardId of expiredLeases(state.leases, context.nowMs)) {
     const contract = state.contracts.get(awardId)
     if (state.settling.has(awardId) || contract === undefined) continue
@@ -76,6 +82,19 @@ export function onSilence(state: ManagerState, context: ActorContext): Effect[] 
   }
   for (const [awardId, untilMs] of state.adopting) {
     if (untilMs <= context.nowMs && !state.settling.has(awardId)) effects.push(...endAward(state, awardId, 'lost', fault('lost-worker', 'the worker did not answer the new owner'), context))
+  }
+  return effects
+}
+
+/** A worker that renews for ever must not hold its task for ever. */
+function overdue(state: ManagerState, context: ActorContext): Effect[] {
+  const effects: Effect[] = []
+  for (const [awardId, contract] of state.contracts) {
+    const taskId = taskIdOf(awardId, state)
+    if (taskId === undefined || state.settling.has(awardId)) continue
+    const { kind, timeLimitMs } = taskOf(state, taskId).spec
+    if (kind !== 'leaf' || context.nowMs - contract.sinceMs <= timeLimitMs + overtimeMs) continue
+    effects.push(callOff({ awardId, worker: contract.peer }, 'its time limit is long over'), ...endAward(state, awardId, 'failed', fault('skill-timeout', `nothing came within the time limit of ${timeLimitMs} ms`), context))
   }
   return effects
 }
