@@ -7,7 +7,7 @@ export interface CrashTrap {
   arm(effects: number): void
 }
 
-/** @param sprung ends the process at once; the effect that it ended at is not performed, nor are those after it. */
+/** @param sprung called in the middle of a turn, to end the process after it: the effect that it ended at is not performed, nor are those after it. */
 export function withCrashTrap(ports: MeshNodePorts, sprung: () => void): CrashTrap {
   let left = Infinity
 

@@ -56,6 +56,8 @@ export function createNodeClock(world: WorldTime, init: NodeClockInit = {}): Nod
   function rebase(): void {
     sinceOwnMs = ownMs()
     sinceWorldMs = world.nowMs()
+    // Standing still, it stands where it stood.
+    if (stopped === 'frozen') frozenAtMs = sinceWorldMs
   }
 
   function fire(callback: () => void): void {

@@ -131,8 +131,10 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
   async function outputOf(course: ScriptedCourse): Promise<Payload> {
     if (course.payload !== undefined) return course.payload
     const output = course.output ?? null
-    const bytes = new TextEncoder().encode(JSON.stringify(output))
-    if (init.blobs === undefined || bytes.byteLength <= limits.payloadInlineBytesMax) return { inline: output }
+    const text = JSON.stringify(output)
+    const bytes = new TextEncoder().encode(text)
+    // As from a real thread: what JSON cannot say is not said.
+    if (init.blobs === undefined || bytes.byteLength <= limits.payloadInlineBytesMax) return { inline: JSON.parse(text) as Json }
     return { blob: await init.blobs.put(bytes, { mediaType: 'application/json' }) }
   }
 

@@ -160,7 +160,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
         },
       }
       const misconduct = nodeInit.conduct?.(ports, { host, clock: nodeClock, random: random.split() }) ?? ports
-      const trap = init.traps === false ? undefined : withCrashTrap(misconduct, () => kill(node))
+      const trap = init.traps === false ? undefined : withCrashTrap(misconduct, () => clock.soon(() => kill(node)))
       const mesh = createMeshNode(trap?.ports ?? misconduct, {
         name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(init.nodesExpected === undefined ? {} : { nodesExpected: init.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
       })

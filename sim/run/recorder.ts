@@ -1,5 +1,6 @@
 /** Watches a virtual mesh: feeds the tally, the trace hash and, when promises are checked, the history. It changes nothing. */
 import type { SkillRunEvent } from '../../actors/ports/skill-runner.ts'
+import { openAdvert } from '../../protocols/capability/open-advert.ts'
 import type { MissionId, PeerId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
@@ -40,6 +41,11 @@ export interface Recorder extends MeshObserver {
 
 const recentKept = 512
 const endings: Readonly<Partial<Record<MissionEvent['type'], string>>> = { completed: 'completed', failed: 'failed', cancelled: 'cancelled' }
+
+/** Of what a node that misbehaves publishes nothing is certain. */
+function kindOf(envelope: Envelope): string {
+  return (envelope as { readonly message?: { readonly kind?: string } } | undefined)?.message?.kind ?? 'garbage'
+}
 
 export function createRecorder(init: RecorderInit): Recorder {
   const { nowMs, tally, trace } = init
@@ -96,9 +102,9 @@ export function createRecorder(init: RecorderInit): Recorder {
   }
 
   function published(by: PeerId, envelope: Envelope): void {
-    if (envelope.message.kind !== 'advert') return
-    const advert = JSON.parse(envelope.message.signed.advert) as Extract<HistoryRecord, { type: 'advert-published' }>['advert']
-    add({ type: 'advert-published', atMs: nowMs(), by, advert, honest: init.nodes.get(nameOf(by))?.group.conduct === undefined })
+    if (kindOf(envelope) !== 'advert' || envelope.message.kind !== 'advert') return
+    const advert = openAdvert(envelope.message.signed)?.advert
+    if (advert !== undefined) add({ type: 'advert-published', atMs: nowMs(), by, advert, honest: init.nodes.get(nameOf(by))?.group.conduct === undefined })
   }
 
   function skillEnd(event: Extract<SkillRunEvent, { type: 'done' | 'failed' }> | { readonly type: 'lost' }) {
@@ -173,7 +179,7 @@ export function createRecorder(init: RecorderInit): Recorder {
             heard(to, received)
           },
           published(from: PeerId, topic: string, envelope: Envelope) {
-            remember(() => `${nameOf(from)} ⇒ ${topic}  ${envelope.message.kind}`)
+            remember(() => `${nameOf(from)} ⇒ ${topic}  ${kindOf(envelope)}`)
             published(from, envelope)
           },
         }
