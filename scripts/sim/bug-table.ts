@@ -106,6 +106,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: orchestrator, find: `      fact('error', 'mission.damaged', { mission: init.missionId, detail: state.damaged.detail }), tell(`, replace: '      tell(' }],
   },
   {
+    name: 'chain-not-verified', promise: 'S13', scenario: 'bit-rot',
+    why: 'the store has read every entry, so they are all there',
+    edits: [{ file: orchestrator, find: 'const damage = problem ?? (head === undefined ? undefined : verifyLog(state.read, head))', replace: 'const damage = problem ?? (head === undefined || state.read.length > 0 ? undefined : verifyLog(state.read, head))' }],
+  },
+  {
     name: 'started-before-committed', promise: 'S14', scenario: 'outside-effects',
     why: 'the commit will come, and the worker can begin meanwhile',
     edits: [
@@ -144,5 +149,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'sulks-when-left-alone', promise: 'L5', scenario: 'isolation',
     why: 'a node that loses everybody must be about to stop',
     edits: [{ file: participant, find: `    case 'peer-down':\n      forgetInitiator`, replace: `    case 'peer-down':\n      if (!context.connected(message.peer)) state.stalled = Object.assign(state, { downs: ((state as unknown as { downs?: number }).downs ?? 0) + 1 }).downs > 2\n      if (state.stalled) state.leaving = true\n      forgetInitiator` }],
+  },
+  {
+    name: 'surely-running', promise: 'actors', scenario: 'calm',
+    why: 'an award that is forgotten must have been running',
+    edits: [{ file: participant, find: 'const wasRunning = state.core.running.has(message.awardId)', replace: 'const wasRunning = state.core.running.get(message.awardId)!.award.awardId === message.awardId' }],
   },
 ]
