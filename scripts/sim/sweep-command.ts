@@ -45,6 +45,8 @@ interface ToldFailure {
 
 /** So many failing seeds are made short and kept; the others are only listed. */
 const shrunkMax = 10
+/** Of real time: a long run that breaks a promise only at its end is not run again and again for hours. */
+const shrinkMsMax = 180_000
 const stackLinesShown = 8
 
 export async function sweep(given: readonly string[], flags: SweepFlags, voice: Voice, world: CliWorld, deps: SimDeps): Promise<ExitCode> {
@@ -68,12 +70,9 @@ export async function sweep(given: readonly string[], flags: SweepFlags, voice: 
   const progress = sweepProgress(voice, (text) => world.stdout.write(text), { total: seeds.length * scenarios.length, jobs })
   try {
     await runAll({ pool, scenarios, seeds, untilMs, jobs, failuresMax, tally, onResult: () => progress.seed(tally) })
-    const told: ToldFailure[] = []
-    for (const failure of worthShrinking(tally.failures)) {
-      if (interrupt.signal.aborted) break
-      progress.shrinking(scenarios[failure.scenarioIndex]?.scenario.name ?? '', failure.seed)
-      told.push(await shrink(failure, { pool, scenarios, untilMs, folder, root, signal: interrupt.signal }))
-    }
+    const worth = worthShrinking(tally.failures)
+    if (worth.length > 0) progress.shrinking(worth.length)
+    const told = await Promise.all(worth.map((failure) => shrink(failure, { pool, scenarios, untilMs, folder, root, signal: interrupt.signal })))
     progress.close()
     summarise({ tally, told, scenarios, wallMs: performance.now() - startedAtMs, seedsAsked: seeds.length * scenarios.length, untilMs, here, voice })
     return interrupt.signal.aborted ? exitCodes.detached : tally.failures.length > 0 ? exitCodes.failed : exitCodes.completed
@@ -142,9 +141,10 @@ async function shrink(failure: SeedFailure, { pool, scenarios, untilMs, folder, 
   const { scenarioIndex, seed, violation } = failure
   const loaded = scenarios[scenarioIndex]
   if (loaded === undefined) throw new Error(`there is no scenario ${scenarioIndex}`)
+  const overAtMs = performance.now() + shrinkMsMax
   const wholeMs = Math.min(untilMs ?? loaded.scenario.durationMs, loaded.scenario.durationMs)
   const shortest = failure.timedOut ? { untilMs: wholeMs, runs: 0 } : await shortestFailing({
-    untilMs: wholeMs, seenAtMs: violation.atMs - warmUpMs,
+    untilMs: wholeMs, isOver: () => signal.aborted || performance.now() > overAtMs, seenAtMs: violation.atMs - warmUpMs,
     async fails(at) {
       try {
         const result = await pool.run({ scenarioIndex, seed, untilMs: at })

@@ -11,7 +11,7 @@ const barColumns = 24
 
 export interface SweepProgress {
   seed(tally: SweepTally): void
-  shrinking(scenario: string, seed: number): void
+  shrinking(failures: number): void
   close(): void
 }
 
@@ -41,8 +41,8 @@ export function sweepProgress(voice: Voice, write: (text: string) => unknown, { 
       const drawing = voice.isLive ? `${colours.cyan(bar(tally.seeds, total, barColumns).padEnd(barColumns, '░'))}  ` : ''
       show(`${drawing}${whole(tally.seeds)} of ${whole(total)} runs, ${failed}, ${whole(tally.virtualMs / 1_000)} s simulated${tally.seeds < total ? `, about ${time(leftMs)} left` : ''}`)
     },
-    shrinking(scenario, seed) {
-      show(`${scenario}, seed ${seed}: looking for the shortest run that fails …`)
+    shrinking(failures) {
+      show(`looking for the shortest run that fails, of ${failures === 1 ? 'one failing seed' : `${failures} failing seeds`} …`)
     },
     close() {
       if (isDrawn) write('\r\u001b[2K')
