@@ -85,7 +85,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'bid-for-anything', promise: 'S10', scenario: 'crowd',
     why: 'whoever bids for one task will take another as well',
-    edits: [{ file: 'protocols/bidding/initiator.ts', find: '        const auction = book.auctions.get(bid.callId)\n        if (auction === undefined || auction.call.excluded', replace: '        const auction = [...book.auctions.values()].find((open) => open.decided === undefined)\n        if (auction === undefined || auction.call.excluded' }],
+    edits: [{ file: 'protocols/bidding/initiator.ts', find: 'book.auctions.get(bid.callId)', replace: '[...book.auctions.values()].find((open) => open.decided === undefined)' }],
   },
   {
     name: 'first-child-cited', promise: 'S11', scenario: 'calm',
