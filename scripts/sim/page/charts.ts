@@ -40,6 +40,8 @@ export function timeChart(chart: TimeChart): Html {
   const ticks = top < 10 && top % 2 !== 0 ? [0, top] : [0, top / 2, top]
   const legend = html`<ul class="legend">${series.map((one) => html`<li><i class="swatch ${one.colour} ${one.kind}"></i>${one.name}</li>`)}${marks.length > 0 && html`<li><i class="swatch bad mark"></i>${chart.markName ?? 'faults'}</li>`}</ul>`
   const drawings = series.map((one) => drawing(one, at, x, y))
+  // Where something happens all the time, lines over the whole height would hide what is drawn.
+  const markHeight = marks.length > at.length / 5 ? 7 : height
   const counts = new Map(marks.map((mark) => [mark.at, mark.count]))
   const columns = at.map((instant, index) => {
     const from = at[index - 1] ?? 0
@@ -52,7 +54,7 @@ export function timeChart(chart: TimeChart): Html {
 <div class="ys" aria-hidden="true">${ticks.map((tick) => html`<span style="bottom:${fixed((tick / top) * 100)}%">${show(tick)}</span>`)}</div>
 <svg class="plot" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none">
 ${ticks.map((tick) => html`<line class="grid" x1="0" x2="${width}" y1="${y(tick)}" y2="${y(tick)}"/>`)}
-${marks.map((mark) => html`<line class="bad faultmark" x1="${x(mark.at)}" x2="${x(mark.at)}" y1="0" y2="${height}"/>`)}
+${marks.map((mark) => html`<line class="bad faultmark" x1="${x(mark.at)}" x2="${x(mark.at)}" y1="0" y2="${markHeight}"/>`)}
 ${drawings}${columns}
 </svg>
 <div class="xs" aria-hidden="true">${timeTicks(end).map((tick) => axisText(tick / Math.max(end, 1e-9), showAt(tick).replace(/^0 ms$/, '0').replace(/\.0+ s$/, ' s').replace(/ 00 (s|min)$/, '')))}</div>

@@ -29,7 +29,7 @@ function kindsCard({ messages }: SimulationReport): Html {
 
 function faultsCard({ faults }: SimulationReport): Html {
   const kinds = Object.entries(faults).filter(([, count]) => count > 0).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
-  if (kinds.length === 0) return html`<section class="card"><h2>Faults</h2><p class="none">None was injected: this run shows the mesh on a good day.</p></section>`
+  if (kinds.length === 0) return html`<section class="card"><h2>Faults</h2><p class="none">None was injected.</p></section>`
   const all = kinds.reduce((sum, [, count]) => sum + count, 0)
   return html`<section class="card"><h2>Faults</h2><p>${whole(all)} injected, of ${kinds.length} ${kinds.length === 1 ? 'kind' : 'kinds'}.</p>${barRows(kinds.map(([label, count]) => ({ label, value: count, text: whole(count), colour: 'bad' })))}</section>`
 }
