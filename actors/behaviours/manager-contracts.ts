@@ -1,5 +1,5 @@
 /** A manager's contract net: it prepares tasks that are ready, calls for proposals, awards, and reacts to what contractors say. */
-import { stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput } from '../../protocols/bidding/initiator.ts'
+import { stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput, type OpenedCall } from '../../protocols/bidding/initiator.ts'
 import type { Award, Call, Refusal } from '../../protocols/bidding/schema.ts'
 import { announcementFor, callTopic } from '../../protocols/capability/shards.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
@@ -106,7 +106,7 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 }
 
 /** Notes who offers a task's capability. @returns whom to exclude from its call, and how many answers to expect. */
-function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; connected: number } {
+function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
   const { taskId, capability } = task.spec
   const providers = offer.providers.filter((provider) => provider.connected)
   state.providers.set(capability, offer.population)
@@ -118,8 +118,11 @@ function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: Actor
   // Who failed at it or was lost with it is avoided, unless there is nobody else.
   const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
   const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
-  const known = fit > 0 && fit <= limits.biddersAimed && !offer.partial
-  return { excluded, expectedBidders: known ? fit : Number.MAX_SAFE_INTEGER, connected: offer.partial ? offer.population : providers.length }
+  // Known in part, the mesh is asked by threshold: how many of those asked there are is a matter of chance.
+  const asksAll = offer.population <= limits.biddersAimed
+  const known = fit > 0 && asksAll && !offer.partial
+  const expectedBidders = known ? fit : asksAll ? Number.MAX_SAFE_INTEGER : limits.biddersEnough
+  return { excluded, expectedBidders, asksAll, connected: offer.partial ? offer.population : providers.length }
 }
 
 /** A call that stays open follows those who come and go. */
@@ -139,7 +142,7 @@ function updateCalls(state: ManagerState, tag: string, offers: readonly Offer[],
 function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
   const taskIds = state.questions.get(tag) ?? []
   state.questions.delete(tag)
-  const calls: { call: Call; expectedBidders: number }[] = []
+  const calls: OpenedCall[] = []
   const effects: Effect[] = []
   taskIds.forEach((taskId, i) => {
     const task = taskOf(state, taskId)
@@ -147,7 +150,7 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     // Withdrawn in the meantime, it is prepared again when its time has come.
     if (!state.preparing.delete(taskId)) return
     if (offer === undefined || task.state !== 'pending' || state.callOf.has(taskId)) return
-    const { excluded, expectedBidders, connected } = weigh(state, task, offer, context)
+    const { excluded, expectedBidders, asksAll, connected } = weigh(state, task, offer, context)
     const input = state.inputs.get(taskId) ?? task.spec.input
     const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
     const attempt = attemptNumber(state, task)
@@ -158,7 +161,7 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
       holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: Math.max(0, foldOf(state).limits.budgetUsd - foldOf(state).spentUsd), remainingMs: state.deadlineAtMs - context.nowMs,
     }
     state.callOf.set(taskId, call.callId)
-    calls.push({ call, expectedBidders })
+    calls.push({ call, expectedBidders, asksAll })
     effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
     if (connected === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
   })

@@ -146,7 +146,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       state.drainAsker = from
       return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: init.tuning.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
     case 'tick':
-      if (message.what === 'bid') return bidAgain(init, state, context, false)
+      if (message.what === 'bid') return bidAgain(init, state, context)
       return [...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'tick' as const, what: 'hand-back' }))
     default:
       return []
@@ -162,10 +162,13 @@ function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], cont
   )
 }
 
-function bidAgain(init: ParticipantInit, state: State, context: ActorContext, patient = true): Effect[] {
+/** When the bids that left now must have been answered. */
+const bidTimer: Effect = { type: 'set-timer', key: 'bid', delayMs: limits.bidPatienceMs, message: { kind: 'tick', what: 'bid' } }
+
+function bidAgain(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
   if (state.leaving || state.core.calls.size === 0) return []
-  const { outputs, heldBack } = bidForWaiting(state.core, viewOf(init, state, context), context.nowMs, patient)
-  return [...send(init, outputs, context), ...(heldBack ? [{ type: 'set-timer' as const, key: 'bid', delayMs: limits.bidPatienceMs, message: { kind: 'tick' as const, what: 'bid' } }] : [])]
+  const { outputs, heldBack } = bidForWaiting(state.core, viewOf(init, state, context), context.nowMs)
+  return [...send(init, outputs, context), ...(heldBack ? [bidTimer] : [])]
 }
 
 /** Listens where calls for its capabilities are announced; the shard follows the number of providers. */

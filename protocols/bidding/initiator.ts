@@ -51,8 +51,15 @@ export interface CallBook {
   readonly unconfirmed: Map<CallId, PoolKey>
 }
 
+export interface OpenedCall {
+  readonly call: Call
+  readonly expectedBidders: number
+  /** The first announcement asks everybody there is. If not, it is widened as soon as its window ends without a usable bid. */
+  readonly asksAll: boolean
+}
+
 export type InitiatorInput =
-  | { readonly type: 'open'; readonly windowMs: DurationMs; readonly calls: readonly { readonly call: Call; readonly expectedBidders: number }[] }
+  | { readonly type: 'open'; readonly windowMs: DurationMs; readonly calls: readonly OpenedCall[] }
   | { readonly type: 'propose'; readonly peer: PeerId; readonly participant: ActorAddress; readonly name: string; readonly bids: readonly Bid[] }
   | { readonly type: 'refuse'; readonly peer: PeerId; readonly name: string; readonly refusals: readonly Refusal[] }
   | { readonly type: 'award-refused'; readonly callId: CallId; readonly peer: PeerId; readonly refusal: Refusal }
@@ -81,8 +88,10 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
     case 'open':
       return open(book, input.calls, input.windowMs, nowMs)
     case 'propose': {
+      const over: CallId[] = []
       for (const bid of input.bids) {
         const auction = book.auctions.get(bid.callId)
+        if (auction === undefined) over.push(bid.callId)
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
         const pool = poolOf(auction.call, input.peer)
         book.freePlaces.set(pool, bid.slotsFree)
@@ -90,17 +99,20 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         auction.refusals.delete(input.peer)
         auction.proposals.set(input.peer, { participant: input.participant, name: input.name, bid, expiresAtMs: nowMs + bid.expiresInMs })
       }
-      return choose(book, nowMs, assess)
+      return [...tellOver(input.peer, over), ...choose(book, nowMs, assess)]
     }
-    case 'refuse':
+    case 'refuse': {
+      const over: CallId[] = []
       for (const refusal of input.refusals) {
         const auction = book.auctions.get(refusal.callId)
+        if (auction === undefined && refusal.waiting) over.push(refusal.callId)
         if (auction === undefined) continue
         // Who says no now takes an earlier bid back.
         if (auction.decided !== input.peer) auction.proposals.delete(input.peer)
         auction.refusals.set(input.peer, { name: input.name, refusal })
       }
-      return choose(book, nowMs, assess)
+      return [...tellOver(input.peer, over), ...choose(book, nowMs, assess)]
+    }
     case 'award-refused': {
       const auction = book.auctions.get(input.callId)
       // Of an award that is over already: another may have the call by now.
@@ -132,6 +144,11 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
   }
 }
 
+/** Who answers too late would wait, or hold a place, for a call that is over. */
+function tellOver(participant: PeerId, callIds: readonly CallId[]): InitiatorOutput[] {
+  return callIds.length > 0 ? [{ type: 'reject', participant, callIds }] : []
+}
+
 /** When `tick` is needed next; undefined when no call is open. */
 export function nextInitiatorTickMs(book: CallBook, nowMs: InstantMs): InstantMs | undefined {
   let next: InstantMs | undefined
@@ -148,11 +165,11 @@ export function openAuction(book: CallBook, callId: CallId): { announcements: nu
   return auction && { announcements: auction.announcements, bids: auction.proposals.size, refusals: refusalSummaries(auction) }
 }
 
-function open(book: CallBook, opened: readonly { call: Call; expectedBidders: number }[], windowMs: DurationMs, nowMs: InstantMs): InitiatorOutput[] {
-  for (const { call, expectedBidders } of opened) {
+function open(book: CallBook, opened: readonly OpenedCall[], windowMs: DurationMs, nowMs: InstantMs): InitiatorOutput[] {
+  for (const { call, expectedBidders, asksAll } of opened) {
     book.auctions.set(call.callId, {
       call, expectedBidders, proposals: new Map(), refusals: new Map(), announcements: 1, openedAtMs: nowMs,
-      windowEndsAtMs: nowMs + windowMs, announcedAtMs: nowMs, announceAtMs: nowMs + limits.reannounceMsMin,
+      windowEndsAtMs: nowMs + windowMs, announcedAtMs: nowMs, announceAtMs: nowMs + (asksAll ? limits.reannounceMsMin : windowMs),
     })
   }
   return announcements(opened.map(({ call }) => call), 0)

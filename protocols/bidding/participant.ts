@@ -16,6 +16,10 @@ interface KnownCall {
   readonly principal: Principal
   readonly heardAtMs: InstantMs
   readonly expiresAtMs: InstantMs
+  /** When its initiator was last told that it waits here. */
+  readonly refusedAtMs: InstantMs | undefined
+  /** When it was bid for after it had waited; a place is promised to it until that is answered. */
+  bidAtMs: InstantMs | undefined
 }
 
 export interface ParticipantState {
@@ -66,9 +70,12 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
   for (const call of cfp.calls) {
     if (cfp.threshold < 1 && fractionOf(`${own.peer} ${call.callId}`) >= cfp.threshold) continue
     const refusal = refusalOf(call, own)
-    if (refusal === undefined || refusal.waiting) remember(state, call, cfp, nowMs)
+    const toldAtMs = state.calls.get(call.callId)?.refusedAtMs
+    // Announced again, it would hear what it knows: that the call waits here.
+    const told = refusal?.waiting === true && toldAtMs !== undefined && nowMs - toldAtMs < limits.refusalRepeatMs
+    if (refusal === undefined || refusal.waiting) remember(state, call, cfp, nowMs, refusal === undefined ? undefined : told ? toldAtMs : nowMs)
     if (refusal === undefined) bids.push(bidFor(state, call, own, view))
-    else refusals.push(refusal)
+    else if (!told) refusals.push(refusal)
   }
   const outputs: ParticipantOutput[] = []
   if (bids.length > 0) outputs.push({ type: 'propose', to: cfp.initiator, bids })
@@ -76,9 +83,9 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
   return outputs
 }
 
-function remember(state: ParticipantState, call: Call, cfp: Cfp, nowMs: InstantMs): void {
+function remember(state: ParticipantState, call: Call, cfp: Cfp, nowMs: InstantMs, refusedAtMs: InstantMs | undefined): void {
   const heardAtMs = state.calls.get(call.callId)?.heardAtMs ?? nowMs
-  state.calls.set(call.callId, { call, initiator: cfp.initiator, principal: cfp.principal, heardAtMs, expiresAtMs: nowMs + cfp.expiresInMs })
+  state.calls.set(call.callId, { call, initiator: cfp.initiator, principal: cfp.principal, heardAtMs, expiresAtMs: nowMs + cfp.expiresInMs, refusedAtMs, bidAtMs: undefined })
   if (state.calls.size > limits.waitingCallsMax) {
     const [oldest] = state.calls.keys()
     if (oldest !== undefined) state.calls.delete(oldest)
@@ -117,7 +124,11 @@ export function takeAward(state: ParticipantState, award: Award, view: Participa
     effects: award.effects, priority: award.priority, effort: award.effort, inputBytes: 0, holders: [], excluded: [], budgetUsd: Number.MAX_SAFE_INTEGER, remainingMs: award.remainingMs,
   }
   const refusal = refusalOf({ ...call, remainingMs: award.remainingMs, budgetUsd: Number.MAX_SAFE_INTEGER }, offerNow(state, view))
-  if (refusal !== undefined) return refusal
+  if (refusal !== undefined) {
+    // Too late for this place: it waits for the next one.
+    if (refusal.waiting) state.calls.set(award.callId, { call, initiator: award.manager, principal: award.principal, heardAtMs: known?.heardAtMs ?? nowMs, expiresAtMs: nowMs + limits.callExpiryMs, refusedAtMs: nowMs, bidAtMs: undefined })
+    return refusal
+  }
   state.calls.delete(award.callId)
   state.running.set(award.awardId, { award, sinceMs: nowMs })
   return undefined
@@ -127,29 +138,34 @@ export function endAward(state: ParticipantState, awardId: AwardId): void {
   state.running.delete(awardId)
 }
 
-/** How far down its list of waiting calls a participant bids. */
 export interface WaitingBids {
   readonly outputs: readonly ParticipantOutput[]
-  /** Calls that come later in the order were left out: bid for them too if those before them do not fill the slots soon. */
+  /** A place is free and calls wait, or bids are not answered yet: look again after `bidPatienceMs` at the latest. */
   readonly heldBack: boolean
 }
 
 /**
- * A slot came free: bid for what waited, for more calls than there are slots, since not every bid wins. Calls of a lower
- * priority, or of a principal who has had a larger share, get a bid only when the others leave slots over, unless the
- * participant is `patient` no longer.
+ * A place came free: bid for what waited, in order, one call for each place. Whoever waits takes the first bid, so more of
+ * them would be awards to refuse. A bid that loses is answered, and the next call gets one; what nobody answers for is
+ * forgotten, as its initiator is gone, or else announces it again.
  */
-export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs, patient = true): WaitingBids {
-  for (const [callId, known] of state.calls) if (known.expiresAtMs <= nowMs) state.calls.delete(callId)
+export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): WaitingBids {
   const own = offerNow(state, view)
+  if (own.slotsFree === 0 && own.managersFree === 0) return { outputs: [], heldBack: false }
+  const promised = { leaf: 0, composite: 0 }
+  for (const [callId, known] of state.calls) {
+    const unanswered = known.bidAtMs !== undefined && known.bidAtMs <= nowMs - limits.bidPatienceMs
+    if (known.expiresAtMs <= nowMs || unanswered) state.calls.delete(callId)
+    else if (known.bidAtMs !== undefined) promised[known.call.kind] += 1
+  }
+  const places = { leaf: own.slotsFree - promised.leaf, composite: Math.min(own.managersFree, compositeBidsMax) - promised.composite }
+  const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && refusalOf(known.call, own) === undefined)
   const runningOf = new Map<Principal, number>()
   for (const { award } of state.running.values()) runningOf.set(award.principal, (runningOf.get(award.principal) ?? 0) + 1)
-  const feasible = [...state.calls.values()].filter((known) => refusalOf(known.call, own) === undefined)
-  const leaves = take(feasible.filter(({ call }) => call.kind === 'leaf'), own.slotsFree, patient, runningOf)
-  const composites = take(feasible.filter(({ call }) => call.kind === 'composite'), Math.min(own.managersFree, compositeBidsMax), patient, runningOf)
-  const chosen = [...composites.chosen, ...leaves.chosen]
+  const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(feasible.filter(({ call }) => call.kind === kind), places[kind], runningOf))
   const byInitiator = new Map<string, { to: ActorAddress; bids: Bid[] }>()
   for (const known of chosen) {
+    known.bidAtMs = nowMs
     const key = `${known.initiator.peer} ${known.initiator.actor}`
     const group = byInitiator.get(key) ?? { to: known.initiator, bids: [] }
     group.bids.push(bidFor(state, known.call, own, view))
@@ -160,28 +176,26 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
     for (let i = 0; i < bids.length; i += limits.callsPerAnnouncementMax) proposals.push({ type: 'propose', to, bids: bids.slice(i, i + limits.callsPerAnnouncementMax) })
     return proposals
   })
-  return { outputs, heldBack: leaves.heldBack || composites.heldBack }
+  return { outputs, heldBack: chosen.length > 0 || promised.leaf + promised.composite > 0 }
 }
 
 /** Composite tasks that one moment's bids go to at most. */
 const compositeBidsMax = 16
 
-/** The best calls for `places` free places, at most two for each. */
-function take(waiting: KnownCall[], places: number, patient: boolean, runningOf: Map<Principal, number>): { chosen: KnownCall[]; heldBack: boolean } {
+/** The best calls for so many free places. */
+function take(waiting: KnownCall[], places: number, runningOf: Map<Principal, number>): KnownCall[] {
   const chosen: KnownCall[] = []
   // Within a priority the principal with the least running here goes first; what is chosen counts at once.
-  while (waiting.length > 0 && chosen.length < places * 2) {
+  while (waiting.length > 0 && chosen.length < places) {
     let bestAt = 0
     for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], runningOf)) bestAt = i
     const best = waiting[bestAt]
     if (best === undefined) break
-    // Beyond the places only more of the same: whoever awards quicker must not take what is another's turn.
-    if (patient && chosen.length >= places && chosen.some(({ call, principal }) => call.priority !== best.call.priority || principal !== best.principal)) return { chosen, heldBack: true }
     waiting.splice(bestAt, 1)
     chosen.push(best)
     runningOf.set(best.principal, (runningOf.get(best.principal) ?? 0) + 1)
   }
-  return { chosen, heldBack: false }
+  return chosen
 }
 
 function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, runningOf: ReadonlyMap<Principal, number>): boolean {

@@ -9,7 +9,7 @@ function parts(version: SchemaVersion): [number, number] {
 
 /** Same major, at least the minor; anything when no version is asked for. */
 export function versionSatisfies(offered: SchemaVersion, wanted: SchemaVersion | undefined): boolean {
-  if (wanted === undefined) return true
+  if (wanted === undefined || offered === wanted) return true
   const [offeredMajor, offeredMinor] = parts(offered)
   const [wantedMajor, wantedMinor] = parts(wanted)
   return offeredMajor === wantedMajor && offeredMinor >= wantedMinor
@@ -24,7 +24,8 @@ export function compareVersions(left: SchemaVersion, right: SchemaVersion): numb
 
 /** The first attribute that is not met, in words; undefined when all are. Numbers are minima, the rest must be equal. */
 export function unmetAttribute(offered: Attributes, wanted: Attributes | undefined): string | undefined {
-  for (const [name, value] of Object.entries(wanted ?? {})) {
+  if (wanted === undefined) return undefined
+  for (const [name, value] of Object.entries(wanted)) {
     const own = offered[name]
     if (own === undefined) return `${name} is not stated, ${String(value)} is asked for`
     if (typeof value === 'number' ? typeof own !== 'number' || own < value : own !== value) return `${name} is ${String(own)}, ${String(value)} is asked for`
@@ -38,6 +39,8 @@ export function match(offered: readonly Capability[], query: CapabilityQuery, of
   if (named.length === 0) return { unmet: 'no-capability', detail: `${query.capability} is not offered` }
   const versioned = named.filter((capability) => versionSatisfies(capability.version, query.version))
   if (versioned.length === 0) return { unmet: 'version-mismatch', detail: `offers ${named.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
+  const [only] = versioned
+  if (versioned.length === 1 && query.attributes === undefined) return { capability: only as Capability }
   const fit = versioned.filter((capability) => unmetAttribute({ ...ofNode, ...capability.attributes }, query.attributes) === undefined)
   const best = fit.sort((left, right) => compareVersions(right.version, left.version))[0]
   if (best === undefined) return { unmet: 'attributes-unmet', detail: unmetAttribute({ ...ofNode, ...versioned[0]?.attributes }, query.attributes) ?? '' }

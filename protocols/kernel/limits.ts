@@ -46,7 +46,10 @@ export const limits = Object.freeze({
 
   // bidding
   biddersAimed: 8,
+  /** Of those who were asked by threshold, so many answers are enough to choose from. */
+  biddersEnough: 5,
   bidPatienceMs: 300,
+  refusalRepeatMs: 10_000,
   untrustedPatienceMs: 5_000,
   callsPerAnnouncementMax: 64,
   bidWindowMs: 150,
@@ -104,6 +107,8 @@ invariant(limits.advertRefreshMs * 3 <= limits.advertTtlMs, 'two lost refreshes 
 invariant(limits.pulseMs * 4 <= limits.leaseMs, 'three lost pulses do not end a lease')
 invariant(limits.bidWindowMs < limits.bidExpiryMs, 'a bid outlives the window it was made in')
 invariant(limits.bidExpiryMs < limits.callExpiryMs, 'a waiting participant can still bid')
+invariant(limits.biddersEnough <= limits.biddersAimed, 'the answers that are enough can be expected')
+invariant(limits.refusalRepeatMs < limits.callExpiryMs, 'who waits for a call says so again before it forgets it')
 invariant(limits.reannounceMsMax < limits.callExpiryMs, 'a call is announced again before it expires')
 invariant(limits.resultRetryMs <= limits.resultRetryMsMax, 'results are sent again ever more seldom')
 invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')

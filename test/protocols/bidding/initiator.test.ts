@@ -16,7 +16,7 @@ function bench(assess: (peer: PeerId) => Assessment = () => trusted) {
     book,
     nowMs: 0,
     step: (input: InitiatorInput): InitiatorOutput[] => stepInitiator(book, input, bench.nowMs, assess),
-    open: (calls: readonly Call[], expectedBidders = Number.MAX_SAFE_INTEGER) => bench.step({ type: 'open', windowMs, calls: calls.map((opened) => ({ call: opened, expectedBidders })) }),
+    open: (calls: readonly Call[], expectedBidders = Number.MAX_SAFE_INTEGER, asksAll = true) => bench.step({ type: 'open', windowMs, calls: calls.map((opened) => ({ call: opened, expectedBidders, asksAll })) }),
     propose: (name: string, ...bids: Bid[]) => bench.step({ type: 'propose', peer: peer(name), participant: at(name), name, bids }),
     refuse: (name: string, ...refusals: Refusal[]) => bench.step({ type: 'refuse', peer: peer(name), name, refusals }),
     tick: (nowMs: number) => {
@@ -35,6 +35,15 @@ describe('a call is announced', () => {
   it('at once, in messages of a bounded number of calls', () => {
     const outputs = bench().open(Array.from({ length: limits.callsPerAnnouncementMax * 2 + 1 }, (_, i) => call(`c${i}`)))
     expect(outputs.map((output) => (output.type === 'announce' ? [output.round, output.calls.length] : output))).toEqual([[0, 64], [0, 64], [0, 1]])
+  })
+
+  it('wider as soon as its window ends without a bid, when not everybody was asked', () => {
+    const one = bench()
+    one.open([call('c')], limits.biddersEnough, false)
+    one.refuse('z', no('c'))
+    expect(nextInitiatorTickMs(one.book, 0)).toBe(windowMs)
+    expect(one.tick(windowMs)).toMatchObject([{ type: 'silent' }, { type: 'announce', round: 1 }])
+    expect(nextInitiatorTickMs(one.book, windowMs)).toBe(windowMs + 2 * limits.reannounceMsMin)
   })
 
   it('again on silence, wider each time, more and more seldom, with the time that is left', () => {
@@ -278,10 +287,10 @@ describe('what happens after an award', () => {
     expect(winners(one.tick(windowMs + 1))).toEqual(['c→b'])
   })
 
-  it('closed: nothing more is heard of it', () => {
+  it('closed: who bids for it now hears that it is over', () => {
     const one = awarded()
     one.step({ type: 'close', callIds: ['c' as CallId] })
-    expect(one.propose('z', bid('c'))).toEqual([])
+    expect(one.propose('z', bid('c'))).toEqual([{ type: 'reject', participant: 'z', callIds: ['c'] }])
     expect(one.step({ type: 'confirmed', callId: 'c' as CallId })).toEqual([])
     expect(one.book.auctions.size).toBe(0)
     expect(one.book.unconfirmed.size).toBe(0)

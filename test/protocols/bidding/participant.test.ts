@@ -101,30 +101,35 @@ describe('a slot comes free', () => {
     return state
   }
 
-  it('it bids for what waited, the oldest first, for two calls per slot', () => {
+  it('it bids for what waited, the oldest first, for one call per slot; what nobody answers for is forgotten', () => {
     const state = free(waiting(['a', 'b', 'c', 'd'].map((name) => ({ name }))))
     const { outputs, heldBack } = bidForWaiting(state, view(1), 10)
-    expect(callsBidFor(outputs)).toEqual(['a', 'b'])
-    expect(heldBack).toBe(false)
+    expect(callsBidFor(outputs)).toEqual(['a'])
+    expect(heldBack).toBe(true)
+    // Its place is promised until then.
+    expect(bidForWaiting(state, view(1), 10 + limits.bidPatienceMs - 1)).toEqual({ outputs: [], heldBack: true })
+    expect(callsBidFor(bidForWaiting(state, view(1), 10 + limits.bidPatienceMs).outputs)).toEqual(['b'])
+    expect([...state.calls.keys()]).toEqual(['b', 'c', 'd'])
+    forgetCalls(state, ['b' as CallId])
+    expect(callsBidFor(bidForWaiting(state, view(1), 11 + limits.bidPatienceMs).outputs)).toEqual(['c'])
     for (const one of bidsIn(outputs)) expect(one.slotsFree).toBe(1)
   })
 
-  it('the highest priority first; those below get a bid only when there is room, or patience ends', () => {
+  it('the highest priority first; those below get a bid only when there is room', () => {
     const state = free(waiting([{ name: 'low', given: { priority: 2 } }, { name: 'mid' }, { name: 'high', given: { priority: 9 } }]))
     expect(bidForWaiting(state, view(1), 10)).toMatchObject({ heldBack: true, outputs: [{ bids: [{ callId: 'high' }] }] })
-    expect(callsBidFor(bidForWaiting(state, view(1), 10, false).outputs)).toEqual(['high', 'mid'])
-    expect(callsBidFor(bidForWaiting(state, view(3), 10).outputs)).toEqual(['high', 'mid', 'low'])
+    expect(callsBidFor(bidForWaiting(state, view(3), 10).outputs)).toEqual(['mid', 'low'])
   })
 
   it('within a priority the principal with the least running here', () => {
     const ann = { principal: 'ann' as Principal }
     const state = waiting([{ name: 'a1' }, { name: 'a2' }, { name: 'a3' }, { name: 'bob', principal: 'bob' }], award('x', ann), award('y', ann))
-    expect(callsBidFor(bidForWaiting(free(state), view(2), 10, false).outputs)).toEqual(['bob', 'a1'])
+    expect(callsBidFor(bidForWaiting(free(state), view(3), 10).outputs)).toEqual(['bob', 'a1'])
   })
 
   it('what is chosen counts at once: two principals alternate', () => {
     const state = free(waiting([...['a1', 'a2', 'a3', 'a4'].map((name) => ({ name })), ...['b1', 'b2', 'b3', 'b4'].map((name) => ({ name, principal: 'bob' }))]))
-    expect(callsBidFor(bidForWaiting(state, view(2), 10, false).outputs)).toEqual(['a1', 'b1', 'a2', 'b2'])
+    expect(callsBidFor(bidForWaiting(state, view(4), 10).outputs)).toEqual(['a1', 'b1', 'a2', 'b2'])
   })
 
   it('what was tried before goes before what was never started', () => {
@@ -151,10 +156,21 @@ describe('a slot comes free', () => {
     expect(bidForWaiting(state, view(1, 4, { leaving: true }), 10).outputs).toEqual([])
   })
 
+  it('a call that is announced again is not refused again for a while', () => {
+    const state = waiting([{ name: 'a' }])
+    const again = (nowMs: number) => hearCfp(state, cfp('boss', 'ann', [call('a')]), view(1), nowMs)
+    expect(again(500)).toEqual([])
+    expect(again(limits.refusalRepeatMs)).toMatchObject([{ type: 'refuse', refusals: [{ callId: 'a', waiting: true }] }])
+    expect(again(limits.refusalRepeatMs + 500)).toEqual([])
+    // With room it bids, however often it has refused.
+    free(state)
+    expect(callsBidFor(again(limits.refusalRepeatMs + 600))).toEqual(['a'])
+  })
+
   it('one message per initiator', () => {
     const state = free(waiting([{ name: 'a' }]))
     hearCfp(state, cfp('chief', 'ann', [call('b')]), view(1), 3)
-    expect(bidForWaiting(state, view(1), 10).outputs.map((output) => output.to.peer)).toEqual(['boss', 'chief'])
+    expect(bidForWaiting(state, view(2), 10).outputs.map((output) => output.to.peer)).toEqual(['boss', 'chief'])
   })
 
   it('a full list of waiting calls is looked through in a moment', () => {
@@ -191,9 +207,9 @@ describe('taking an award', () => {
   it('is refused at once with a reason when there is no room any more, also for a call it never heard', () => {
     const state = busyWith(award('x'))
     expect(takeAward(state, award('c'), view(1), 0)).toMatchObject({ callId: 'c', reason: 'no-free-slot', retryable: true })
-    expect(takeAward(state, award('c', { capability: 'other' as never }), view(2), 0)).toMatchObject({ reason: 'no-capability', retryable: false })
-    expect(takeAward(state, award('c', { remainingMs: 0 }), view(2), 0)).toMatchObject({ reason: 'too-late' })
-    expect(takeAward(state, award('c'), view(2, 4, { leaving: true }), 0)).toMatchObject({ reason: 'leaving' })
+    expect(takeAward(state, award('d', { capability: 'other' as never }), view(2), 0)).toMatchObject({ reason: 'no-capability', retryable: false })
+    expect(takeAward(state, award('e', { remainingMs: 0 }), view(2), 0)).toMatchObject({ reason: 'too-late' })
+    expect(takeAward(state, award('f'), view(2, 4, { leaving: true }), 0)).toMatchObject({ reason: 'leaving' })
     expect(takeAward(state, award('m', { kind: 'composite' }), view(1, 0), 0)).toMatchObject({ reason: 'overloaded' })
     expect(takeAward(state, award('m', { kind: 'composite' }), view(1, 1), 0)).toBeUndefined()
   })
@@ -234,7 +250,7 @@ describe('whatever happens in whatever order', () => {
           case 3: {
             const [running] = state.running.keys()
             if (running !== undefined) endAward(state, running)
-            check(bidForWaiting(state, own, nowMs, random.below(2) === 0).outputs)
+            check(bidForWaiting(state, own, nowMs).outputs)
             break
           }
           default:
