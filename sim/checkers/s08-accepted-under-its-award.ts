@@ -1,8 +1,10 @@
 /**
- * S8: a result is accepted under the newest committed award of its task, from the worker who has it, as that worker sent it.
+ * S8: a result is accepted under the newest committed award of its task, from the worker who has it, as that worker sent it, and
+ * only if it passes the checks that the plan states (of one that is a blob nothing is seen here).
  * A manager and a worker on one node speak without the wire: of theirs only the award is checked here, and the run by S14.
  */
 import { awardIdOf, type AwardId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { failedCheck } from '../../protocols/tasking/acceptance.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
 import type { Checker, Violation } from '../history/history.ts'
 import { auditLog, indexHistory, managerOf, type Committed, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
@@ -13,7 +15,7 @@ const promise = 'S8'
 
 export const acceptedUnderItsAward: Checker = {
   promise,
-  says: 'an accepted result matches a committed award, and is what its worker sent',
+  says: 'an accepted result matches a committed award, is what its worker sent, and passes its checks',
   check(history) {
     const index = indexHistory(history)
     return [...index.logs.values()].flatMap((log) => unfoundedAcceptances(index, log))
@@ -42,6 +44,8 @@ function problemOf(index: HistoryIndex, { missionId }: MissionLog, committed: Co
   if (attempt === undefined) return 'and no award of that task is in the log'
   if (attempt.award.awardId !== event.awardId) return `and the newest award is ${attempt.award.awardId}`
   if (attempt.outcome === 'refused' || attempt.outcome === 'failed') return `which had ended: ${attempt.outcome}`
+  const failed = 'inline' in event.result ? failedCheck(task.spec.accept, event.result.inline) : undefined
+  if (failed !== undefined) return `and its result fails a check: ${failed}`
   const { worker } = attempt.award
   if (worker === managerOf(ledger, event.taskId)) return undefined
   const heard = heardResults(index, event.awardId, committed.at).filter(({ from, failed }) => from === worker && !failed)

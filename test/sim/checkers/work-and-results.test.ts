@@ -62,7 +62,24 @@ describe('S8', () => {
   })
 })
 
+describe('S8 and the plan’s checks', () => {
+  it('sees a result that fails one', () => {
+    const checked = () => builder().node('n1').node('n2').open('n1', [specOf('root/a', { accept: [{ path: '', equals: 1 }] })])
+    expect(violationsOf('S8', carriedOut(checked(), 'root/a', 'n2').accept('n1', 'root/a').end())).toEqual([])
+    expect(violationsOf('S8', checked().award('n1', 'root/a', 'n2').result('n2', 'n1', 'root/a', { output: 2 }).accept('n1', 'root/a', { output: 2 }).end())).toEqual([expect.stringContaining('its result fails a check')])
+  })
+})
+
 describe('S9', () => {
+  it('sees an award before its turn, and allows one whose dependency is tried again', () => {
+    const chain = () => builder().node('n1').node('n2').open('n1', [specOf('root/a', { optional: true }), specOf('root/b', { after: ['root/a' as never] })])
+    expect(violationsOf('S9', chain().award('n1', 'root/b', 'n2').end())).toEqual([expect.stringContaining('before root/a, which it waits for, has ended')])
+    const dead = { type: 'dead', taskId: 'root/a', fault: { code: 'skill-failed', detail: 'no', retryable: false } } as const
+    expect(violationsOf('S9', chain().event('n1', dead).award('n1', 'root/b', 'n2').end())).toEqual([])
+    expect(violationsOf('S9', chain().event('n1', dead).event('n1', { type: 'retried', taskId: 'root/a' }).award('n1', 'root/b', 'n2').end())).toEqual([])
+    expect(violationsOf('S9', started().event('n1', { type: 'paused' }).award('n1', 'root/a', 'n2').end())).toEqual([expect.stringContaining('of a mission that is paused')])
+  })
+
   it('allows a new award after the old one was refused, lost, failed, called off or died with the mission', () => {
     const build = started().award('n1', 'root/a', 'n2')
     for (const [at, outcome] of (['refused', 'lost', 'failed'] as const).entries()) build.ended('n1', 'root/a', outcome, { attempt: at + 1 }).award('n1', 'root/a', 'n3', { attempt: at + 2 })
