@@ -74,6 +74,16 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'checks-skipped', promise: 'S8', scenario: 'crowd',
+    why: 'the worker will have looked at its result before it sent it',
+    edits: [{ file: outcomes, find: 'if (failed !== undefined) return', replace: 'if (failed !== undefined && task.attempts.length > 100) return' }],
+  },
+  {
+    name: 'out-of-turn', promise: 'S9', scenario: 'calm',
+    why: 'what a task needs will be there by the time it runs',
+    edits: [{ file: contracts, find: 'if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready', replace: 'if (child.spec.after.length < 100 || isTerminal(child.state)) ready' }],
+  },
+  {
     name: 'awarded-while-running', promise: 'S9', scenario: 'calm',
     why: 'two workers are faster than one',
     edits: [
