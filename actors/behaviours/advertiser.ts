@@ -4,6 +4,7 @@ import { advertTopic, discoveryKeys, shardCount, shardOf } from '../../protocols
 import type { Advert, Capability, Duty, Load } from '../../protocols/capability/schema.ts'
 import { canonicalJson } from '../../protocols/kernel/hashing.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
 import { actorNames, at } from '../names.ts'
 import type { HardwareSample } from '../ports/hardware.ts'
 import type { ActorContext, Behaviour } from '../runtime/actor.ts'
@@ -27,10 +28,15 @@ interface AdvertiserState {
   load: Load | undefined
   sequence: number
   leaving: boolean
+  advertisedAtMs: InstantMs
+  /** What the last advert offered. */
+  said: string
   keys: string
   topic: string | undefined
   shards: number
 }
+
+const nextSample: Effect = { type: 'set-timer', key: 'refresh', delayMs: limits.hardwareSampleMs, message: { kind: 'tick' } }
 
 /** A loop this late does not bid: it would not keep its leases either. */
 export const stalledLoopDelayMs = 1_000
@@ -41,7 +47,7 @@ export function advertiser(init: AdvertiserInit): Behaviour<AdvertiserState> {
     supervision: 'restart',
     start: (context) => ({
       // The sequence outlives restarts without being stored: it starts from the wall clock.
-      state: { capabilities: init.capabilities, sample: undefined, load: undefined, sequence: Math.max(1, Math.floor(context.wallMs)), leaving: false, keys: '', topic: undefined, shards: shardCount(init.nodesExpected) },
+      state: { capabilities: init.capabilities, sample: undefined, load: undefined, sequence: Math.max(1, Math.floor(context.wallMs)), leaving: false, advertisedAtMs: -Infinity, said: '', keys: '', topic: undefined, shards: shardCount(init.nodesExpected) },
       effects: [{ type: 'sample-hardware' }],
     }),
     receive(state, { message }, context) {
@@ -54,14 +60,15 @@ export function advertiser(init: AdvertiserInit): Behaviour<AdvertiserState> {
               attributes: attributesOfNode(message.sample.environment, message.sample.gpus),
             }),
             tell(at(context.self.peer, actorNames.participant), { kind: 'load-asked' }),
-            { type: 'set-timer', key: 'refresh', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } },
+            nextSample,
           ]
         case 'child-failed':
-          return [fact('warn', 'hardware.failed', { reason: message.reason }), { type: 'set-timer', key: 'refresh', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } }]
+          return [fact('warn', 'hardware.failed', { reason: message.reason }), nextSample]
         case 'load':
           if (state.sample === undefined) return []
           state.load = { slots: message.slots, slotsBusy: message.slotsBusy, waiting: message.waiting, missionsOwned: message.missionsOwned, managers: message.managers, cpu: state.sample.cpu, loopDelayMs: state.sample.loopDelayMs }
-          return advertise(init, state, context)
+          // Between two refreshes only what others must know at once is said: the load is not among it.
+          return context.nowMs - state.advertisedAtMs >= limits.advertRefreshMs - limits.hardwareSampleMs / 2 || state.said !== offerIn(state) ? advertise(init, state, context) : []
         case 'capabilities-changed':
           state.capabilities = message.capabilities
           return advertise(init, state, context)
@@ -80,8 +87,15 @@ export function advertiser(init: AdvertiserInit): Behaviour<AdvertiserState> {
   }
 }
 
+/** What a node is chosen by before it is asked: a change of it is news. */
+function offerIn({ sample }: AdvertiserState): string {
+  return JSON.stringify(sample?.gpus.map(({ model, vramBytes }) => [model, vramBytes]) ?? [])
+}
+
 function advertise(init: AdvertiserInit, state: AdvertiserState, context: ActorContext): Effect[] {
   if (state.sample === undefined || state.load === undefined) return []
+  state.advertisedAtMs = context.nowMs
+  state.said = offerIn(state)
   state.sequence += 1
   const http = init.http()
   const advert: Advert = {

@@ -29,20 +29,26 @@ function lane(capacity: number) {
       }
       return outbox[at++]
     },
-    get size() {
-      return inbox.length + outbox.length - at
-    },
   }
 }
 
 export function createMailbox(capacity: number = limits.mailboxMessagesMax): Mailbox {
   const system = lane(capacity)
   const user = lane(capacity)
+  let size = 0
   return {
-    put: (delivery, which) => (which === 'system' ? system : user).put(delivery),
-    take: () => system.take() ?? user.take(),
+    put(delivery, which) {
+      if (!(which === 'system' ? system : user).put(delivery)) return false
+      size += 1
+      return true
+    },
+    take() {
+      if (size === 0) return undefined
+      size -= 1
+      return system.take() ?? user.take()
+    },
     get size() {
-      return system.size + user.size
+      return size
     },
   }
 }

@@ -206,9 +206,16 @@ function announceAgain(book: CallBook, nowMs: InstantMs): InitiatorOutput[] {
     silent.push({ type: 'silent', call: auction.call, openForMs: elapsedMs, proposals: auction.proposals.size, refusals: refusalSummaries(auction) })
     byRound.set(auction.announcements, [...(byRound.get(auction.announcements) ?? []), auction.call])
     auction.announcements += 1
-    auction.announceAtMs = nowMs + backoffMs(auction.announcements)
+    // Enough wait for it to be sure of a bid when a place comes free; they are told again only so that they do not forget.
+    auction.announceAtMs = nowMs + (waitersOf(auction) >= limits.biddersAimed && auction.announcements > 2 ? limits.refusalRepeatMs : backoffMs(auction.announcements))
   }
   return [...silent, ...[...byRound].flatMap(([round, calls]) => announcements(calls, round))]
+}
+
+function waitersOf(auction: Auction): number {
+  let count = 0
+  for (const { refusal } of auction.refusals.values()) if (refusal.waiting) count += 1
+  return count
 }
 
 function backoffMs(announcements: number): DurationMs {

@@ -43,11 +43,19 @@ export function verify(signature: Uint8Array, message: Uint8Array, publicKey: Ui
   }
 }
 
-/** JSON with sorted keys: the same value gives the same text, whatever order it was built in. */
+/** JSON with sorted keys: the same value gives the same text, whatever order it was built in. Of plain data only. */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : inner,
-  )
+  return textOf(value) ?? 'null'
+}
+
+/** @returns undefined for what JSON leaves out. */
+function textOf(value: unknown): string | undefined {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map((inner) => textOf(inner) ?? 'null').join()}]`
+  const parts: string[] = []
+  for (const key of Object.keys(value).sort()) {
+    const text = textOf((value as Readonly<Record<string, unknown>>)[key])
+    if (text !== undefined) parts.push(`${JSON.stringify(key)}:${text}`)
+  }
+  return `{${parts.join()}}`
 }

@@ -35,7 +35,8 @@ export const limits = Object.freeze({
 
   // capability
   advertTtlMs: 60_000,
-  advertRefreshMs: 10_000,
+  advertRefreshMs: 20_000,
+  hardwareSampleMs: 10_000,
   advertCapabilitiesMax: 1_000,
   advertBytesMax: 128 * KiB,
   adverts: 20_000,
@@ -103,6 +104,7 @@ invariant(limits.jsonDepthMax + 16 <= limits.payloadDepthMax, 'a request with a 
 invariant(limits.payloadDepthMax + 32 <= limits.frameDepthMax, 'what can be stored fits in a message that carries it')
 invariant(limits.frameCoalesceBytes < limits.frameBytesMax, 'a coalesced frame is a legal frame')
 invariant(limits.advertBytesMax <= limits.gossipBytesMax, 'an advert fits in one gossip message')
+invariant(limits.hardwareSampleMs <= limits.advertRefreshMs, 'an advert tells of a fresh sample')
 invariant(limits.advertRefreshMs * 3 <= limits.advertTtlMs, 'two lost refreshes do not expire an advert')
 invariant(limits.pulseMs * 4 <= limits.leaseMs, 'three lost pulses do not end a lease')
 invariant(limits.bidWindowMs < limits.bidExpiryMs, 'a bid outlives the window it was made in')
