@@ -13,6 +13,8 @@ export interface MeshObserver {
   nodeStopped?(node: VirtualNode, how: Ending, reason?: string): void
   /** A message on a stream has reached a node. */
   delivered?(to: PeerId, received: Received): void
+  /** A gossiped message has reached a subscriber. */
+  gossiped?(to: PeerId, received: Received): void
   published?(from: PeerId, topic: string, envelope: Envelope): void
   synced?(node: string, missionId: MissionId, entries: readonly LogEntry[]): void
   runStarted?(node: VirtualNode, run: SkillRun): void

@@ -72,7 +72,7 @@ export interface SimulationReport {
     /** Per accepted leaf; undefined when there was none. */
     readonly perTask?: number
     readonly bytesPerTask?: number
-    /** Without what an idle mesh of the same nodes would have sent (adverts, heartbeats): what a task adds. */
+    /** What a task adds: all messages on streams but greetings and adverts, and all transmissions of calls by gossip. */
     readonly addedPerTask?: number
     readonly perNode: Distribution5
     readonly bytesPerNode: Distribution5

@@ -19,13 +19,13 @@ import { createTraceHash } from './trace-hash.ts'
 import { createVirtualMesh } from './virtual-mesh.ts'
 import { planArrivals } from './workload/arrivals.ts'
 
-/** The mesh gets to know itself, and then is watched doing nothing, before the scenario's own time begins. */
+/** The mesh gets to know itself before the scenario's own time begins. */
 export const warmUpMs: DurationMs = 15_000
-const quietFromMs: DurationMs = 5_000
 const lookMs: DurationMs = 1_000
 /** After the last mission has ended: late results, acknowledgements, dead letters. */
 const afterglowMs: DurationMs = 3_000
 const watchedFraction = 0.5
+const repeatedFraction = 0.1
 
 /** @throws Error when the scenario contradicts itself (an unknown skill, a trace that was not given). */
 export async function createSimulation(init: SimulationInit): Promise<Simulation> {
@@ -65,7 +65,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   })
   const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills') })
   const clients = createClients({
-    mesh, reachable: population.reachable, isGone: population.isGone, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0,
+    mesh, reachable: population.reachable, isGone: population.isGone, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0, repeatedFraction: checks ? repeatedFraction : 0,
     bridges: nodes.filter((node) => node.group.duties.includes('bridge')).map((node) => node.name),
   })
   const trouble = createTrouble({ scenario, seed, untilMs: workMs, mesh, population, record: (record) => recorder.add(record), tally })
@@ -75,8 +75,6 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   let outcome: SimulationOutcome | undefined
 
   await population.startAll()
-  mesh.clock.schedule(quietFromMs, () => tally.warmUpStarted(mesh.clock.nowMs()))
-  mesh.clock.schedule(warmUpMs, () => tally.warmUpEnded(mesh.clock.nowMs()))
   clients.expect(arrivals, warmUpMs)
   trouble.expect(warmUpMs)
   mesh.clock.schedule(healAtMs, heal)
@@ -128,16 +126,17 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   }
 
   function emptyHistory(): History {
-    return { records: [], endMs: mesh.clock.nowMs(), healedMs: healAtMs, views: new Map(), secrets: [], secretsSeen: [] }
+    return { records: [], endMs: mesh.clock.nowMs(), healedMs: healAtMs, views: new Map() }
   }
 
   async function historyOf(): Promise<History> {
+    await settled(clients.askResults())
     const views = new Map<MissionId, MissionView>()
     for (const [missionId, arrival] of clients.acknowledged) {
       const owner = recorder.missions.get(missionId)?.owner
       const node = owner === undefined ? undefined : population.reachable(owner)
       if (node === undefined) continue
-      const answer = await answered(node.mesh.ask({ op: 'view', missionId }, arrival.principal as Principal))
+      const answer = await settled(node.mesh.ask({ op: 'view', missionId }, arrival.principal as Principal))
       if (answer !== undefined) views.set(missionId, MissionView.parse(answer))
     }
     for (const node of population.up()) {
@@ -146,11 +145,12 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     return { ...emptyHistory(), records: recorder.records, views }
   }
 
-  async function answered<T>(promise: Promise<T>): Promise<T | undefined> {
-    let settled = false
+  /** Lets time go on until it is. @returns undefined when it was rejected. */
+  async function settled<T>(promise: Promise<T>): Promise<T | undefined> {
+    let isSettled = false
     let value: T | undefined
-    promise.then((answer) => (value = answer), () => undefined).finally(() => (settled = true))
-    await mesh.clock.runUntil(() => settled, { what: 'an answer', withinMs: 60_000 })
+    promise.then((answer) => (value = answer), () => undefined).finally(() => (isSettled = true))
+    await mesh.clock.runUntil(() => isSettled, { what: 'an answer', withinMs: 60_000 })
     return value
   }
 

@@ -44,6 +44,8 @@ export interface VirtualGossip {
   /** Over all lives of the peer. */
   counters(peer: PeerId): Readonly<GossipCounters>
   totals(): GossipCounters
+  /** Transmissions of messages by the first part of their topics' names. */
+  sentByTopic(): Map<string, number>
 }
 
 export function createVirtualGossipMesh(network: VirtualNetwork, random: Random, init: VirtualGossipMeshInit = {}): VirtualGossip {
@@ -72,7 +74,7 @@ export function createVirtualGossipMesh(network: VirtualNetwork, random: Random,
 
   function topicOf(name: string): Topic {
     let topic = topics.get(name)
-    if (topic === undefined) topics.set(name, (topic = { name, members: new Map(), window: [], isDirty: false, isBeating: false }))
+    if (topic === undefined) topics.set(name, (topic = { name, members: new Map(), window: [], isDirty: false, isBeating: false, sent: 0 }))
     return topic
   }
 
@@ -204,6 +206,14 @@ export function createVirtualGossipMesh(network: VirtualNetwork, random: Random,
     subscribers: (name) => [...(topics.get(name)?.members.values() ?? [])].filter((member) => member.station.host.isAlive()).map((member) => member.station.peer).sort(),
     meshPeers: (name, peer) => [...(topics.get(name)?.members.get(peer)?.mesh ?? [])].map((member) => member.station.peer).sort(),
     counters: countersOf,
+    sentByTopic() {
+      const sent = new Map<string, number>()
+      for (const topic of topics.values()) {
+        const [first = ''] = topic.name.split('/')
+        sent.set(first, (sent.get(first) ?? 0) + topic.sent)
+      }
+      return sent
+    },
     totals() {
       const sum = noGossipTraffic()
       for (const one of traffic.values()) addGossipCounters(sum, one)

@@ -112,13 +112,19 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
     }
   }
 
-  function publishing(port: Gossip, peer: PeerId): Gossip {
+  function overheard(port: Gossip, peer: PeerId): Gossip {
     if (observer?.published === undefined) return port
     return {
       ...port,
       publish(topic, envelope) {
         observer.published?.(peer, topic, envelope)
         port.publish(topic, envelope)
+      },
+      onGossip(listener) {
+        port.onGossip((topic, received) => {
+          observer.gossiped?.(peer, received)
+          listener(topic, received)
+        })
       },
     }
   }
@@ -150,7 +156,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const missionsOnDisk = disk(name).missionsStored()
       const codec = nodeInit.codec === undefined ? {} : { codec: nodeInit.codec }
       const transport = createVirtualTransport(host, { ...onViolation, ...codec, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }) })
-      const gossipPort = publishing(createVirtualGossip(host, gossip, { ...onViolation, ...codec }), host.peer)
+      const gossipPort = overheard(createVirtualGossip(host, gossip, { ...onViolation, ...codec }), host.peer)
       const ports: MeshNodePorts = {
         ...awaited, clock: nodeClock, identity, entropy: createVirtualEntropy(random.split()), transport, gossip: gossipPort, skillRunner: observed(skills, self), telemetry: telling(telemetry, self),
         giveUp: (reason) => {

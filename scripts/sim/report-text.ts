@@ -26,7 +26,7 @@ export function reportText(report: SimulationReport, colours: Colours, columns: 
       ['leaves', `${whole(leaves.accepted)} accepted with ${whole(leaves.awards)} awards${leaves.repeated > 0 ? `, ${whole(leaves.repeated)} of them again` : ''}${leaves.dead > 0 ? `; ${whole(leaves.dead)} dead` : ''}${leaves.cancelled > 0 ? `; ${whole(leaves.cancelled)} cancelled` : ''}`],
       ['time', `${time(report.virtualMs)} of virtual time${wallMs === undefined ? '' : ` in ${time(wallMs)} (${times(report.virtualMs / Math.max(1, wallMs))})`}, ${whole(report.events)} events`],
       ['nodes', `${whole(report.nodes)}, slots ${percent(report.utilisation)} busy`],
-      ['messages', `${whole(messages.total)} (${bytes(messages.bytes)})${messages.perTask === undefined ? '' : `; per task ${number(messages.perTask)} (${bytes(messages.bytesPerTask ?? 0)})`}${messages.addedPerTask === undefined ? '' : `, ${number(messages.addedPerTask)} without what an idle mesh sends`}`],
+      ['messages', `${whole(messages.total)} (${bytes(messages.bytes)})${messages.perTask === undefined ? '' : `; per task ${number(messages.perTask)} (${bytes(messages.bytesPerTask ?? 0)})`}${messages.addedPerTask === undefined ? '' : `, ${number(messages.addedPerTask)} that it adds to an idle mesh`}`],
       ['', `per node: half have up to ${whole(messages.perNode.p50)} (${bytes(messages.bytesPerNode.p50)}), the busiest ${whole(messages.perNode.max)} (${bytes(messages.bytesPerNode.max)})`],
     ]),
     '',

@@ -42,6 +42,7 @@ export function createSpread(network: VirtualNetwork, random: Random, takesUplin
 
   function send(published: Published, from: Station, fromMember: Member | undefined, to: Member, atMs: InstantMs): boolean {
     from.counters.gossipSent++
+    to.topic.sent++
     from.counters.gossipBytesSent += published.rpcBytes
     // It has it, or will before this could leave.
     if (!takesUplink && (to.walk === walk ? to.arrivalMs <= atMs + fastestMs : !published.missing.has(to))) {

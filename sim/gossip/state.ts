@@ -48,6 +48,8 @@ export interface Topic {
   /** The mesh may need mending. */
   isDirty: boolean
   isBeating: boolean
+  /** Transmissions of its messages, from one peer to another. */
+  sent: number
 }
 
 /** A message on its way through a topic. */

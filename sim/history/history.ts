@@ -91,10 +91,6 @@ export interface History {
   readonly healedMs: InstantMs | undefined
   /** What each mission looks like at the end to whoever owns it; absent: nobody answers for it. */
   readonly views: ReadonlyMap<MissionId, MissionView>
-  /** Secrets that were put into the world: no record, log, gossip or result of another node may hold one. */
-  readonly secrets: readonly string[]
-  /** Every text that left a node's own memory (logs, facts, gossip, results) and held one of the secrets: where it was seen. */
-  readonly secretsSeen: readonly { readonly atMs: InstantMs; readonly where: string }[]
 }
 
 /** A broken promise. `detail` says what was found, in a sentence that names the records. */

@@ -34,6 +34,8 @@ export interface MessageCounters {
   readonly total: Sent
   readonly perNode: ReadonlyMap<string, Sent>
   readonly byKind: Readonly<Record<string, number>>
+  /** Those of `total` that a mesh without work would not have sent. */
+  readonly forTasks: number
   readonly gossip: number
   readonly gossipControl: number
   readonly dht: number
@@ -61,9 +63,6 @@ export interface RunTold {
 }
 
 export interface Tally {
-  /** A quiet time, before work arrives, in which the mesh sends what it always sends. Without it the report has no `addedPerTask`. */
-  warmUpStarted(atMs: InstantMs): void
-  warmUpEnded(atMs: InstantMs): void
   /** An arrival's first call to its bridge. Retries with the same key are not told. */
   missionSubmitted(key: string, atMs: InstantMs): void
   missionAcknowledged(key: string, missionId: MissionId, atMs: InstantMs): void
@@ -105,7 +104,6 @@ export function createTally(init: TallyInit): Tally {
   const wait = createSamples()
   const runLength = createSamples()
   const recovery = { worker: createSamples(), manager: createSamples(), owner: createSamples() }
-  let quiet: { readonly fromMs: InstantMs; readonly before: Sent; untilMs?: InstantMs; after?: Sent } | undefined
 
   const buckets = createBuckets({
     durationMs: scenario.durationMs,
@@ -162,10 +160,6 @@ export function createTally(init: TallyInit): Tally {
   }
 
   return {
-    warmUpStarted: (atMs) => void (quiet = { fromMs: atMs, before: { ...init.sent() } }),
-    warmUpEnded(atMs) {
-      if (quiet !== undefined) Object.assign(quiet, { untilMs: atMs, after: { ...init.sent() } })
-    },
     missionSubmitted(key, atMs) {
       buckets.reach(atMs)
       missions.submitted += 1
@@ -251,15 +245,13 @@ export function createTally(init: TallyInit): Tally {
       const sentBy = [...nodes.keys()].map((name) => world.counters.perNode.get(name) ?? { messages: 0, bytes: 0 })
       const whole = times.reduce((sum, one) => ({ slotTimeMs: sum.slotTimeMs + one.slotTimeMs, busyTimeMs: sum.busyTimeMs + one.busyTimeMs }), { slotTimeMs: 0, busyTimeMs: 0 })
       const { counters } = world
-      const added = addedPerTask(endMs, counters.total.messages)
       return {
         scenario: scenario.name, about: scenario.about, seed: init.seed, traceHash: world.traceHash, nodes: nodes.size, virtualMs: endMs, events: world.events,
         missions: { ...missions, unended: new Set([...live.keys(), ...acknowledged]).size }, leaves: { ...leaves },
         flowMs, waitMs: wait.summary(), runMs: runLength.summary(), utilisation: shareOfTime(whole),
         messages: {
           total: counters.total.messages, bytes: counters.total.bytes,
-          ...(leaves.accepted === 0 ? {} : { perTask: counters.total.messages / leaves.accepted, bytesPerTask: counters.total.bytes / leaves.accepted }),
-          ...(added === undefined ? {} : { addedPerTask: added }),
+          ...(leaves.accepted === 0 ? {} : { perTask: counters.total.messages / leaves.accepted, bytesPerTask: counters.total.bytes / leaves.accepted, addedPerTask: counters.forTasks / leaves.accepted }),
           perNode: distributionOf(sentBy.map((sent) => sent.messages)), bytesPerNode: distributionOf(sentBy.map((sent) => sent.bytes)),
           byKind: { ...counters.byKind, gossip: counters.gossip, 'gossip-control': counters.gossipControl, dht: counters.dht, connection: counters.connection },
         },
@@ -271,13 +263,6 @@ export function createTally(init: TallyInit): Tally {
         promises: world.promises, violations: world.violations.slice(0, 100),
       }
     },
-  }
-
-  /** What was sent since the warm-up, less what the warm-up's rate would have come to, per leaf. */
-  function addedPerTask(endMs: InstantMs, total: number): number | undefined {
-    if (quiet?.untilMs === undefined || quiet.after === undefined || leaves.accepted === 0 || quiet.untilMs <= quiet.fromMs) return undefined
-    const idlePerMs = (quiet.after.messages - quiet.before.messages) / (quiet.untilMs - quiet.fromMs)
-    return Math.max(0, total - quiet.after.messages - idlePerMs * (endMs - quiet.untilMs)) / leaves.accepted
   }
 }
 

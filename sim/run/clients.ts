@@ -1,9 +1,10 @@
 /** The people and programs that hand missions in: each arrival is submitted at its bridge, again with the same key until the outcome is known. */
-import { MeshError, toFault, type Fault } from '../../protocols/kernel/errors.ts'
+import { toFault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { MissionId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
+import type { Json } from '../../protocols/kernel/payload.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
-import { MissionRequest } from '../../protocols/tasking/schema.ts'
+import { MissionRequest, type MissionOperation } from '../../protocols/tasking/schema.ts'
 import type { MissionView } from '../../protocols/tasking/views.ts'
 import type { Tally } from '../measure/tally.ts'
 import type { VirtualMesh, VirtualNode } from '../virtual-mesh.ts'
@@ -21,6 +22,8 @@ export interface ClientsInit {
   readonly random: Random
   /** Share of the missions that a second node watches. */
   readonly watchedFraction: number
+  /** Share of the missions that are handed in again with their key, once more as they are and once changed: what impatient programs do. */
+  readonly repeatedFraction: number
   readonly bridges: readonly string[]
 }
 
@@ -32,9 +35,12 @@ export interface Clients {
   readonly acknowledged: ReadonlyMap<MissionId, Arrival>
   /** No more retries: whoever does not know yet never will. */
   close(): void
+  /** Everybody asks some bridge for the result of its mission. Resolves when all have an answer. */
+  askResults(): Promise<void>
 }
 
 const retryMs = 1_500
+const repeatMs = 4_000
 
 /** Whether the same request may be tried again: it was not taken, or nobody can say. */
 function judge(fault: Fault): 'unknown' | 'again' | 'refused' {
@@ -68,29 +74,48 @@ export function createClients(init: ClientsInit): Clients {
       else later(arrival)
       return
     }
-    const operation = ++operations
-    const about = { operation, client: `client-${arrival.index}`, node: arrival.node }
     const asked = { op: 'submit' as const, request: MissionRequest.parse(arrival.request), key: arrival.key }
-    recorder.add({ ...about, atMs: mesh.clock.nowMs(), type: 'invoke', asked, principal: arrival.principal, key: arrival.key })
-    void mesh.clock.awaited(node.mesh.ask(asked, arrival.principal as Principal)).then(
-      (answer) => {
-        recorder.add({ ...about, atMs: mesh.clock.nowMs(), type: 'ok', answer })
-        onAcknowledged(arrival, answer as unknown as MissionView)
-      },
-      (thrown: unknown) => {
-        const fault = thrown instanceof MeshError ? thrown.fault : toFault(thrown)
-        const verdict = judge(fault)
-        recorder.add(verdict === 'unknown' ? { ...about, atMs: mesh.clock.nowMs(), type: 'unknown', reason: `${fault.code}: ${fault.detail}` } : { ...about, atMs: mesh.clock.nowMs(), type: 'fail', fault })
-        if (verdict === 'refused' || closed) giveUp(arrival, verdict === 'unknown')
-        else mesh.clock.schedule(fault.retryAfterMs ?? retryMs * (0.5 + init.random.next()), () => attempt(arrival, maybeTaken || verdict === 'unknown'))
-      },
-    )
+    void ask(arrival, node, asked).then(({ answer, fault }) => {
+      if (fault === undefined) return onAcknowledged(arrival, answer as unknown as MissionView)
+      const verdict = judge(fault)
+      if (verdict === 'refused' || closed) giveUp(arrival, verdict === 'unknown')
+      else mesh.clock.schedule(fault.retryAfterMs ?? retryMs * (0.5 + init.random.next()), () => attempt(arrival, maybeTaken || verdict === 'unknown'))
+    })
+  }
+
+  /** One operation, written down from its call to its outcome. */
+  async function ask(arrival: Arrival, node: VirtualNode, asked: MissionOperation): Promise<{ readonly answer?: Json; readonly fault?: Fault }> {
+    const about = { operation: ++operations, client: `client-${arrival.index}`, node: node.name }
+    const key = asked.op === 'submit' && asked.key !== undefined ? { key: asked.key } : {}
+    recorder.add({ ...about, atMs: mesh.clock.nowMs(), type: 'invoke', asked, principal: arrival.principal, ...key })
+    try {
+      const answer = await mesh.clock.awaited(node.mesh.ask(asked, arrival.principal as Principal))
+      recorder.add({ ...about, atMs: mesh.clock.nowMs(), type: 'ok', answer })
+      return { answer }
+    } catch (thrown) {
+      const fault = toFault(thrown)
+      recorder.add(judge(fault) === 'unknown' ? { ...about, atMs: mesh.clock.nowMs(), type: 'unknown', reason: `${fault.code}: ${fault.detail}` } : { ...about, atMs: mesh.clock.nowMs(), type: 'fail', fault })
+      return { fault }
+    }
+  }
+
+  /** Its first answer was lost on the way, or so it thinks; and another program uses the same key. */
+  function repeat(arrival: Arrival): void {
+    const request = MissionRequest.parse(arrival.request)
+    const delayMs = repeatMs * init.random.next()
+    for (const again of [request, { ...request, priority: (request.priority % 10) + 1 }]) {
+      mesh.clock.schedule(delayMs, () => {
+        const node = init.reachable(arrival.node)
+        if (node !== undefined) void ask(arrival, node, { op: 'submit', request: again, key: arrival.key })
+      })
+    }
   }
 
   function onAcknowledged(arrival: Arrival, view: MissionView): void {
     if (!waiting.delete(arrival)) return
     acknowledged.set(view.id, arrival)
     tally.missionAcknowledged(arrival.key, view.id, mesh.clock.nowMs())
+    if (init.random.next() < init.repeatedFraction) repeat(arrival)
     if (init.random.next() >= init.watchedFraction || init.bridges.length === 0) return
     const watcher = init.reachable(init.bridges[init.random.below(init.bridges.length)] as string)
     watcher?.mesh.watch(view.id, 0, arrival.principal as Principal, ({ events }) => {
@@ -108,6 +133,11 @@ export function createClients(init: ClientsInit): Clients {
           attempt(arrival)
         })
       }
+    },
+    async askResults() {
+      const bridges = init.bridges.flatMap((name) => init.reachable(name) ?? [])
+      if (bridges.length === 0) return
+      await Promise.all([...acknowledged].map(([missionId, arrival]) => ask(arrival, bridges[init.random.below(bridges.length)] as VirtualNode, { op: 'result', missionId })))
     },
     open: () => waiting.size,
     close() {

@@ -1,6 +1,7 @@
 /** Watches a virtual mesh: feeds the tally, the trace hash and, when promises are checked, the history. It changes nothing. */
 import type { SkillRunEvent } from '../../actors/ports/skill-runner.ts'
 import { openAdvert } from '../../protocols/capability/open-advert.ts'
+import { digestOfText } from '../../protocols/kernel/hashing.ts'
 import type { MissionId, PeerId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
@@ -91,8 +92,17 @@ export function createRecorder(init: RecorderInit): Recorder {
     mission.ended = endings[event.type] !== undefined || (mission.ended && event.type !== 'retried' && event.type !== 'took-over')
   }
 
-  function heard(to: PeerId, { peer: from, envelope: { message } }: Received): void {
+  /** What a node that signs two adverts under one number has told whom. */
+  function advertHeard(to: PeerId, { peer: from, envelope: { message } }: Received): void {
+    if (message.kind !== 'advert' || init.nodes.get(nameOf(from))?.group.conduct?.kind !== 'equivocates') return
+    const advert = openAdvert(message.signed)?.advert
+    if (advert?.peerId === from) add({ type: 'advert-heard', atMs: nowMs(), node: nameOf(to), of: from, sequence: advert.sequence, digest: digestOfText(message.signed.advert) })
+  }
+
+  function heard(to: PeerId, received: Received): void {
+    const { peer: from, envelope: { message } } = received
     const at = { atMs: nowMs(), from, to }
+    advertHeard(to, received)
     if (message.kind === 'propose') add({ ...at, type: 'proposed', bids: message.bids, participant: message.participant.actor })
     else if (message.kind === 'accept-proposal') {
       const { awardId, missionId, taskId, epoch, effects } = message.award
@@ -178,6 +188,7 @@ export function createRecorder(init: RecorderInit): Recorder {
             remember(() => `${nameOf(received.peer)} → ${nameOf(to)}  ${received.envelope.message.kind}`)
             heard(to, received)
           },
+          gossiped: advertHeard,
           published(from: PeerId, topic: string, envelope: Envelope) {
             remember(() => `${nameOf(from)} ⇒ ${topic}  ${kindOf(envelope)}`)
             published(from, envelope)

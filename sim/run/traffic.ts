@@ -12,6 +12,8 @@ export interface Traffic {
   onDelivered(listener: (from: number, to: number, bytes: Uint8Array) => void): void
 }
 
+const withoutWork: ReadonlySet<string> = new Set(['hello', 'goodbye', 'advert', 'advert-request', 'node-ask', 'node-report'])
+
 export function createTraffic(mesh: VirtualMesh, nodes: readonly PlannedNode[]): Traffic {
   const numbers = new Map<PeerId, number>()
 
@@ -35,11 +37,19 @@ export function createTraffic(mesh: VirtualMesh, nodes: readonly PlannedNode[]):
     return { messages: streams.messagesSent + gossip.gossipSent + gossip.controlSent + dht.dhtSent, bytes: streams.bytesSent + gossip.gossipBytesSent + gossip.controlBytes + dht.dhtBytes }
   }
 
+  /** Messages on streams and calls by gossip. Greetings, adverts, gossip's own control and the DHT are there without work. */
+  function sentForTasks(): number {
+    let messages = mesh.gossip.sentByTopic().get('cfp') ?? 0
+    for (const [kind, count] of mesh.network.byKind) if (!withoutWork.has(kind)) messages += count
+    return messages
+  }
+
   return {
     sent,
     counters() {
       const gossip = mesh.gossip.totals()
       return {
+        forTasks: sentForTasks(),
         total: sent(), perNode: new Map(nodes.map(({ name }) => [name, sentBy(virtualPeerId(name))])), byKind: Object.fromEntries(mesh.network.byKind),
         gossip: gossip.gossipSent, gossipControl: gossip.controlSent, dht: mesh.dht.totals().dhtSent, connection: mesh.network.totals().connectionsOpened,
       }

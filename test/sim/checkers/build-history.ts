@@ -50,13 +50,11 @@ export function builder() {
   let nowMs = 0
   let healedMs: number | undefined
   let operations = 0
-  const secretsSeen: { atMs: number; where: string }[] = []
 
   const put = (record: WithoutTime<HistoryRecord>): void => void records.push({ atMs: nowMs, ...record } as HistoryRecord)
   const common = { atWallMs: 0 }
 
   const build = {
-    secretsSeen,
     put,
     after(ms: number) {
       nowMs += ms
@@ -156,7 +154,7 @@ export function builder() {
     },
     /** @param toMs when the run ended. */
     end(toMs = nowMs): History {
-      return { records, endMs: toMs, healedMs, views, secrets: [], secretsSeen }
+      return { records, endMs: toMs, healedMs, views }
     },
   }
   return build

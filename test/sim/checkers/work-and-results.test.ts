@@ -1,4 +1,4 @@
-/** The promises about awards, runs, results and adverts: S7 to S12, S14, S15. */
+/** The promises about awards, runs, results and adverts: S7 to S12, S14. */
 import { describe, expect, it } from 'vitest'
 import type { AwardId } from '../../../protocols/kernel/ids.ts'
 import { checkers } from '../../../sim/checkers/index.ts'
@@ -226,11 +226,3 @@ describe('S14', () => {
   })
 })
 
-describe('S15', () => {
-  it('says where a secret was seen', () => {
-    const build = started()
-    expect(violationsOf('S15', build.end())).toEqual([])
-    build.secretsSeen.push({ atMs: 5, where: 'the log of n1' }, { atMs: 6, where: 'gossip of n2' })
-    expect(violationsOf('S15', build.end())).toEqual(['a secret was seen in the log of n1', 'a secret was seen in gossip of n2'])
-  })
-})
