@@ -21,7 +21,8 @@ export function speedKey(capability: string, version: string): string {
 
 /** Exponentially weighted, so that a machine that got slower is believed within a few runs. */
 export function learnSpeed(book: SpeedBook, key: string, effort: number, runMs: number): void {
-  const observed = runMs / effort
+  // A clock that was set back must not make a promise that nobody can read.
+  const observed = Math.max(0, runMs) / effort
   const before = book.get(key)
   if (before === undefined) book.set(key, { msPerEffort: observed, samples: 1 })
   else book.set(key, { msPerEffort: before.msPerEffort + smoothing * (observed - before.msPerEffort), samples: before.samples + 1 })

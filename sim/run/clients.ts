@@ -106,7 +106,11 @@ export function createClients(init: ClientsInit): Clients {
     for (const again of [request, { ...request, priority: (request.priority % 10) + 1 }]) {
       mesh.clock.schedule(delayMs, () => {
         const node = init.reachable(arrival.node)
-        if (node !== undefined) void ask(arrival, node, { op: 'submit', request: again, key: arrival.key })
+        if (node === undefined) return
+        void ask(arrival, node, { op: 'submit', request: again, key: arrival.key }).then(({ answer }) => {
+          // Where the disk has lost the first mission with its key, this is another one.
+          if (answer !== undefined) acknowledged.set((answer as unknown as MissionView).id, arrival)
+        })
       })
     }
   }
