@@ -64,7 +64,7 @@ export type DirectoryMessage =
   | { readonly kind: 'describe-nodes'; readonly replyTo: ActorAddress }
   | { readonly kind: 'nodes-described'; readonly nodes: NodeView[]; readonly capabilities: CapabilityView[] }
   | { readonly kind: 'nodes-changed' }
-  /** Answered by `members` now, and again soon after they have changed. */
+  /** Answered by `members`: all of them now, then those that came, went or changed. */
   | { readonly kind: 'watch-members' }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
   /** How many nodes there are, and how many of them offer each capability; estimated where the mesh is divided into shards. */

@@ -211,7 +211,7 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
 function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
   const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
   for (const call of calls) {
-    const { shards, threshold } = announcementFor(call.callId, state.providers.get(call.capability) ?? 1, round)
+    const { shards, threshold } = announcementFor(context.self.peer, state.providers.get(call.capability) ?? 1, round)
     for (const shard of shards) {
       const topic = callTopic(call.capability, shard)
       const group = groups.get(topic)

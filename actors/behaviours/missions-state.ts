@@ -2,6 +2,7 @@
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, MissionId, PeerId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { LogHead } from '../../protocols/replicated-log/schema.ts'
 import type { DeadView, MissionView } from '../../protocols/tasking/views.ts'
 import type { Member } from '../messages.ts'
@@ -55,7 +56,7 @@ export interface MissionsState {
   /** Answers on their way to another node, while they are packed. */
   readonly packing: Map<string, Asker>
   /** The other nodes, by their fingerprints. */
-  members: ReadonlyMap<string, Member>
+  readonly members: Map<string, Member>
   counter: number
 }
 
@@ -69,6 +70,17 @@ export function openOrchestrator(init: MissionsInit, state: MissionsState, missi
   const name = actorNames.orchestrator(missionId)
   if (context.exists(name)) return []
   return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, ...(head === undefined ? {} : { head }) })) }]
+}
+
+/** The one heard of longest ago makes room: a peer that invents nodes cannot fill the memory. */
+export function learnMembers(state: MissionsState, members: readonly Member[]): void {
+  for (const member of members) {
+    const fingerprint = fingerprintOf(member.peer)
+    state.members.delete(fingerprint)
+    state.members.set(fingerprint, member)
+    const [oldest] = state.members.keys()
+    if (state.members.size > limits.adverts && oldest !== undefined) state.members.delete(oldest)
+  }
 }
 
 export function ownerOf(state: MissionsState, missionId: MissionId, context: ActorContext): PeerId | undefined {

@@ -5,12 +5,12 @@
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
 import type { LogHead } from '../../protocols/replicated-log/schema.ts'
-import { actorNames, at, fingerprintOf } from '../names.ts'
+import { actorNames, at } from '../names.ts'
 import type { Claim } from '../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { addPart, ask, fillGatherings, forwardSubmission, onAnswer, onPacked, onTimeout, watch } from './missions-questions.ts'
-import { claimKey, newMissionsState, openOrchestrator, ownerOf, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { claimKey, learnMembers, newMissionsState, openOrchestrator, ownerOf, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import { onBlobs, onInputChecked, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
 
 export type { MissionsInit } from './missions-state.ts'
@@ -37,7 +37,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'log-opened':
       return message.tag === 'open' ? onLogOpened(init, state, message.heads, message.claims, message.fault, context) : onReopened(init, state, message.tag as MissionId, message.heads, message.fault, context)
     case 'members':
-      state.members = new Map(message.members.map((member) => [fingerprintOf(member.peer), member]))
+      learnMembers(state, message.members)
       return []
     case 'tick':
       return message.what === undefined ? [] : onTimeout(state, message.what)

@@ -30,6 +30,7 @@ function poolOf(call: Call, peer: PeerId): PoolKey {
 interface Auction {
   call: Call
   expectedBidders: number
+  readonly asksAll: boolean
   readonly proposals: Map<PeerId, Proposal>
   readonly refusals: Map<PeerId, { readonly name: string; readonly refusal: Refusal }>
   announcements: number
@@ -54,7 +55,7 @@ export interface CallBook {
 export interface OpenedCall {
   readonly call: Call
   readonly expectedBidders: number
-  /** The first announcement asks everybody there is. If not, it is widened as soon as its window ends without a usable bid. */
+  /** The first announcement asks everybody there is. If not, it is widened as soon as those expected have answered, none with a bid. */
   readonly asksAll: boolean
 }
 
@@ -110,8 +111,10 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         // Who says no now takes an earlier bid back.
         if (auction.decided !== input.peer) auction.proposals.delete(input.peer)
         auction.refusals.set(input.peer, { name: input.name, refusal })
+        // Busy, all of those who were asked: others may not be. Silence says nothing: they may be far away.
+        if (!auction.asksAll && auction.announcements === 1 && auction.proposals.size === 0 && answers(auction) >= auction.expectedBidders) auction.announceAtMs = nowMs
       }
-      return [...tellOver(input.peer, over), ...choose(book, nowMs, assess)]
+      return [...tellOver(input.peer, over), ...choose(book, nowMs, assess), ...announceAgain(book, nowMs)]
     }
     case 'award-refused': {
       const auction = book.auctions.get(input.callId)
@@ -168,8 +171,8 @@ export function openAuction(book: CallBook, callId: CallId): { announcements: nu
 function open(book: CallBook, opened: readonly OpenedCall[], windowMs: DurationMs, nowMs: InstantMs): InitiatorOutput[] {
   for (const { call, expectedBidders, asksAll } of opened) {
     book.auctions.set(call.callId, {
-      call, expectedBidders, proposals: new Map(), refusals: new Map(), announcements: 1, openedAtMs: nowMs,
-      windowEndsAtMs: nowMs + windowMs, announcedAtMs: nowMs, announceAtMs: nowMs + (asksAll ? limits.reannounceMsMin : windowMs),
+      call, expectedBidders, asksAll, proposals: new Map(), refusals: new Map(), announcements: 1, openedAtMs: nowMs,
+      windowEndsAtMs: nowMs + windowMs, announcedAtMs: nowMs, announceAtMs: nowMs + limits.reannounceMsMin,
     })
   }
   return announcements(opened.map(({ call }) => call), 0)

@@ -35,16 +35,21 @@ export function unmetAttribute(offered: Attributes, wanted: Attributes | undefin
 
 /** The highest version among `offered` that answers the query, or why none does. What a capability states goes before what its node has. */
 export function match(offered: readonly Capability[], query: CapabilityQuery, ofNode: Attributes = {}): Match {
+  let best: Capability | undefined
+  for (const capability of offered) {
+    if (capability.name !== query.capability || !versionSatisfies(capability.version, query.version)) continue
+    if (query.attributes !== undefined && unmetAttribute({ ...ofNode, ...capability.attributes }, query.attributes) !== undefined) continue
+    if (best === undefined || compareVersions(capability.version, best.version) > 0) best = capability
+  }
+  return best === undefined ? whyNot(offered, query, ofNode) : { capability: best }
+}
+
+function whyNot(offered: readonly Capability[], query: CapabilityQuery, ofNode: Attributes): Match {
   const named = offered.filter((capability) => capability.name === query.capability)
   if (named.length === 0) return { unmet: 'no-capability', detail: `${query.capability} is not offered` }
-  const versioned = named.filter((capability) => versionSatisfies(capability.version, query.version))
-  if (versioned.length === 0) return { unmet: 'version-mismatch', detail: `offers ${named.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
-  const [only] = versioned
-  if (versioned.length === 1 && query.attributes === undefined) return { capability: only as Capability }
-  const fit = versioned.filter((capability) => unmetAttribute({ ...ofNode, ...capability.attributes }, query.attributes) === undefined)
-  const best = fit.sort((left, right) => compareVersions(right.version, left.version))[0]
-  if (best === undefined) return { unmet: 'attributes-unmet', detail: unmetAttribute({ ...ofNode, ...versioned[0]?.attributes }, query.attributes) ?? '' }
-  return { capability: best }
+  const versioned = named.find((capability) => versionSatisfies(capability.version, query.version))
+  if (versioned === undefined) return { unmet: 'version-mismatch', detail: `offers ${named.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
+  return { unmet: 'attributes-unmet', detail: unmetAttribute({ ...ofNode, ...versioned.attributes }, query.attributes) ?? '' }
 }
 
 /** Up to three known names that a person may have meant, nearest first. */

@@ -54,14 +54,17 @@ const wideningFactor = 8
 /**
  * Where a call is announced, and how many of those who hear it are to answer.
  *
+ * It begins in the announcer's own shard: with its neighbours there it is connected already, while a stranger's shard must be
+ * looked up first.
+ *
  * @param population providers in the whole mesh.
  * @param round 0 is the first announcement; silence widens it.
  */
-export function announcementFor(key: string, population: number, round: number): { readonly shards: readonly number[]; readonly threshold: number } {
+export function announcementFor(announcer: PeerId, population: number, round: number): { readonly shards: readonly number[]; readonly threshold: number } {
   const count = shardCount(population)
   const perShard = Math.max(1, population / count)
   const aimed = limits.biddersAimed * wideningFactor ** Math.min(round, 8)
   const asked = Math.min(count, Math.max(1, Math.round(aimed / perShard)))
-  const first = shardOf(key, count)
+  const first = shardOf(announcer, count)
   return { shards: Array.from({ length: asked }, (_, at) => (first + at) % count), threshold: thresholdFor(perShard * asked, aimed) }
 }

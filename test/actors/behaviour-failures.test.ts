@@ -58,13 +58,13 @@ describe('the participant', () => {
     principal: 'local' as Principal, capability: capability('work.do').name, version: '1.0', effects: 'none', effort: 1, input: { inline: {} }, priority: 5, timeLimitMs: 1_000, leaseMs: 6_000, remainingMs: 1_000,
   }
 
-  it('stops the skill of a worker that failed, tells its manager, and has the slot free again', () => {
+  it('stops the skill of a worker that failed, tells its manager, and bids with the free slot for what it had to refuse', () => {
     const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
     const from = { peer: far, actor: 'manager' }
     expect(bidder({ kind: 'accept-proposal', award }, from)).toMatchObject([{ type: 'tell', message: { kind: 'confirm' } }, { type: 'spawn', name: actorNames.award(award.awardId) }, { type: 'fact' }])
     expect(bidder({ kind: 'accept-proposal', award: { ...award, awardId: 'award-2' as AwardId } }, from)).toMatchObject([{ message: { kind: 'refuse-award', refusal: { reason: 'no-free-slot' } } }])
     const effects = bidder({ kind: 'child-failed', name: actorNames.award(award.awardId), reason: 'invariant broken' })
-    expect(effects).toMatchObject([{ type: 'stop-skill', runId: award.awardId }, { type: 'tell', to: { peer: far }, message: { kind: 'failure', awardId: award.awardId, fault: { code: 'internal', retryable: true } } }])
+    expect(effects).toMatchObject([{ type: 'stop-skill', runId: award.awardId }, { type: 'tell', to: { peer: far }, message: { kind: 'failure', awardId: award.awardId, fault: { code: 'internal', retryable: true } } }, { type: 'tell', message: { kind: 'propose', bids: [{ callId: 'call-1' }] } }, { type: 'set-timer', key: 'bid' }])
     expect(bidder({ kind: 'accept-proposal', award: { ...award, awardId: 'award-3' as AwardId } }, from)).toMatchObject([{ message: { kind: 'confirm' } }, { type: 'spawn' }, { type: 'fact' }])
   })
 

@@ -37,13 +37,15 @@ describe('a call is announced', () => {
     expect(outputs.map((output) => (output.type === 'announce' ? [output.round, output.calls.length] : output))).toEqual([[0, 64], [0, 64], [0, 1]])
   })
 
-  it('wider as soon as its window ends without a bid, when not everybody was asked', () => {
+  it('wider at once when a part was asked and enough of them are busy; silence may only mean distance', () => {
     const one = bench()
-    one.open([call('c')], limits.biddersEnough, false)
-    one.refuse('z', no('c'))
-    expect(nextInitiatorTickMs(one.book, 0)).toBe(windowMs)
-    expect(one.tick(windowMs)).toMatchObject([{ type: 'silent' }, { type: 'announce', round: 1 }])
-    expect(nextInitiatorTickMs(one.book, windowMs)).toBe(windowMs + 2 * limits.reannounceMsMin)
+    one.open([call('c')], 2, false)
+    expect(nextInitiatorTickMs(one.book, windowMs)).toBe(limits.reannounceMsMin)
+    expect(one.refuse('y', no('c'))).toEqual([])
+    expect(one.refuse('z', no('c'))).toMatchObject([{ type: 'silent' }, { type: 'announce', round: 1 }])
+    expect(nextInitiatorTickMs(one.book, windowMs)).toBe(2 * limits.reannounceMsMin)
+    // Once: after that patience grows as ever.
+    expect(one.refuse('x', no('c'))).toEqual([])
   })
 
   it('again on silence, wider each time, more and more seldom, with the time that is left', () => {

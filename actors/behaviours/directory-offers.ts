@@ -1,0 +1,60 @@
+/** Who offers what, as far as this node knows, and how many there are beyond. */
+import { assess } from '../../protocols/bidding/calibration.ts'
+import { match, nearestNames } from '../../protocols/capability/matching.ts'
+import { attributesOfNode } from '../../protocols/capability/node-attributes.ts'
+import { estimatePopulation } from '../../protocols/capability/population.ts'
+import type { CapabilityQuery } from '../../protocols/capability/schema.ts'
+import type { PeerId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { DirectoryMessage, Offer, Provider } from '../messages.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import type { DirectoryState } from './directory-state.ts'
+
+/** Of a mesh that is known in part so many providers are named; the others are met when they bid. */
+const providersNamedMax = limits.shardSubscribersMax
+
+export function countPopulation(state: DirectoryState, self: PeerId): Extract<DirectoryMessage, { kind: 'population' }> {
+  const peersOf = new Map<string, PeerId[]>()
+  for (const [peer, { advert }] of state.cache.kept) {
+    for (const name of new Set(advert.capabilities.map((capability) => capability.name))) {
+      const peers = peersOf.get(name)
+      if (peers === undefined) peersOf.set(name, [peer])
+      else peers.push(peer)
+    }
+  }
+  const estimate = (peers: readonly PeerId[]): number => estimatePopulation(state.shards, self, peers)
+  return { kind: 'population', nodes: estimate([...state.cache.kept.keys()]), shards: state.shards, providers: new Map([...peersOf].map(([name, peers]) => [name, estimate(peers)])) }
+}
+
+export function offerFor(state: DirectoryState, query: CapabilityQuery, context: ActorContext): Offer {
+  const partial = state.shards > 1
+  const isPlain = query.attributes === undefined && query.version === undefined
+  const providers = providersFor(state, query, context, partial && isPlain ? providersNamedMax : Infinity)
+  const counted = partial && isPlain ? state.providers.get(query.capability) : undefined
+  const population = counted ?? estimatePopulation(state.shards, context.self.peer, providers.map((provider) => provider.peer))
+  if (providers.length > 0) {
+    // The highest version of those that fit: which node is asked first must not decide.
+    const best = match(providers.map((provider) => provider.capability), { ...query, attributes: {} })
+    return { query, providers, population, partial, ...('capability' in best ? { known: best.capability } : {}), versions: [], nearest: [] }
+  }
+  const everKnown = [...state.cache.known.values()]
+  const best = match(everKnown, query)
+  const named = everKnown.filter((capability) => capability.name === query.capability)
+  return {
+    query, providers, population, partial, ...('capability' in best ? { known: best.capability } : {}),
+    versions: [...new Set(named.map((capability) => capability.version))],
+    nearest: named.length > 0 ? [] : nearestNames(query.capability, everKnown.map((capability) => capability.name)),
+  }
+}
+
+function providersFor(state: DirectoryState, query: CapabilityQuery, context: ActorContext, max: number): Provider[] {
+  const providers: Provider[] = []
+  for (const { advert } of state.cache.kept.values()) {
+    if (advert.leaving || !advert.duties.includes('worker')) continue
+    const matched = match(advert.capabilities, query, query.attributes === undefined ? {} : attributesOfNode(advert.environment, advert.gpus))
+    if ('unmet' in matched) continue
+    providers.push({ peer: advert.peerId, name: advert.name, capability: matched.capability, connected: context.connected(advert.peerId), assessment: assess(state.calibration, advert.peerId, context.nowMs) })
+    if (providers.length >= max) break
+  }
+  return providers
+}
