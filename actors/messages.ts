@@ -67,8 +67,10 @@ export type DirectoryMessage =
   /** Answered by `members`: all of them now, then those that came, went or changed. */
   | { readonly kind: 'watch-members' }
   | { readonly kind: 'members'; readonly members: readonly Member[] }
-  /** How many nodes there are, and how many of them offer each capability; estimated where the mesh is divided into shards. */
-  | { readonly kind: 'population'; readonly nodes: number; readonly shards: number; readonly providers: ReadonlyMap<string, number> }
+  /** How many nodes there are, estimated where the mesh is divided into shards, and into how many. */
+  | { readonly kind: 'population'; readonly nodes: number; readonly shards: number }
+  /** Into how many shards the providers of each capability are divided. */
+  | { readonly kind: 'capability-shards'; readonly shardsOf: ReadonlyMap<string, number> }
 
 export interface Offer {
   readonly query: CapabilityQuery
@@ -76,6 +78,8 @@ export interface Offer {
   readonly providers: readonly Provider[]
   /** How many there are in the whole mesh, known here or not. */
   readonly population: number
+  /** Into how many shards they are divided. */
+  readonly shards: number
   /** This node knows a part of the mesh only. */
   readonly partial: boolean
   /** The capability as it was last heard of, even when nobody offers it now. */

@@ -6,14 +6,14 @@ import { estimatePopulation } from '../../protocols/capability/population.ts'
 import type { CapabilityQuery } from '../../protocols/capability/schema.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { DirectoryMessage, Offer, Provider } from '../messages.ts'
+import type { Offer, Provider } from '../messages.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import type { DirectoryState } from './directory-state.ts'
 
 /** Of a mesh that is known in part so many providers are named; the others are met when they bid. */
 const providersNamedMax = limits.shardSubscribersMax
 
-export function countPopulation(state: DirectoryState, self: PeerId): Extract<DirectoryMessage, { kind: 'population' }> {
+export function countPopulation(state: DirectoryState, self: PeerId): { readonly nodes: number; readonly providers: ReadonlyMap<string, number> } {
   const peersOf = new Map<string, PeerId[]>()
   for (const [peer, { advert }] of state.cache.kept) {
     for (const name of new Set(advert.capabilities.map((capability) => capability.name))) {
@@ -23,11 +23,12 @@ export function countPopulation(state: DirectoryState, self: PeerId): Extract<Di
     }
   }
   const estimate = (peers: readonly PeerId[]): number => estimatePopulation(state.shards, self, peers)
-  return { kind: 'population', nodes: estimate([...state.cache.kept.keys()]), shards: state.shards, providers: new Map([...peersOf].map(([name, peers]) => [name, estimate(peers)])) }
+  return { nodes: estimate([...state.cache.kept.keys()]), providers: new Map([...peersOf].map(([name, peers]) => [name, estimate(peers)])) }
 }
 
 export function offerFor(state: DirectoryState, query: CapabilityQuery, context: ActorContext): Offer {
   const partial = state.shards > 1
+  const shards = state.shardsOf.get(query.capability) ?? state.shards
   const isPlain = query.attributes === undefined && query.version === undefined
   const providers = providersFor(state, query, context, partial && isPlain ? providersNamedMax : Infinity)
   const counted = partial && isPlain ? state.providers.get(query.capability) : undefined
@@ -35,13 +36,13 @@ export function offerFor(state: DirectoryState, query: CapabilityQuery, context:
   if (providers.length > 0) {
     // The highest version of those that fit: which node is asked first must not decide.
     const best = match(providers.map((provider) => provider.capability), { ...query, attributes: {} })
-    return { query, providers, population, partial, ...('capability' in best ? { known: best.capability } : {}), versions: [], nearest: [] }
+    return { query, providers, population, shards, partial, ...('capability' in best ? { known: best.capability } : {}), versions: [], nearest: [] }
   }
   const everKnown = [...state.cache.known.values()]
   const best = match(everKnown, query)
   const named = everKnown.filter((capability) => capability.name === query.capability)
   return {
-    query, providers, population, partial, ...('capability' in best ? { known: best.capability } : {}),
+    query, providers, population, shards, partial, ...('capability' in best ? { known: best.capability } : {}),
     versions: [...new Set(named.map((capability) => capability.version))],
     nearest: named.length > 0 ? [] : nearestNames(query.capability, everKnown.map((capability) => capability.name)),
   }

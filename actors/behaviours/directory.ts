@@ -3,7 +3,7 @@ import { assess, learnFailure, learnSuccess } from '../../protocols/bidding/cali
 import { admitAdvert, emptyAdvertCache, expireAdverts } from '../../protocols/capability/advert-cache.ts'
 import { discoveryKeyFor } from '../../protocols/capability/node-attributes.ts'
 import { openAdvert } from '../../protocols/capability/open-advert.ts'
-import { adjustShards } from '../../protocols/capability/population.ts'
+import { adjustCapabilityShards, adjustShards } from '../../protocols/capability/population.ts'
 import type { SignedAdvert } from '../../protocols/capability/schema.ts'
 import { shardCount } from '../../protocols/capability/shards.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
@@ -32,8 +32,8 @@ export function directory(init: DirectoryInit): Behaviour<DirectoryState> {
   return {
     kind: 'directory',
     supervision: 'resume',
-    start: () => ({
-      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, shards: shardCount(init.nodesExpected), hints: [], providers: new Map(), desk: undefined, searching: new Map(), searches: 0 },
+    start: (context) => ({
+      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, startedAtMs: context.nowMs, shards: shardCount(init.nodesExpected), hints: [], providers: new Map(), shardsOf: new Map(), desk: undefined, searching: new Map(), searches: 0 },
       effects: [{ type: 'set-timer', key: 'expire', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } }],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -78,11 +78,14 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       const overdue = state.own === undefined ? [...state.connected].map((peer) => tell(at(peer, actorNames.directory), advertOf(state, signed))) : []
       state.own = { advert: message.advert, signed }
       admitAdvert(state.cache, message.advert, signed, context.nowMs, context.wallMs)
-      state.shards = adjustShards(state.shards, context.self.peer, [...state.cache.kept.keys()], state.hints)
+      // Everybody who is there has said so by then.
+      const hasListened = context.nowMs - state.startedAtMs >= limits.advertTtlMs
+      state.shards = adjustShards(state.shards, context.self.peer, [...state.cache.kept.keys()], state.hints, hasListened)
       state.hints = []
       const counted = countPopulation(state, context.self.peer)
       state.providers = counted.providers
-      return [...overdue, tell(from, counted), tell(at(context.self.peer, actorNames.participant), counted), ...nodesChanged(state)]
+      for (const [name, providers] of counted.providers) state.shardsOf.set(name, adjustCapabilityShards(state.shardsOf.get(name) ?? state.shards, providers, hasListened))
+      return [...overdue, tell(from, { kind: 'population', nodes: counted.nodes, shards: state.shards }), tell(at(context.self.peer, actorNames.participant), { kind: 'capability-shards', shardsOf: new Map(state.shardsOf) }), ...nodesChanged(state)]
     }
     case 'watch-peers':
       state.watchers.set(from.actor, from)

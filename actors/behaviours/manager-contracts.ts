@@ -109,7 +109,7 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
   const { taskId, capability } = task.spec
   const providers = offer.providers.filter((provider) => provider.connected)
-  state.providers.set(capability, offer.population)
+  state.providers.set(capability, { population: offer.population, shards: offer.shards })
   for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
   // In a mesh that is known in part, announcing is what connects.
   if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovidedSinceMs.delete(taskId)
@@ -211,7 +211,8 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
 function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
   const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
   for (const call of calls) {
-    const { shards, threshold } = announcementFor(context.self.peer, state.providers.get(call.capability) ?? 1, round)
+    const known = state.providers.get(call.capability) ?? { population: 1, shards: 1 }
+    const { shards, threshold } = announcementFor(context.self.peer, known.shards, known.population, round)
     for (const shard of shards) {
       const topic = callTopic(call.capability, shard)
       const group = groups.get(topic)

@@ -61,7 +61,7 @@ export function onPlanOffers(state: ManagerState, offers: readonly Offer[], cont
   const draft = state.draft
   if (draft === undefined) return []
   const names = Object.keys(draft.plan.tasks)
-  const unknown: Offer = { query: { capability: 'unknown' as never }, providers: [], population: 0, partial: false, versions: [], nearest: [] }
+  const unknown: Offer = { query: { capability: 'unknown' as never }, providers: [], population: 0, shards: 1, partial: false, versions: [], nearest: [] }
   const specs = specify(draft.plan, {
     parent: state.init.taskId, priority: state.priority ?? taskOf(state, state.init.taskId).spec.priority,
     input: (name) => draft.inputs.get(name) ?? { inline: {} },

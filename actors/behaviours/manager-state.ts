@@ -72,7 +72,8 @@ export interface ManagerState {
   readonly values: Map<string, Json>
   readonly loading: Set<string>
   readonly questions: Map<string, readonly TaskId[]>
-  readonly providers: Map<string, number>
+  /** By capability: how many nodes of the mesh offer it, and into how many shards they are divided. */
+  readonly providers: Map<string, { readonly population: number; readonly shards: number }>
   readonly unprovidedSinceMs: Map<TaskId, InstantMs>
   readonly attemptsMade: Map<TaskId, number>
   /** Outcomes that arrived and are not committed yet: whom to acknowledge. */

@@ -32,7 +32,7 @@ interface State {
   readonly core: ParticipantState
   capabilities: readonly Capability[]
   readonly topics: Map<string, string>
-  providers: ReadonlyMap<string, number>
+  shardsOf: ReadonlyMap<string, number>
   /** Award actors that are alive, running or keeping a result. */
   readonly held: Set<AwardId>
   readonly hosted: Set<MissionId>
@@ -49,7 +49,7 @@ export function participant(init: ParticipantInit): Behaviour<State> {
     kind: 'participant',
     supervision: 'resume',
     start(context) {
-      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), providers: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
+      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
       return { state, effects: [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -127,8 +127,8 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'capabilities-changed':
       state.capabilities = message.capabilities
       return [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
-    case 'population':
-      state.providers = message.providers
+    case 'capability-shards':
+      state.shardsOf = message.shardsOf
       return subscribe(init, state, context)
     case 'hosting':
       if (message.hosts) state.hosted.add(message.missionId)
@@ -174,7 +174,7 @@ function bidAgain(init: ParticipantInit, state: State, context: ActorContext): E
 /** Listens where calls for its capabilities are announced; the shard follows the number of providers. */
 function subscribe(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
   const wanted = new Map<string, string>()
-  for (const { name } of state.capabilities) wanted.set(name, callTopic(name, shardOf(context.self.peer, shardCount(state.providers.get(name) ?? init.nodesExpected))))
+  for (const { name } of state.capabilities) wanted.set(name, callTopic(name, shardOf(context.self.peer, state.shardsOf.get(name) ?? shardCount(init.nodesExpected))))
   const effects: Effect[] = []
   for (const [name, topic] of state.topics) if (wanted.get(name) !== topic) effects.push({ type: 'unsubscribe', topic })
   for (const [name, topic] of wanted) if (state.topics.get(name) !== topic) effects.push({ type: 'subscribe', topic })

@@ -22,15 +22,26 @@ function inOwnShard(own: PeerId, peers: readonly PeerId[], shards: number): numb
  * The number of shards to use from now on.
  *
  * @param known peers whose adverts are kept, this node among them.
+ * @param mayHalve false for who has not listened long enough to have heard everybody.
  * @param hints what the adverts heard since the last time say of their senders' number of shards. A newcomer learns from them.
  */
-export function adjustShards(shards: number, own: PeerId, known: readonly PeerId[], hints: readonly number[]): number {
+export function adjustShards(shards: number, own: PeerId, known: readonly PeerId[], hints: readonly number[], mayHalve: boolean): number {
   const sorted = [...hints].sort((left, right) => left - right)
   const median = sorted[sorted.length >> 1]
   let next = median !== undefined && sorted.length >= hintsMin && (median > 2 * shards || median < shards / 2) ? median : shards
   while (inOwnShard(own, known, next) > limits.shardSubscribersMax) next *= 2
-  if (next > 1 && next === shards && inOwnShard(own, known, next) < shardSubscribersMin) next /= 2
+  if (mayHalve && next > 1 && next === shards && inOwnShard(own, known, next) < shardSubscribersMin) next /= 2
   return next
+}
+
+/**
+ * Into how many shards the providers of one capability are divided. An estimate from a part of the mesh wavers, so it changes
+ * only when it is off by far: nodes that disagree on it meet later.
+ */
+export function adjustCapabilityShards(shards: number, providers: number, mayHalve: boolean): number {
+  let next = shards
+  while (providers > next * limits.shardSubscribersMax) next *= 2
+  return mayHalve && next === shards && next > 1 && providers < next * shardSubscribersMin ? next / 2 : next
 }
 
 /** @returns nodes in the whole mesh: counted where there is one shard, else estimated from the own one. */

@@ -50,6 +50,9 @@ export function thresholdFor(population: number, aimed: number = limits.biddersA
 
 /** Every round of announcements asks so many times more than the one before. */
 const wideningFactor = 8
+/** From this round on nobody is left out, whatever number of shards he believes in: up to so many times ours. */
+const everybodyRound = 4
+const disagreementFactor = 4
 
 /**
  * Where a call is announced, and how many of those who hear it are to answer.
@@ -57,13 +60,15 @@ const wideningFactor = 8
  * It begins in the announcer's own shard: with its neighbours there it is connected already, while a stranger's shard must be
  * looked up first.
  *
+ * @param shardsOfProviders into how many shards they are divided.
  * @param population providers in the whole mesh.
  * @param round 0 is the first announcement; silence widens it.
  */
-export function announcementFor(announcer: PeerId, population: number, round: number): { readonly shards: readonly number[]; readonly threshold: number } {
-  const count = shardCount(population)
+export function announcementFor(announcer: PeerId, shardsOfProviders: number, population: number, round: number): { readonly shards: readonly number[]; readonly threshold: number } {
+  if (round >= everybodyRound) return { shards: Array.from({ length: shardsOfProviders * disagreementFactor }, (_, at) => at), threshold: 1 }
+  const count = shardsOfProviders
   const perShard = Math.max(1, population / count)
-  const aimed = limits.biddersAimed * wideningFactor ** Math.min(round, 8)
+  const aimed = limits.biddersAimed * wideningFactor ** round
   const asked = Math.min(count, Math.max(1, Math.round(aimed / perShard)))
   const first = shardOf(announcer, count)
   return { shards: Array.from({ length: asked }, (_, at) => (first + at) % count), threshold: thresholdFor(perShard * asked, aimed) }
