@@ -1,5 +1,6 @@
 /**
- * All that `npm test` checks, in this order: types, lint, import rules, tests. Every check runs, even after one failed.
+ * All that `npm test` checks, in this order: types, lint, import rules, a sweep of simulated faults, tests. Every check runs, even
+ * after one failed.
  * Arguments go to vitest (a file, `-t name`), and then only the tests run.
  *
  * The last line is `N passed, N failed` and, when something was skipped, `, N skipped`. With SKEIN_FAIL_ON_SKIP=1 a skipped
@@ -24,6 +25,7 @@ const checks: readonly Check[] = [
   { name: 'types', argv: [tool('typescript/bin/tsc'), '--project', root], next: 'npm run types' },
   { name: 'lint', argv: [tool('eslint/bin/eslint.js'), '--max-warnings', '0', root], next: 'npm run lint' },
   { name: 'import rules', argv: [join(root, 'scripts/rules.ts')], next: 'npm run rules' },
+  { name: 'simulated faults', argv: [join(root, 'scripts/sim.ts'), 'sweep', 'all-faults', '--seeds', '1..250', '--regressions', join(tmpdir(), 'skein-regressions')], next: 'npm run sim:ci' },
 ]
 
 let running: ChildProcess | undefined
