@@ -6,16 +6,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem, type as system } from 'node:os'
-import { join, resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type Ready, parseReadyLine } from '../../node/cli/ready-line.ts'
 import { type MeshClient, type MissionRequestInput, createMeshClient } from '../../node/http/client.ts'
 import { createInvite, readMeshKey } from '../../node/mesh-key.ts'
-
-const root = resolve(import.meta.dirname, '..', '..')
+import { machineLine, repositoryRoot as root, spreadOf, tableHead, tableRow } from './table.ts'
 
 interface Program {
   readonly name: string
@@ -124,22 +123,16 @@ async function measureOnce(program: Program, figures: Figures, idleMs: number): 
   }
 }
 
-function median(sorted: readonly number[]): number {
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2
-}
-
 function row(program: string, figure: string, values: readonly number[]): string {
-  const sorted = [...values].sort((left, right) => left - right)
-  return `| ${program} | ${figure} | ${median(sorted).toFixed(0)} | ${(sorted[0] ?? Number.NaN).toFixed(0)}–${(sorted.at(-1) ?? Number.NaN).toFixed(0)} | ${sorted.length} |`
+  const { median, least, most, runs } = spreadOf(values)
+  return tableRow([program, figure, median.toFixed(0), `${least.toFixed(0)}–${most.toFixed(0)}`, String(runs)])
 }
 
 const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '5' }, idle: { type: 'string', default: '5000' }, only: { type: 'string' } } })
 const runs = Number(flags.runs)
 const idleMs = Number(flags.idle)
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-console.log(`Skein ${version}, Node ${process.versions.node}, ${system()} ${release()} ${process.arch}, ${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${(totalmem() / 1024 ** 3).toFixed(0)} GiB, load ${loadavg()[0]?.toFixed(1) ?? '?'} when it began`)
-console.log('\n| program | figure | median | least–most | runs |\n|---|---|---|---|---|')
+console.log(machineLine())
+console.log(`\n${tableHead(['program', 'figure', 'median', 'least–most', 'runs'])}`)
 for (const program of programs) {
   if (flags.only !== undefined && flags.only !== program.name) continue
   if (!existsSync(program.script)) {
