@@ -5,6 +5,7 @@ import { type ExitCode, exitCodes } from '../../node/cli/exit-codes.ts'
 import { printable } from '../../node/cli/view/format.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import { time, whole } from './format.ts'
+import { filled } from './report-text.ts'
 import { loadScenario, shippedFolder, shippedNames } from './scenario-file.ts'
 import { type SimDeps, commandFor, personsFolder } from './sim-world.ts'
 
@@ -25,15 +26,4 @@ export function list(voice: Voice, world: CliWorld, deps: SimDeps): ExitCode {
   }
   voice.say(voice.colours.dim(`\nThey are in ${relative(here, folder) || folder}. Run one: ${commandFor(['run', found[0]?.name ?? '', '--seed', '1'])}`))
   return exitCodes.completed
-}
-
-/** Text in lines of at most so many columns. */
-function filled(text: string, columns: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(/\s+/).filter((part) => part !== '')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines
 }

@@ -30,10 +30,11 @@ export function seedsOf(text: string): number[] {
 }
 
 /** Seconds, with fractions, as milliseconds. @throws MeshError `bad-request` */
-export function secondsToMs(flag: string, text: string, minMs = 1): number {
+export function secondsToMs(flag: string, text: string, minMs = 1, maxMs = Infinity): number {
   // To the microsecond: 12.345 × 1,000 is not 12,345 in floating point.
   const ms = Math.round(Number(text) * 1e6) / 1e3
   if (text.trim() === '' || !Number.isFinite(ms) || ms < minMs) throw usageError(`${flag} is "${text}"`, 'give seconds of virtual time, like 30 or 2.5')
+  if (ms > maxMs) throw usageError(`${flag} is "${text}"`, `give at most ${Math.floor(maxMs / 1_000)}`)
   return ms
 }
 

@@ -1,6 +1,6 @@
 /** A report as text for people. */
 import { type Colours } from '../../node/cli/view/colours.ts'
-import { printable } from '../../node/cli/view/format.ts'
+import { printable, width } from '../../node/cli/view/format.ts'
 import { table } from '../../node/cli/view/table.ts'
 import type { Distribution5, NodeFigures, SimulationReport } from '../../sim/report.ts'
 import { bytes, kept, number, percent, time, times, whole } from './format.ts'
@@ -19,7 +19,7 @@ export function reportText(report: SimulationReport, colours: Colours, columns: 
   return [
     '',
     `${heading(report.scenario)}, seed ${report.seed}: ${verdictText}`,
-    ...(report.about === '' ? [] : [colours.dim(printable(report.about.trim()))]),
+    ...(report.about === '' ? [] : filled(printable(report.about), columns).map(colours.dim)),
     '',
     ...rows(columns, [
       ['missions', `${whole(missions.submitted)} submitted: ${listed([[missions.completed, 'completed'], [missions.failed, 'failed'], [missions.cancelled, 'cancelled'], [missions.refused, 'refused'], [missions.unknown, 'outcome unknown'], [missions.unended, 'not ended']])}`],
@@ -50,8 +50,14 @@ export function reportText(report: SimulationReport, colours: Colours, columns: 
   ]
 }
 
-function rows(columns: number, lines: readonly (readonly [string, string])[]): string[] {
-  return table(lines.map(([name, text]) => [name, text]), columns)
+/** Columns of words, the last one in as many lines as it takes. */
+function rows(columns: number, lines: readonly (readonly [...heads: string[], last: string])[]): string[] {
+  const heads = Array.from({ length: (lines[0]?.length ?? 1) - 1 }, (_, at) => Math.max(...lines.map((line) => width(line[at] ?? ''))))
+  const columnsBefore = heads.reduce((sum, head) => sum + head + 2, 0)
+  return table(lines.flatMap((line) => {
+    const lastInLines = filled(line.at(-1) ?? '', Math.max(20, columns - columnsBefore))
+    return lastInLines.map((text, at) => [...line.slice(0, -1).map((cell) => (at === 0 ? cell : '')), text])
+  }), columns)
 }
 
 function listed(parts: readonly (readonly [number, string])[]): string {
@@ -102,6 +108,17 @@ function messageKinds(report: SimulationReport, columns: number): string[] {
   return wrapped([...entries.slice(0, kindsShown).map(([kind, count]) => `${kind} ${whole(count)}`), ...(rest > 0 ? [`others ${whole(rest)}`] : [])], columns)
 }
 
+/** Text in lines of at most so many columns. */
+export function filled(text: string, columns: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(/\s+/).filter((part) => part !== '')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}
+
 /** Items in as many lines as it takes. */
 export function wrapped(items: readonly string[], columns: number): string[] {
   const lines: string[] = []
@@ -115,8 +132,8 @@ export function wrapped(items: readonly string[], columns: number): string[] {
 
 function promises(report: SimulationReport, colours: Colours, columns: number): string[] {
   if (report.promises.length === 0 && report.violations.length === 0) return [colours.yellow('The promises were not checked.'), '']
-  const lines = report.promises.map((entry) => [entry.violations === 0 ? colours.green('kept') : colours.red(`broken ${whole(entry.violations)} times`.replace(' 1 times', ' once')), entry.promise, printable(entry.says)])
+  const lines = report.promises.map((entry): [string, string, string] => [entry.violations === 0 ? colours.green('kept') : colours.red(`broken ${whole(entry.violations)} times`.replace(' 1 times', ' once')), entry.promise, printable(entry.says)])
   const told = report.violations.slice(0, violationsShown).map((violation) => `  ${colours.red(violation.promise)} at ${time(violation.atMs)}${violation.missionId === undefined ? '' : ` (${violation.missionId})`}: ${printable(violation.detail)}`)
   const more = report.violations.length > told.length ? [colours.dim(`  … and ${whole(report.violations.length - told.length)} more`)] : []
-  return [colours.bold('Promises'), ...table(lines, columns), ...(told.length > 0 ? ['', ...told, ...more] : []), '']
+  return [colours.bold('Promises'), ...rows(columns, lines), ...(told.length > 0 ? ['', ...told, ...more] : []), '']
 }

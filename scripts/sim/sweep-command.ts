@@ -38,6 +38,8 @@ interface ToldFailure {
   readonly violations: number
   readonly untilMs: number
   readonly runsToShrink: number
+  /** Repeated as it was, the run kept its promises: what failed is this machine, or the run is no function of its seed. */
+  readonly notSeenAgain?: true
   readonly replay: string
   readonly regression?: string
   readonly stack?: string
@@ -48,6 +50,8 @@ const shrunkMax = 10
 /** Of real time: a long run that breaks a promise only at its end is not run again and again for hours. */
 const shrinkMsMax = 180_000
 const stackLinesShown = 8
+/** A timer that is set for longer goes off at once. */
+const timerMsMax = 2 ** 31 - 1
 
 export async function sweep(given: readonly string[], flags: SweepFlags, voice: Voice, world: CliWorld, deps: SimDeps): Promise<ExitCode> {
   const here = personsFolder(world)
@@ -55,7 +59,7 @@ export async function sweep(given: readonly string[], flags: SweepFlags, voice: 
   const untilMs = flags.until === undefined ? undefined : secondsToMs('--until', flags.until)
   const jobs = jobsOf(flags.jobs)
   const failuresMax = wholeNumber('--failures-max', flags.failuresMax ?? '20', 1, 1_000_000)
-  const seedMsMax = secondsToMs('--seed-timeout', flags.seedTimeout ?? '600')
+  const seedMsMax = secondsToMs('--seed-timeout', flags.seedTimeout ?? '600', 1, timerMsMax)
   const scenarios = given.map((name) => loadScenario(name, here, deps.scenarios))
   const root = cloneRoot()
   if (typeof flags.regressions === 'string' && root === undefined) throw usageError('regression tests are written for a clone of Skein, and this is the published package', 'leave --regressions out; the command that replays a failing seed is printed')
@@ -142,24 +146,27 @@ async function shrink(failure: SeedFailure, { pool, scenarios, untilMs, folder, 
   const loaded = scenarios[scenarioIndex]
   if (loaded === undefined) throw new Error(`there is no scenario ${scenarioIndex}`)
   const overAtMs = performance.now() + shrinkMsMax
+  const fails = async (at: number): Promise<boolean> => {
+    try {
+      const result = await pool.run({ scenarioIndex, seed, untilMs: at })
+      return firstFailure(result)?.promise === violation.promise || result.report?.violations.some((other) => other.promise === violation.promise) === true
+    } catch (thrown) {
+      if (signal.aborted) return false
+      throw thrown
+    }
+  }
   const wholeMs = Math.min(untilMs ?? loaded.scenario.durationMs, loaded.scenario.durationMs)
   const shortest = failure.timedOut ? { untilMs: wholeMs, runs: 0 } : await shortestFailing({
     untilMs: wholeMs, isOver: () => signal.aborted || performance.now() > overAtMs, seenAtMs: violation.atMs - warmUpMs,
-    async fails(at) {
-      try {
-        const result = await pool.run({ scenarioIndex, seed, untilMs: at })
-        return firstFailure(result)?.promise === violation.promise || result.report?.violations.some((other) => other.promise === violation.promise) === true
-      } catch (thrown) {
-        if (signal.aborted) return false
-        throw thrown
-      }
-    },
+    fails,
   })
+  const isSeenAgain = failure.timedOut || signal.aborted || shortest.untilMs < wholeMs || await fails(wholeMs) || signal.aborted
   return {
     scenario: loaded.scenario.name, seed, promise: violation.promise, detail: violation.detail, atMs: violation.atMs, violations: failure.violations,
     untilMs: shortest.untilMs, runsToShrink: shortest.runs,
     replay: runCommand(loaded.given, seed, shortest.untilMs < loaded.scenario.durationMs ? shortest.untilMs : undefined),
-    ...(folder === undefined || root === undefined ? {} : { regression: writeRegressionTest({ loaded, seed, untilMs: shortest.untilMs, violation }, folder, root) }),
+    ...(isSeenAgain ? {} : { notSeenAgain: true as const }),
+    ...(folder === undefined || root === undefined || !isSeenAgain ? {} : { regression: writeRegressionTest({ loaded, seed, untilMs: shortest.untilMs, violation }, folder, root) }),
     ...(failure.stack === undefined ? {} : { stack: failure.stack }),
   }
 }
@@ -188,7 +195,8 @@ function summarise({ tally, told, scenarios, wallMs, seedsAsked, untilMs, here, 
     say(`  ${printable(failure.detail)}`)
     const stack = (failure.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)).slice(0, stackLinesShown)
     for (const line of stack) say(colours.dim(`    ${printable(line.trim())}`))
-    if (failure.runsToShrink > 0) say(`  shortest failing prefix found: ${time(failure.untilMs)} ${colours.dim(`(${failure.runsToShrink} runs)`)}`)
+    if (failure.notSeenAgain === true) say(colours.yellow(failure.promise === crashed ? '  the same run, repeated, came to its end: look for what ended the process, memory for one' : '  the same run, repeated, kept it: a run must be a function of its seed'))
+    else if (failure.runsToShrink > 0) say(`  shortest failing prefix found: ${time(failure.untilMs)} ${colours.dim(`(${failure.runsToShrink} runs)`)}`)
     say(`  replay  ${failure.replay}`)
     if (failure.regression !== undefined) say(`  test    ${relative(here, failure.regression)}`)
     say('')

@@ -1,4 +1,5 @@
 /** A simulation that is made up: enough of a report for the command line and the page, repeatable from the seed. */
+import { existsSync, writeFileSync } from 'node:fs'
 import { type Random, seededRandom } from '../../../protocols/kernel/prng.ts'
 import type { Violation } from '../../../sim/history/history.ts'
 import type { Bucket, Distribution5, NodeFigures, SimulationReport } from '../../../sim/report.ts'
@@ -6,7 +7,9 @@ import { expandNodes } from '../../../sim/scenario/expand.ts'
 import { faultKinds } from '../../../sim/scenario/schema.ts'
 import type { Simulation, SimulationInit, SimulationOutcome } from '../../../sim/simulation.ts'
 
-/** Seeds that end in 13 break a promise once 2,500 ms have passed; 66 breaks an invariant, 77 ends the process, 88 never ends. */
+export const diedOnceVariable = 'SKEIN_FAKE_DIED_ONCE'
+
+/** Seeds that end in 13 break a promise once 2,500 ms have passed; 66 breaks an invariant, 77 ends the process, 88 never ends, 99 ends the process unless the file that the environment names is there. */
 export function createFakeSimulation(init: SimulationInit): Promise<Simulation> {
   if (init.scenario.name === 'contradicts-itself') return Promise.reject(new Error('the scenario contradicts itself'))
   const endMs = Math.min(init.untilMs ?? Number.POSITIVE_INFINITY, init.scenario.durationMs)
@@ -26,6 +29,11 @@ export function createFakeSimulation(init: SimulationInit): Promise<Simulation> 
     finish() {
       if (init.seed === 66) throw new Error('invariant broken: a goose flew backwards')
       if (init.seed === 77) process.exit(9)
+      const mark = process.env[diedOnceVariable]
+      if (init.seed === 99 && mark !== undefined && !existsSync(mark)) {
+        writeFileSync(mark, '')
+        process.exit(9)
+      }
       if (init.seed === 88) return new Promise(() => setInterval(() => undefined, 1_000))
       for (let atMs = 0; atMs <= endMs; atMs += 1_000) {
         init.onProgress?.({ atMs, endMs, events: atMs, submitted: Math.round(atMs / 100), ended: Math.round(atMs / 120), leavesAccepted: Math.round(atMs / 60), nodesUp: 5, faults: Math.round(atMs / 5_000), phase: atMs < endMs ? 'faults' : 'done' })

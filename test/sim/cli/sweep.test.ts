@@ -8,6 +8,7 @@ import { testText } from '../../../scripts/sim/regression-test.ts'
 import { loadScenario } from '../../../scripts/sim/scenario-file.ts'
 import { shortestFailing } from '../../../scripts/sim/shrink.ts'
 import { Scenario } from '../../../sim/scenario/schema.ts'
+import { diedOnceVariable } from './fake-simulation.ts'
 import { say, scenarios } from './sim-fixture.ts'
 
 let cwd: string
@@ -64,6 +65,23 @@ describe('sim sweep', () => {
     expect(told(77)?.detail).toContain('exit code 9')
     expect(told(88)?.detail).toContain('took longer than 2 s')
     expect(readdirSync(cwd)).toEqual([])
+  })
+
+  test('writes no test for a run that does not fail again', async () => {
+    process.env[diedOnceVariable] = join(cwd, 'died')
+    try {
+      const said = await say(['sweep', 'flock', '--seeds', '99', '--jobs', '1', '--regressions', 'kept'], { cwd })
+      expect(said.code).toBe(1)
+      expect(said.out).toContain('the same run, repeated, came to its end')
+      expect(said.out).not.toContain('shortest failing prefix')
+      expect(readdirSync(cwd)).toEqual(['died'])
+    } finally {
+      delete process.env[diedOnceVariable]
+    }
+  })
+
+  test('refuses a time for one seed that no timer can be set to', async () => {
+    expect(await say(['sweep', 'flock', '--seeds', '1', '--seed-timeout', '99999999'], { cwd })).toMatchObject({ code: 2, err: expect.stringContaining('give at most 2147483') as string })
   })
 
   test('stops after enough failures, and tells that it did', async () => {
