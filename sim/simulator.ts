@@ -39,7 +39,6 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   const tally = createTally({ scenario, seed, nodes, sent: () => traffic.sent() })
   const recorder = createRecorder({ nowMs: () => mesh.clock.nowMs(), nodes: plannedNodes, tally, trace, keepsHistory: checks })
   const { network } = scenario
-  const isHostile = nodes.some((node) => node.group.conduct !== undefined)
   const mesh = createVirtualMesh(seed, {
     settle: 'stirred',
     observer: {
@@ -52,8 +51,10 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     factsMax: 64, decodeEvery: init.decodeEvery ?? 1, redial: true, latencyMs: network.latencyMs, betweenSitesLatencyMs: network.betweenSitesLatencyMs,
     connectionsAimed: network.connectionsAimed, nodesExpected: nodes.length, ...(network.bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond: network.bandwidthBytesPerSecond }),
     traps: scenario.anyFaultEveryMs !== undefined || scenario.faults.some((fault) => fault.kind === 'crash-between-effects'),
-    // Among honest nodes a frame outside the schema is a bug, and ends the run.
-    ...(isHostile || scenario.faults.some((fault) => fault.kind === 'old-protocol') || scenario.anyFaultEveryMs !== undefined ? { onViolation: () => undefined } : {}),
+    // Of honest nodes of this release a frame outside the schema is a bug, and ends the run.
+    onViolation(from, error) {
+      if (!population.mayBabble(from)) throw error
+    },
   })
   const traffic = createTraffic(mesh, nodes)
   mesh.network.setConditions({ lossFraction: network.lossFraction, duplicationFraction: network.duplicationFraction, reorderingFraction: network.reorderingFraction })
@@ -139,9 +140,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
       const answer = await settled(node.mesh.ask({ op: 'view', missionId }, arrival.principal as Principal))
       if (answer !== undefined) views.set(missionId, MissionView.parse(answer))
     }
-    for (const node of population.up()) {
-      recorder.add({ type: 'depths', atMs: mesh.clock.nowMs(), node: node.name, mailboxMax: node.mesh.mailboxMessagesMost, waitingCalls: 0, deadLetters: node.mesh.deadLetters().count })
-    }
+    for (const node of population.up()) recorder.depths(node)
     return { ...emptyHistory(), records: recorder.records, views }
   }
 

@@ -36,7 +36,7 @@ export interface VirtualMeshInit extends Omit<VirtualNetworkInit, 'clock' | 'ran
   readonly decodeEvery?: number
   /** What a receiver refused: by default it ends the run, as in a mesh of honest nodes it is a bug. */
   readonly onViolation?: (from: PeerId, error: unknown) => void
-  /** How many nodes the mesh is meant to have: sets the degree of the gossip overlay and where its shards begin; default 10. */
+  /** How many nodes the mesh is meant to have: sets the degree of the gossip overlay; default 10. */
   readonly nodesExpected?: number
   /** Whether processes can be made to end between two effects, which costs a little at every effect; default true. */
   readonly traps?: boolean
@@ -73,7 +73,6 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
   const disks = new Map<string, VirtualLogDisk>()
   const nodes = new Map<string, VirtualNode>()
   const { observer } = init
-  const onViolation = init.onViolation === undefined ? {} : { onViolation: init.onViolation }
 
   function disk(name: string): VirtualLogDisk {
     let found = disks.get(name)
@@ -155,6 +154,8 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const self = (): VirtualNode => node
       const missionsOnDisk = disk(name).missionsStored()
       const codec = nodeInit.codec === undefined ? {} : { codec: nodeInit.codec }
+      // A node of another release may read nobody.
+      const onViolation = nodeInit.codec !== undefined ? { onViolation: () => undefined } : init.onViolation === undefined ? {} : { onViolation: init.onViolation }
       const transport = createVirtualTransport(host, { ...onViolation, ...codec, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }) })
       const gossipPort = overheard(createVirtualGossip(host, gossip, { ...onViolation, ...codec }), host.peer)
       const ports: MeshNodePorts = {
@@ -168,7 +169,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const misconduct = nodeInit.conduct?.(ports, { host, clock: nodeClock, random: random.split() }) ?? ports
       const trap = init.traps === false ? undefined : withCrashTrap(misconduct, () => clock.soon(() => kill(node)))
       const mesh = createMeshNode(trap?.ports ?? misconduct, {
-        name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(init.nodesExpected === undefined ? {} : { nodesExpected: init.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
+        name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(nodeInit.nodesExpected === undefined ? {} : { nodesExpected: nodeInit.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
       })
       const node: VirtualNode = { name, peer: identity.peerId, mesh, skills, telemetry, clock: nodeClock, trap, gaveUp: undefined, alive: true }
       nodes.set(name, node)

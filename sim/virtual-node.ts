@@ -22,6 +22,8 @@ export interface VirtualNodeInit {
   readonly tuning?: Partial<Tuning>
   readonly site?: string
   readonly clock?: NodeClockInit
+  /** How many nodes it thinks the mesh has until it has counted; default: as in the real node. */
+  readonly nodesExpected?: number
   /** What it speaks; default: this release's. */
   readonly codec?: WireCodec
   /** Misconduct: what the node's actors do to the world, and hear of it, goes through this. */

@@ -23,12 +23,12 @@ export interface DirectoryState {
   readonly startedAtMs: InstantMs
   /** Into how many shards this node divides the mesh. */
   shards: number
-  /** What others said of theirs since the last look. */
-  hints: number[]
+  /** What others said of theirs since the last look, with an advert that was genuine and new. */
+  readonly hints: Map<PeerId, number>
   /** How many nodes of the whole mesh offer each capability, as counted when this node last advertised. */
   providers: ReadonlyMap<string, number>
   /** Into how many shards the providers of each capability are divided; the mesh's own number for one that was not counted yet. */
-  readonly shardsOf: Map<string, number>
+  shardsOf: ReadonlyMap<string, number>
   /** The missions desk. */
   desk: ActorAddress | undefined
   /** Questions that wait for the DHT, once each. */

@@ -26,14 +26,13 @@ export interface DirectoryInit {
 
 const searchMs = 1_500
 const goneKeptMs = 10 * 60_000
-const hintsMax = 64
 
 export function directory(init: DirectoryInit): Behaviour<DirectoryState> {
   return {
     kind: 'directory',
     supervision: 'resume',
     start: (context) => ({
-      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, startedAtMs: context.nowMs, shards: shardCount(init.nodesExpected), hints: [], providers: new Map(), shardsOf: new Map(), desk: undefined, searching: new Map(), searches: 0 },
+      state: { cache: emptyAdvertCache(), calibration: new Map(), connected: new Set(), gone: new Map(), watchers: new Map(), nodeWatchers: new Map(), own: undefined, startedAtMs: context.nowMs, shards: shardCount(init.nodesExpected), hints: new Map(), providers: new Map(), shardsOf: new Map(), desk: undefined, searching: new Map(), searches: 0 },
       effects: [{ type: 'set-timer', key: 'expire', delayMs: limits.advertRefreshMs, message: { kind: 'tick' } }],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -65,8 +64,7 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
     case 'goodbye':
       return [fact('warn', 'mesh.goodbye', { peer: from.peer, reason: message.reason })]
     case 'advert':
-      if (message.shards !== undefined && state.hints.length < hintsMax) state.hints.push(message.shards)
-      return admit(state, message.signed, context)
+      return admit(state, message.signed, message.shards ?? 1, context)
     case 'advert-request':
       return state.own === undefined ? [] : [tell(from, advertOf(state, state.own.signed))]
     case 'watch-members':
@@ -80,12 +78,13 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       admitAdvert(state.cache, message.advert, signed, context.nowMs, context.wallMs)
       // Everybody who is there has said so by then.
       const hasListened = context.nowMs - state.startedAtMs >= limits.advertTtlMs
-      state.shards = adjustShards(state.shards, context.self.peer, [...state.cache.kept.keys()], state.hints, hasListened)
-      state.hints = []
+      state.shards = adjustShards(state.shards, context.self.peer, [...state.cache.kept.keys()], [...state.hints.values()], hasListened)
+      state.hints.clear()
       const counted = countPopulation(state, context.self.peer)
       state.providers = counted.providers
-      for (const [name, providers] of counted.providers) state.shardsOf.set(name, adjustCapabilityShards(state.shardsOf.get(name) ?? state.shards, providers, hasListened))
-      return [...overdue, tell(from, { kind: 'population', nodes: counted.nodes, shards: state.shards }), tell(at(context.self.peer, actorNames.participant), { kind: 'capability-shards', shardsOf: new Map(state.shardsOf) }), ...nodesChanged(state)]
+      // Only of those that are offered now: who invents names fills no memory.
+      state.shardsOf = new Map([...counted.providers].map(([name, providers]) => [name, adjustCapabilityShards(state.shardsOf.get(name) ?? state.shards, providers, hasListened)]))
+      return [...overdue, tell(from, { kind: 'population', nodes: counted.nodes, shards: state.shards }), tell(at(context.self.peer, actorNames.participant), { kind: 'capability-shards', shardsOf: state.shardsOf }), ...nodesChanged(state)]
     }
     case 'watch-peers':
       state.watchers.set(from.actor, from)
@@ -134,7 +133,7 @@ function advertOf(state: DirectoryState, signed: SignedAdvert): ActorMessage {
   return { kind: 'advert', signed, ...(state.shards === 1 ? {} : { shards: state.shards }) }
 }
 
-function admit(state: DirectoryState, signed: SignedAdvert, context: ActorContext): Effect[] {
+function admit(state: DirectoryState, signed: SignedAdvert, shards: number, context: ActorContext): Effect[] {
   const opened = openAdvert(signed)
   if (opened === undefined) return [fact('warn', 'advert.malformed')]
   const { advert, bytes } = opened
@@ -144,6 +143,7 @@ function admit(state: DirectoryState, signed: SignedAdvert, context: ActorContex
   const admission = admitAdvert(state.cache, advert, signed, context.nowMs, context.wallMs)
   if (admission === 'equivocation') return [fact('error', 'advert.equivocation', { peer: advert.peerId, sequence: advert.sequence }), ...nodesChanged(state)]
   if (admission !== 'new') return []
+  state.hints.set(advert.peerId, shards)
   const changed = before === undefined || before.leaving !== advert.leaving || before.capabilities.length !== advert.capabilities.length
   return changed ? memberChanged(state, advert.peerId) : []
 }

@@ -151,13 +151,13 @@ export interface WaitingBids {
  */
 export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): WaitingBids {
   const own = offerNow(state, view)
-  if (own.slotsFree === 0 && own.managersFree === 0) return { outputs: [], heldBack: false }
   const promised = { leaf: 0, composite: 0 }
   for (const [callId, known] of state.calls) {
     const unanswered = known.bidAtMs !== undefined && known.bidAtMs <= nowMs - limits.bidPatienceMs
     if (known.expiresAtMs <= nowMs || unanswered) state.calls.delete(callId)
     else if (known.bidAtMs !== undefined) promised[known.call.kind] += 1
   }
+  if (own.slotsFree === 0 && own.managersFree === 0) return { outputs: [], heldBack: false }
   const places = { leaf: own.slotsFree - promised.leaf, composite: Math.min(own.managersFree, compositeBidsMax) - promised.composite }
   const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && refusalOf(known.call, own) === undefined)
   const runningOf = new Map<Principal, number>()

@@ -8,7 +8,7 @@ import { shardOf } from './shards.ts'
 
 /** Shards are halved when the own one is emptier than this: far below half of the maximum, so that chance alone does not. */
 const shardSubscribersMin = limits.shardSubscribersMax / 4
-/** So many hints about the number of shards are believed against what is known here. */
+/** So many others must say so before a newcomer believes in another number of shards than its own. */
 const hintsMin = 3
 
 function inOwnShard(own: PeerId, peers: readonly PeerId[], shards: number): number {
@@ -23,13 +23,15 @@ function inOwnShard(own: PeerId, peers: readonly PeerId[], shards: number): numb
  *
  * @param known peers whose adverts are kept, this node among them.
  * @param mayHalve false for who has not listened long enough to have heard everybody.
- * @param hints what the adverts heard since the last time say of their senders' number of shards. A newcomer learns from them.
+ * @param hints what others, each once, say of their number of shards. A newcomer learns from them; who has listened long enough
+ *   has counted, and believes nobody.
  */
 export function adjustShards(shards: number, own: PeerId, known: readonly PeerId[], hints: readonly number[], mayHalve: boolean): number {
   const sorted = [...hints].sort((left, right) => left - right)
   const median = sorted[sorted.length >> 1]
-  let next = median !== undefined && sorted.length >= hintsMin && (median > 2 * shards || median < shards / 2) ? median : shards
-  while (inOwnShard(own, known, next) > limits.shardSubscribersMax) next *= 2
+  const believes = !mayHalve && median !== undefined && sorted.length >= hintsMin && (median > 2 * shards || median < shards / 2)
+  let next = believes ? median : shards
+  while (next < limits.shardsMax && inOwnShard(own, known, next) > limits.shardSubscribersMax) next *= 2
   if (mayHalve && next > 1 && next === shards && inOwnShard(own, known, next) < shardSubscribersMin) next /= 2
   return next
 }
@@ -40,7 +42,7 @@ export function adjustShards(shards: number, own: PeerId, known: readonly PeerId
  */
 export function adjustCapabilityShards(shards: number, providers: number, mayHalve: boolean): number {
   let next = shards
-  while (providers > next * limits.shardSubscribersMax) next *= 2
+  while (next < limits.shardsMax && providers > next * limits.shardSubscribersMax) next *= 2
   return mayHalve && next === shards && next > 1 && providers < next * shardSubscribersMin ? next / 2 : next
 }
 

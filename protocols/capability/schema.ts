@@ -93,8 +93,8 @@ export type SignedAdvert = z.infer<typeof SignedAdvert>
 /** Newest advert of the sender, by gossip or on connecting. */
 export const AdvertMessage = z.object({
   kind: z.literal('advert'), signed: SignedAdvert,
-  /** Into how many shards the sender divides the mesh: a hint, for newcomers. */
-  shards: z.number().int().min(1).max(limits.shardsMax).optional(),
+  /** Into how many shards the sender divides the mesh, a power of two: a hint, for newcomers. */
+  shards: z.number().int().min(1).max(limits.shardsMax).refine((shards) => (shards & (shards - 1)) === 0, 'is not a power of two').optional(),
 })
 /** Asks one node for its advert (after a DHT hit). Answered by `advert`. */
 export const AdvertRequest = z.object({ kind: z.literal('advert-request') })

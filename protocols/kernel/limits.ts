@@ -42,7 +42,7 @@ export const limits = Object.freeze({
   adverts: 20_000,
   capabilitiesKnown: 20_000,
   shardSubscribersMax: 64,
-  shardsMax: 4_096,
+  shardsMax: 1_024,
   clockSkewMs: 60_000,
 
   // bidding

@@ -3,6 +3,7 @@ import type { MeshNodePorts } from '../../actors/mesh-node.ts'
 import { actorNames } from '../../actors/names.ts'
 import { Advert, type SignedAdvert } from '../../protocols/capability/schema.ts'
 import { canonicalJson } from '../../protocols/kernel/hashing.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import type { Envelope } from '../../protocols/wire.ts'
 
@@ -36,8 +37,9 @@ export function signed(advert: Advert, { identity }: Pick<MeshNodePorts, 'identi
   return { advert: text, signature: identity.sign(new TextEncoder().encode(text)) }
 }
 
+/** With a lie about the number of shards: whoever believed it would speak where nobody listens. */
 export function advertEnvelope(about: SignedAdvert): Envelope {
-  return { to: actorNames.directory, from: actorNames.directory, message: { kind: 'advert', signed: about } }
+  return { to: actorNames.directory, from: actorNames.directory, message: { kind: 'advert', signed: about, shards: limits.shardsMax } }
 }
 
 export function sendAdvert(peers: readonly PeerId[], about: SignedAdvert, { transport }: Pick<MeshNodePorts, 'transport'>): void {

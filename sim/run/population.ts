@@ -1,8 +1,10 @@
 /** The nodes of a run: who is up, paused, gone for good; how one is started, for the first time or again. */
 import type { MeshNodePorts } from '../../actors/mesh-node.ts'
-import type { DurationMs } from '../../protocols/kernel/units.ts'
+import type { PeerId } from '../../protocols/kernel/ids.ts'
+import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { ConductParts } from '../adversary/parts.ts'
+import { virtualNodeName } from '../identity-virtual-adapter.ts'
 import { applyConduct } from '../adversary/conduct.ts'
 import type { PlannedNode } from '../scenario/expand.ts'
 import type { Scenario } from '../scenario/schema.ts'
@@ -33,6 +35,8 @@ export interface Population {
   giveUp(name: string): void
   isGone(name: string): boolean
   up(): VirtualNode[]
+  /** It misbehaves, or spoke another protocol a moment ago: what it sends need not be readable. */
+  mayBabble(peer: PeerId): boolean
   /** The machine's wall clock jumps, over all lives of its node. */
   jumpWall(name: string, byMs: DurationMs): void
   /** The machine's clocks gain so much more than they always do, over all lives. */
@@ -40,6 +44,8 @@ export interface Population {
 }
 
 const GiB = 2 ** 30
+/** Longer than any frame is on its way. */
+const lingerMs = 60_000
 
 export function createPopulation(init: PopulationInit): Population {
   const { mesh, scenario } = init
@@ -50,6 +56,8 @@ export function createPopulation(init: PopulationInit): Population {
   const gone = new Set<string>()
   const jumpedMs = new Map<string, DurationMs>()
   const drift = new Map<string, number>()
+  /** When a node last was of another release; its last frames may still be on their way. */
+  const foreignUntilMs = new Map<string, InstantMs>()
 
   function initOf(node: PlannedNode): VirtualNodeInit {
     const { group } = node
@@ -71,8 +79,11 @@ export function createPopulation(init: PopulationInit): Population {
     const nodeInit = inits.get(name)
     if (nodeInit === undefined) throw new Error(`there is no node ${name} in the scenario`)
     starting.add(name)
+    // A mesh that is there when the story begins has counted itself; who comes later finds out.
+    const nodesExpected = atOnce ? { nodesExpected: init.nodes.length } : {}
+    foreignUntilMs.set(name, codec !== undefined ? Infinity : foreignUntilMs.get(name) === Infinity ? mesh.clock.nowMs() + lingerMs : (foreignUntilMs.get(name) ?? -Infinity))
     const wallSkewMs = (planned.get(name)?.clockSkewMs ?? 0) + (jumpedMs.get(name) ?? 0)
-    running.set(name, await mesh.start({ ...nodeInit, clock: { driftFraction: driftOf(name), wallSkewMs }, ...(codec === undefined ? {} : { codec }) }, atOnce))
+    running.set(name, await mesh.start({ ...nodeInit, ...nodesExpected, clock: { driftFraction: driftOf(name), wallSkewMs }, ...(codec === undefined ? {} : { codec }) }, atOnce))
     starting.delete(name)
   }
 
@@ -94,6 +105,10 @@ export function createPopulation(init: PopulationInit): Population {
     giveUp: (name) => void gone.add(name),
     isGone: (name) => gone.has(name),
     up: () => [...running.values()].filter((node) => node.alive),
+    mayBabble(peer) {
+      const name = virtualNodeName(peer)
+      return name === undefined || planned.get(name)?.group.conduct !== undefined || (foreignUntilMs.get(name) ?? -Infinity) > mesh.clock.nowMs()
+    },
     jumpWall(name, byMs) {
       jumpedMs.set(name, (jumpedMs.get(name) ?? 0) + byMs)
       population.alive(name)?.clock.jumpWall(byMs)

@@ -36,6 +36,8 @@ export interface Recorder extends MeshObserver {
   readonly records: readonly HistoryRecord[]
   readonly missions: ReadonlyMap<MissionId, MissionTrack>
   add(record: HistoryRecord): void
+  /** How full a node's queues ever were in this life: to be told when it ends, or the run does. */
+  depths(node: VirtualNode): void
   /** The last events, oldest first, for people. */
   recent(max: number): string[]
 }
@@ -55,6 +57,8 @@ export function createRecorder(init: RecorderInit): Recorder {
   const names = new Map<PeerId, string>()
   const peers = new Map<string, PeerId>()
   const lives = new Map<string, number>()
+  /** The most calls that waited at a node, as its adverts say. */
+  const waitingMost = new Map<string, number>()
   const recent: (() => string)[] = []
 
   function add(record: HistoryRecord): void {
@@ -114,6 +118,7 @@ export function createRecorder(init: RecorderInit): Recorder {
   function published(by: PeerId, envelope: Envelope): void {
     if (kindOf(envelope) !== 'advert' || envelope.message.kind !== 'advert') return
     const advert = openAdvert(envelope.message.signed)?.advert
+    if (advert?.peerId === by) waitingMost.set(nameOf(by), Math.max(waitingMost.get(nameOf(by)) ?? 0, advert.load.waiting))
     if (advert !== undefined) add({ type: 'advert-published', atMs: nowMs(), by, advert, honest: init.nodes.get(nameOf(by))?.group.conduct === undefined })
   }
 
@@ -126,10 +131,14 @@ export function createRecorder(init: RecorderInit): Recorder {
     }
   }
 
+  function depths(node: VirtualNode): void {
+    add({ type: 'depths', atMs: nowMs(), node: node.name, mailboxMax: node.mesh.mailboxMessagesMost, waitingCalls: waitingMost.get(node.name) ?? 0, deadLetters: node.mesh.deadLetters().count })
+  }
+
   const whose = (node: VirtualNode) => ({ atMs: nowMs(), node: node.name, peer: node.peer })
 
   return {
-    records, missions, add,
+    records, missions, add, depths,
     recent: (max) => recent.slice(-max).map((line) => line()),
     nodeStarted(node, missionsOnDisk) {
       names.set(node.peer, node.name)
@@ -147,6 +156,7 @@ export function createRecorder(init: RecorderInit): Recorder {
       hash('stopped', node.name, how)
       remember(() => `${node.name} ended: ${how}${reason === undefined ? '' : ` (${reason})`}`)
       tally.nodeDown(node.name, nowMs())
+      depths(node)
       add({ ...whose(node), type: 'stopped', how, ...(reason === undefined ? {} : { reason }) })
     },
     synced(node, missionId, entries) {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { adjustCapabilityShards, adjustShards, estimatePopulation } from '../../../protocols/capability/population.ts'
+import { AdvertMessage } from '../../../protocols/capability/schema.ts'
 import { announcementFor, shardCount, shardOf } from '../../../protocols/capability/shards.ts'
 import type { PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
@@ -51,6 +52,20 @@ describe('the number of shards', () => {
     expect(adjustShards(1, own, [own], [256, 256, 1], false)).toBe(256)
     // A little difference is no news.
     expect(adjustShards(128, own, heard(5_000, 128), [256, 256, 256], false)).toBe(128)
+    // Who has counted believes nobody.
+    expect(adjustShards(1, own, heard(50, 1), [256, 256, 256], true)).toBe(1)
+  })
+
+  it('stays a power of two within its limits, whatever it is told', () => {
+    let shards = 1
+    for (let round = 0; round < 50; round++) {
+      shards = adjustShards(shards, own, peers.slice(0, random.below(10_000)), Array.from({ length: random.below(6) }, () => 2 ** random.below(11)), random.below(2) === 0)
+      expect(Number.isInteger(Math.log2(shards)), String(shards)).toBe(true)
+      expect(shards).toBeLessThanOrEqual(limits.shardsMax)
+    }
+    const message = { kind: 'advert', signed: { advert: '{}', signature: new Uint8Array(64) } }
+    for (const told of [3, 0, 1.5, -2, 2 ** 20]) expect(AdvertMessage.safeParse({ ...message, shards: told }).success, String(told)).toBe(false)
+    expect(AdvertMessage.safeParse({ ...message, shards: 256 }).success).toBe(true)
   })
 
   it('of a capability changes when the estimate is off by far', () => {
