@@ -22,4 +22,13 @@ export async function main(argv: readonly string[], world: CliWorld = thisWorld(
   return await runProgram(buildSimProgram(cli, deps), cli, argv)
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2))
+if (import.meta.main) {
+  // Without the bin, which does the same: a reader that has seen enough (`npm run sim -- run … | head`) ends the command.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+      process.exit()
+    })
+  }
+  process.exitCode = await main(process.argv.slice(2))
+}

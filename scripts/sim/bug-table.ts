@@ -151,6 +151,11 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: 'protocols/tasking/retry.ts', find: 'return losses < limits.lostWorkersMax ? { retry: true, inMs: 0 }', replace: 'return losses < limits.lostWorkersMax ? { retry: true, inMs: 86_400_000 }' }],
   },
   {
+    name: 'lease-for-ever', promise: 'L2', scenario: 'silence',
+    why: 'as long as the connection lives the worker does, too',
+    edits: [{ file: 'protocols/leasing/lease.ts', find: 'lease.expiresAtMs <= nowMs).map', replace: 'lease.expiresAtMs <= -nowMs).map' }],
+  },
+  {
     name: 'never-gives-up', promise: 'L4', scenario: 'poison',
     why: 'one more try may help',
     edits: [{ file: 'protocols/tasking/retry.ts', find: 'if (failures >= policy.attemptsMax) return', replace: 'if (failures > policy.attemptsMax + 1) return' }],

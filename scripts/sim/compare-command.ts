@@ -9,6 +9,7 @@ import { figures, median } from './figures.ts'
 import { times } from './format.ts'
 import { seedsOf } from './numbers-given.ts'
 import { type LoadedScenario, loadScenario, readText } from './scenario-file.ts'
+import { firstFailure } from './seed-job.ts'
 import { startSeedPool } from './seed-pool.ts'
 import { type SimDeps, personsFolder, runCommand } from './sim-world.ts'
 import { jobsOf } from './sweep-command.ts'
@@ -56,17 +57,26 @@ export async function compare(a: string, b: string, flags: CompareFlags, voice: 
     return { figure, left, right, ratio: left === undefined || right === undefined || left === 0 ? undefined : right / left }
   })
   const names = sides.map((side, at) => (sides[1 - at]?.name === side.name ? `${side.name} (${'AB'.charAt(at)})` : side.name))
+  const broken = sides.map((_, at) => (reports[at] ?? []).filter((report) => firstFailure({ report }) !== undefined))
+  const exitCode = broken.some((side) => side.length > 0) ? exitCodes.failed : exitCodes.completed
   voice.value({
-    a: { name: names[0], runs: ofA.length }, b: { name: names[1], runs: ofB.length },
+    a: { name: names[0], runs: ofA.length, failedRuns: broken[0]?.length ?? 0 }, b: { name: names[1], runs: ofB.length, failedRuns: broken[1]?.length ?? 0 },
     figures: Object.fromEntries(compared.map(({ figure, left, right, ratio }) => [figure.key, { a: left ?? null, b: right ?? null, ratio: ratio ?? null }])),
   })
-  if (voice.json) return exitCodes.completed
+  if (voice.json) return exitCode
   const { colours } = voice
   const rows = compared.filter(({ left, right }) => left !== undefined || right !== undefined)
     .map(({ figure, left, right, ratio }) => [figure.name, left === undefined ? '-' : figure.show(left), right === undefined ? '-' : figure.show(right), ratio === undefined ? (left === right ? '' : '-') : Math.abs(ratio - 1) < 0.005 ? colours.dim('same') : times(ratio)])
   for (const line of table([['', names[0] ?? '', names[1] ?? '', 'B/A'], ...rows], voice.columns, colours.bold)) voice.print(line)
   voice.say(colours.dim(`medians over ${runsText(ofA.length)} of A and ${runsText(ofB.length)} of B`))
-  return exitCodes.completed
+  broken.forEach((failed, at) => {
+    const [first] = failed
+    if (first === undefined) return
+    const loaded = sides[at]?.loaded
+    const next = loaded === undefined ? '' : `; see it: ${runCommand(loaded.given, first.seed, undefined)}`
+    voice.print(`${colours.red(`${names[at] ?? ''}: ${failed.length === 1 ? 'one run' : `${failed.length} runs`} broke a promise`)} (${firstFailure({ report: first })?.promise ?? ''}, seed ${first.seed})${next}`)
+  })
+  return exitCode
 }
 
 function runsText(count: number): string {

@@ -1,5 +1,5 @@
 /** Scenarios and their traces, found, read and checked. SCENARIO is the name of one that Skein ships, or a path. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
@@ -8,9 +8,11 @@ import type { z } from 'zod'
 import { nearest } from '../../node/config/nearest.ts'
 import { siblingFolder } from '../../node/source-or-bundle.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
+import { type ScenarioProblem, scenarioProblems } from '../../sim/scenario/check.ts'
 import { expandNodes } from '../../sim/scenario/expand.ts'
 import { seededRandom } from '../../protocols/kernel/prng.ts'
 import { Scenario } from '../../sim/scenario/schema.ts'
+import { planArrivals } from '../../sim/workload/arrivals.ts'
 
 export interface LoadedScenario {
   readonly scenario: Scenario
@@ -50,6 +52,12 @@ export function loadScenario(given: string, cwd: string, folder = shippedFolder)
     tracePaths.set(work.file, found.path)
     traces.set(work.file, found.text)
   }
+  try {
+    // Up to the first instant: nothing is drawn, but traces are read and bridges looked for, once and not in every run of a sweep.
+    planArrivals(scenario, expandNodes(scenario, seededRandom([1, 1])), seededRandom([1, 1]), traces, 0)
+  } catch (thrown) {
+    throw new MeshError('bad-request', `${path}: ${messageOf(thrown)}`, { next: 'mend it and run again' })
+  }
   return { scenario, traces, given, path, isShipped, tracePaths }
 }
 
@@ -69,22 +77,24 @@ export function parseScenario(text: string, path: string): Scenario {
     throw new MeshError('bad-request', `${path}: ${messageOf(thrown)}`, { next: 'write the values out instead of repeating them by alias' })
   }
   const parsed = Scenario.safeParse(value)
-  if (!parsed.success) {
-    const wrong = parsed.error.issues.map(plainIssue)
+  if (!parsed.success) throw isReport(value) ? reportGiven(value, path) : wrongAt(parsed.error.issues.map(plainIssue))
+  let problems: readonly ScenarioProblem[]
+  try {
+    problems = scenarioProblems(parsed.data, expandNodes(parsed.data, seededRandom([1, 1])))
+  } catch (thrown) {
+    throw new MeshError('bad-request', `${path}: ${messageOf(thrown)}`, { next: 'mend it and run again' })
+  }
+  if (problems.length > 0) throw wrongAt(problems)
+  return parsed.data
+
+  function wrongAt(wrong: readonly { readonly at: readonly PropertyKey[]; readonly message: string }[]): MeshError {
     const told = wrong.slice(0, 5).map(({ at, message }) => {
       const line = lineOf(at)
       return `${path}:${line}: ${at.length === 0 ? 'the scenario' : pathText(at)}: ${message}`
     })
     const more = wrong.length > told.length ? `\n… and ${wrong.length - told.length} more` : ''
-    throw new MeshError('bad-request', told.join('\n') + more, { next: `mend ${wrong.length === 1 ? 'it' : 'them'} and run again; "skein sim list" shows where scenarios to copy from are` })
+    return new MeshError('bad-request', told.join('\n') + more, { next: `mend ${wrong.length === 1 ? 'it' : 'them'} and run again; "skein sim list" shows where scenarios to copy from are` })
   }
-  try {
-    // What the schema cannot see: a group that names a skill which is not there.
-    expandNodes(parsed.data, seededRandom([1, 1]))
-  } catch (thrown) {
-    throw new MeshError('bad-request', `${path}: ${messageOf(thrown)}`, { next: 'mend it and run again' })
-  }
-  return parsed.data
 
   function lineOf(at: readonly PropertyKey[]): number {
     for (let depth = at.length; depth > 0; depth--) {
@@ -93,6 +103,15 @@ export function parseScenario(text: string, path: string): Scenario {
     }
     return 1
   }
+}
+
+/** What `sim run` writes beside a page is easily given back to it. */
+function isReport(value: unknown): value is { readonly scenario: string; readonly seed?: unknown } {
+  return typeof value === 'object' && value !== null && 'traceHash' in value && 'scenario' in value && typeof value.scenario === 'string'
+}
+
+function reportGiven({ scenario, seed }: { readonly scenario: string; readonly seed?: unknown }, path: string): MeshError {
+  return new MeshError('bad-request', `${path} is the report of a run, not a scenario`, { next: `run the scenario itself (${scenario}${typeof seed === 'number' ? `, seed ${seed}` : ''}), or give two reports to "skein sim compare"` })
 }
 
 /** Of a value that may have several forms, the complaint of the form that it came closest to. */
@@ -113,7 +132,12 @@ function pathText(at: readonly PropertyKey[]): string {
 }
 
 function locate(given: string, cwd: string, folder: string): { path: string; isShipped: boolean } {
-  if (suffix.test(given) || given.includes('/') || given.includes('\\')) return { path: resolve(cwd, given), isShipped: false }
+  if (suffix.test(given) || given.includes('/') || given.includes('\\')) {
+    const path = resolve(cwd, given)
+    const name = basename(given).replace(suffix, '')
+    if (!existsSync(path) && shippedNames(folder).includes(name)) throw new MeshError('bad-request', `there is no file at ${path}`, { next: `did you mean ${name}, which Skein has? Give its name alone, without a path or .yaml` })
+    return { path, isShipped: false }
+  }
   for (const ending of ['yaml', 'yml', 'json']) {
     const name = `${given}.${ending}`
     if (safeList(folder).includes(name)) return { path: join(folder, name), isShipped: true }

@@ -70,7 +70,7 @@ export async function sweep(given: readonly string[], flags: SweepFlags, voice: 
   process.once('SIGINT', stop)
   const pool = startSeedPool({ scenarios, jobs, seedMsMax, signal: interrupt.signal, ...(deps.worker === undefined ? {} : { worker: deps.worker }) })
   const startedAtMs = performance.now()
-  const tally = sweepTally()
+  const tally = sweepTally(new Set(scenarios.flatMap(({ scenario }, at) => (scenario.anyFaultEveryMs === undefined ? [] : [at]))))
   const progress = sweepProgress(voice, (text) => world.stdout.write(text), { total: seeds.length * scenarios.length, jobs })
   try {
     await runAll({ pool, scenarios, seeds, untilMs, jobs, failuresMax, tally, onResult: () => progress.seed(tally) })
@@ -209,9 +209,10 @@ function summarise({ tally, told, scenarios, wallMs, seedsAsked, untilMs, here, 
     for (const line of table(counts.map(([kind, count]) => [`  ${kind}`, whole(count), colours.cyan(bar(count, counts[0]?.[1] ?? 0))]), voice.columns)) say(line)
   }
   const never = tally.neverInjected()
-  if (never.length > 0) {
-    say(colours.yellow(counts.length === 0 ? 'No fault was injected.' : 'Never injected:'))
-    if (counts.length > 0) for (const line of wrapped(never, voice.columns - 2)) say(`  ${line}`)
+  if (counts.length === 0 && scenarios.some(({ scenario }) => scenario.faults.length > 0 || scenario.anyFaultEveryMs !== undefined)) say(colours.yellow('No fault was injected.'))
+  else if (never.length > 0) {
+    say(colours.yellow('Never injected:'))
+    for (const line of wrapped(never, voice.columns - 2)) say(`  ${line}`)
   }
   say('')
   const failed = tally.failures.length

@@ -23,13 +23,15 @@ export interface SweepTally {
   readonly failures: readonly SeedFailure[]
   /** How often each kind of fault was injected. */
   readonly faults: ReadonlyMap<FaultKind, number>
-  /** Kinds that no run injected. */
+  /** Kinds that no run injected of a scenario that asks for all of them. */
   neverInjected(): FaultKind[]
 }
 
-export function sweepTally(): SweepTally {
+/** @param drawsAny the scenarios, by index, that ask for every kind of fault. */
+export function sweepTally(drawsAny: ReadonlySet<number>): SweepTally {
   const failures: SeedFailure[] = []
   const faults = new Map<FaultKind, number>()
+  const drawn = new Set<FaultKind>()
   let seeds = 0
   let virtualMs = 0
   let events = 0
@@ -49,7 +51,9 @@ export function sweepTally(): SweepTally {
         missions += report.missions.submitted
         for (const kind of faultKinds) {
           const count = report.faults[kind] ?? 0
-          if (count > 0) faults.set(kind, (faults.get(kind) ?? 0) + count)
+          if (count === 0) continue
+          faults.set(kind, (faults.get(kind) ?? 0) + count)
+          if (drawsAny.has(result.scenarioIndex)) drawn.add(kind)
         }
       }
       const violation = firstFailure(result)
@@ -59,6 +63,6 @@ export function sweepTally(): SweepTally {
         ...(result.crash?.stack === undefined ? {} : { stack: result.crash.stack }),
       })
     },
-    neverInjected: () => faultKinds.filter((kind) => !faults.has(kind)),
+    neverInjected: () => (drawsAny.size === 0 ? [] : faultKinds.filter((kind) => !drawn.has(kind))),
   }
 }

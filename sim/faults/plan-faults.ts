@@ -5,7 +5,7 @@
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
 import { draw } from '../scenario/draw.ts'
-import { isNamed, type PlannedNode } from '../scenario/expand.ts'
+import { isNamed, type PlannedNode, unknownName } from '../scenario/expand.ts'
 import { faultKinds, type Distribution, type FaultKind, type FaultSpec, type Scenario } from '../scenario/schema.ts'
 import type { DraftedFault, PlannedFault } from './fault.ts'
 import { faultTraits } from './kinds.ts'
@@ -31,7 +31,7 @@ function draftStated(spec: FaultSpec, nodes: readonly DrawnNode[], durationMs: D
   const traits = faultTraits[spec.kind]
   const candidates = nodes.filter((node) => isNamed(node, spec.nodes)).map(({ name }) => name)
   const all = nodes.map(({ name }) => name)
-  checkSpec(spec, candidates.length, all.length)
+  checkFault(spec, nodes)
   const instants = spec.atMs === undefined ? arrivals(spec.everyMs!, durationMs, random) : [spec.atMs].flat().filter((atMs) => atMs < durationMs)
   return instants.map((atMs) => ({
     atMs, kind: spec.kind,
@@ -109,10 +109,15 @@ function sample<T>(from: readonly T[], count: number, random: Random): T[] {
   return rest.slice(0, taken)
 }
 
-function checkSpec(spec: FaultSpec, candidates: number, all: number): void {
+/** @throws Error as `planFaults` does. */
+export function checkFault(spec: FaultSpec, nodes: readonly DrawnNode[]): void {
   const { strikes, amountBetween } = faultTraits[spec.kind]
+  const candidates = nodes.filter((node) => isNamed(node, spec.nodes)).length
+  const all = nodes.length
+  const unknown = unknownName(nodes, spec.nodes)
   const what = `the fault '${spec.kind}'`
-  if (candidates === 0) throw new Error(`${what} strikes ${(spec.nodes ?? []).join(', ') || 'any node'}, but the scenario has no such node or group`)
+  if (unknown !== undefined) throw new Error(`${what} strikes '${unknown}', but the scenario has no such node or group: name one that it has`)
+  if (candidates === 0) throw new Error(`${what} names no node: name one, or leave 'nodes' out for any`)
   if (all < nodesNeeded(spec.kind)) throw new Error(`${what} needs two nodes: give the scenario another one`)
   if (strikes === 'nodes' && spec.howMany > candidates) throw new Error(`${what} strikes ${spec.howMany} nodes at once, of ${candidates}: lower its 'howMany' or name more nodes`)
   if (spec.amount === undefined) return

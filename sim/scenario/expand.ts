@@ -13,11 +13,11 @@ export interface PlannedNode {
   readonly clockSkewMs: number
 }
 
-/** @returns the nodes in the order of their groups. @throws Error when a group names a skill that the scenario does not declare, or two groups share a name. */
+/** @returns the nodes in the order of their groups. @throws Error when a group names a skill that the scenario does not declare, or two groups or two nodes share a name. */
 export function expandNodes(scenario: Scenario, random: Random): PlannedNode[] {
   const skillOf = new Map(scenario.skills.map((skill) => [skill.capability, skill]))
   const seen = new Set<string>()
-  return scenario.nodes.flatMap((group) => {
+  const nodes = scenario.nodes.flatMap((group) => {
     if (seen.has(group.group)) throw new Error(`two node groups are named '${group.group}': give each its own name`)
     seen.add(group.group)
     const skills = (group.skills ?? scenario.skills.map((skill) => skill.capability)).map((name) => {
@@ -33,6 +33,19 @@ export function expandNodes(scenario: Scenario, random: Random): PlannedNode[] {
       clockSkewMs: group.clockSkewMs * (2 * ofGroup.next() - 1),
     }))
   })
+  const groupOf = new Map<string, string>()
+  for (const { name, group: { group } } of nodes) {
+    const other = groupOf.get(name)
+    if (other !== undefined) throw new Error(`the groups '${other}' and '${group}' both have a node named '${name}': rename one of the groups`)
+    groupOf.set(name, group)
+  }
+  return nodes
+}
+
+/** Of the names that a fault or a workload gives, the first that is neither a node's nor a group's. */
+export function unknownName(nodes: readonly Pick<PlannedNode, 'name' | 'group'>[], names: readonly string[] = []): string | undefined {
+  const known = new Set(names.length === 0 ? [] : nodes.flatMap((node) => [node.name, node.group.group]))
+  return names.find((name) => !known.has(name))
 }
 
 /** Whether a node is among those that a fault or a workload names: by its own name or its group's. */

@@ -9,14 +9,17 @@ import { CapabilityName } from '../../protocols/kernel/ids.ts'
 import { Acknowledgement, RetryPolicy } from '../../protocols/tasking/schema.ts'
 
 const fraction = z.number().min(0).max(1)
-const positiveMs = z.number().positive()
+/** Of what happens again and again: more often, planning a day of it takes longer than the run. */
+const intervalMs = z.number().min(10, 'must be at least 10 ms: make it rarer')
+const perSecond = z.number().positive().max(10_000, 'must be at most 10,000: lower it')
+const nodesMax = 20_000
 
 /** A number, or how it is drawn: evenly, exponentially (its mean), or log-normally (its median and 99th percentile). */
 export const Distribution = z.union([
   z.number().min(0),
-  z.object({ uniform: z.tuple([z.number().min(0), z.number().min(0)]) }).strict(),
+  z.object({ uniform: z.tuple([z.number().min(0), z.number().min(0)]).refine(([low, high]) => low <= high, { error: 'the low end comes first: swap the two numbers' }) }).strict(),
   z.object({ exponential: z.number().positive() }).strict(),
-  z.object({ lognormal: z.object({ median: z.number().positive(), p99: z.number().positive() }).strict() }).strict(),
+  z.object({ lognormal: z.object({ median: z.number().positive(), p99: z.number().positive() }).strict().refine(({ median, p99 }) => median <= p99, { error: '`p99` is below `median`: raise it, or write a plain number' }) }).strict(),
 ])
 export type Distribution = z.infer<typeof Distribution>
 
@@ -26,21 +29,23 @@ export const Conduct = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('lies-about-speed'), factor: z.number().positive().default(5) }).strict(),
   /** Bids, takes the award, renews its lease and never finishes. */
   z.object({ kind: z.literal('bids-and-stalls') }).strict(),
+  /** Bids, takes the award, and gives no sign of life any more. */
+  z.object({ kind: z.literal('falls-silent') }).strict(),
   z.object({ kind: z.literal('wrong-results') }).strict(),
   z.object({ kind: z.literal('oversized-results') }).strict(),
   /** Publishes adverts that name other nodes. */
-  z.object({ kind: z.literal('forges-adverts'), everyMs: positiveMs.default(2_000) }).strict(),
+  z.object({ kind: z.literal('forges-adverts'), everyMs: intervalMs.default(2_000) }).strict(),
   /** Signs two different adverts under one sequence number. */
-  z.object({ kind: z.literal('equivocates'), everyMs: positiveMs.default(5_000) }).strict(),
-  z.object({ kind: z.literal('floods-gossip'), perSecond: z.number().positive().default(50) }).strict(),
-  z.object({ kind: z.literal('sends-garbage'), everyMs: positiveMs.default(1_000) }).strict(),
+  z.object({ kind: z.literal('equivocates'), everyMs: intervalMs.default(5_000) }).strict(),
+  z.object({ kind: z.literal('floods-gossip'), perSecond: perSecond.default(50) }).strict(),
+  z.object({ kind: z.literal('sends-garbage'), everyMs: intervalMs.default(1_000) }).strict(),
 ])
 export type Conduct = z.infer<typeof Conduct>
 
 /** What a node can do. Skills are declared under `skills` of the scenario. */
 export const NodeGroup = z.object({
   group: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'is not a group name (lower case letters, digits, dashes)'),
-  count: z.number().int().min(1).max(20_000).default(1),
+  count: z.number().int().min(1).max(nodesMax).default(1),
   duties: z.array(Duty).min(1).default(['worker', 'replica', 'bridge']),
   slots: z.number().int().min(0).max(1_024).default(2),
   /** 1 is the speed that the skills' times are stated for; drawn once per node. */
@@ -97,7 +102,7 @@ export type ScenarioSkill = z.infer<typeof ScenarioSkill>
 export const MissionShape = z.object({
   shape: z.enum(['single', 'fan', 'chain', 'diamond', 'composite']).default('single'),
   capability: CapabilityName,
-  /** Leaves; a number is drawn for each mission and rounded. Of `composite`, as many composite tasks as come nearest to it, at least one. */
+  /** Leaves; a number is drawn for each mission and rounded, and cut to what one plan may have. Of `composite`, as many composite tasks as come nearest to it, at least one. */
   leaves: Distribution.default(1),
   /** Of each leaf; it scales the skill's time and is known to bidders. */
   effort: Distribution.default(1),
@@ -125,15 +130,15 @@ const submission = {
 
 export const Workload = z.discriminatedUnion('kind', [
   /** Missions that arrive at random (Poisson) at a mean rate. */
-  z.object({ kind: z.literal('poisson'), perSecond: z.number().positive(), mission: MissionShape, ...submission }).strict(),
+  z.object({ kind: z.literal('poisson'), perSecond, mission: MissionShape, ...submission }).strict(),
   /** The given number of missions, evenly spread. */
-  z.object({ kind: z.literal('count'), missions: z.number().int().min(1), mission: MissionShape, ...submission }).strict(),
+  z.object({ kind: z.literal('count'), missions: z.number().int().min(1).max(100_000, 'must be at most 100,000: lower it'), mission: MissionShape, ...submission }).strict(),
   /**
    * Requests of a trace: CSV with `TIMESTAMP,ContextTokens,GeneratedTokens`, one single-leaf mission each, with the input
    * `{ promptTokens, outputTokens }`. `load` stretches or squeezes time until the mesh would be that busy; absent: as recorded.
    */
   z.object({ kind: z.literal('trace'), file: z.string().min(1), capability: CapabilityName, load: z.number().positive().max(2).optional(), requestsMax: z.number().int().min(1).default(100_000), priority: z.number().int().min(1).max(10).default(5), ...submission }).strict(),
-])
+]).refine(({ fromMs, untilMs }) => untilMs === undefined || fromMs < untilMs, { error: '`fromMs` is not before `untilMs`: no work would arrive, move one of them', path: ['fromMs'] })
 export type Workload = z.infer<typeof Workload>
 
 /** What can go wrong, by kind. Parameters that a kind does not use are refused. */
@@ -156,7 +161,7 @@ export const FaultSpec = z.object({
   /** Groups or node names; absent: any node. */
   nodes: z.array(z.string()).optional(),
   atMs: z.union([z.number().min(0), z.array(z.number().min(0)).min(1)]).optional(),
-  everyMs: positiveMs.optional(),
+  everyMs: intervalMs.optional(),
   /** How long it lasts, or how long a process stays away; 0 for what happens in an instant. Infinity is written as `forever`. */
   lastsMs: z.union([Distribution, z.literal('forever')]).default({ uniform: [1_000, 8_000] }),
   /** How many nodes at once. */
@@ -173,14 +178,14 @@ export const Scenario = z.object({
   durationMs: z.number().positive().max(24 * 60 * 60_000),
   /** After it everything heals, and within this time every mission must end. */
   healWithinMs: z.number().positive().max(24 * 60 * 60_000).default(300_000),
-  nodes: z.array(NodeGroup).min(1),
+  nodes: z.array(NodeGroup).min(1).refine((groups) => groups.reduce((sum, { count }) => sum + count, 0) <= nodesMax, { error: 'the groups have more than 20,000 nodes together: lower a `count`' }),
   network: NetworkConditions.prefault({}),
   skills: z.array(ScenarioSkill).min(1),
   workload: z.array(Workload).min(1),
   faults: z.array(FaultSpec).default([]),
   /** Every fault kind at random, besides those listed: the mean time between two faults of any kind. */
-  anyFaultEveryMs: positiveMs.optional(),
+  anyFaultEveryMs: intervalMs.optional(),
   /** Limits of the nodes that differ from the defaults. */
-  tuning: z.object({ leaseMs: positiveMs, bidWindowMs: positiveMs, noProviderMs: positiveMs }).partial().strict().default({}),
+  tuning: z.object({ leaseMs: z.number().min(1_000).max(600_000), bidWindowMs: z.number().min(1), noProviderMs: z.number().min(1) }).partial().strict().default({}),
 }).strict()
 export type Scenario = z.infer<typeof Scenario>

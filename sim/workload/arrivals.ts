@@ -2,7 +2,7 @@
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
-import { isNamed, type PlannedNode } from '../scenario/expand.ts'
+import { isNamed, type PlannedNode, unknownName } from '../scenario/expand.ts'
 import type { Scenario, ScenarioSkill, Workload } from '../scenario/schema.ts'
 import { modelWorkMs, type ModelInput } from './leaf-work.ts'
 import { drawLuck, fate, planMission, roundMs, type MissionSetting, type PlannedLeaf, type PlannedMission, type RequestInput } from './mission-plans.ts'
@@ -50,8 +50,10 @@ interface OneWorkload<Kind extends Workload = Workload> {
 
 function arrivalsOf(one: OneWorkload): Omit<Arrival, 'index'>[] {
   const { workload, scenario, label, random } = one
+  const unknown = unknownName(one.nodes, workload.submitters)
+  if (unknown !== undefined) throw new Error(`the workload names the submitter '${unknown}', but the scenario has no such node or group: name one that it has`)
   const bridges = one.nodes.filter((node) => node.group.duties.includes('bridge') && isNamed(node, workload.submitters)).map((node) => node.name)
-  if (bridges.length === 0) throw new Error(workload.submitters === undefined ? `no node has the duty 'bridge': nobody can submit` : `none of the submitters ${workload.submitters.join(', ')} is a node with the duty 'bridge'`)
+  if (bridges.length === 0) throw new Error(workload.submitters === undefined ? `no node has the duty 'bridge': nobody can submit, give one that duty` : `none of the submitters ${workload.submitters.join(', ')} is a node with the duty 'bridge': give one of them that duty`)
   const found: Omit<Arrival, 'index'>[] = []
   const add = (atMs: InstantMs, mission: PlannedMission): void => {
     const count = found.length
@@ -91,6 +93,7 @@ function addTrace(one: OneWorkload<TraceWorkload>, span: Span, add: (atMs: Insta
   const skill = setting.skillOf.get(workload.capability)
   if (skill?.model === undefined) throw new Error(`a trace needs a capability with a 'model', and '${workload.capability}' ${skill === undefined ? 'is not declared under \'skills\'' : 'has none'}`)
   const requests = parseTrace(text, workload.file).slice(0, workload.requestsMax)
+  if (!requests.some((request) => workOf(skill, request) > 0)) throw new Error(`no request of the trace '${workload.file}' has a token: give it requests with tokens`)
   const stretch = stretchOf(requests, skill, one)
   const meanWorkMs = requests.reduce((sum, request) => sum + workOf(skill, request), 0) / requests.length
   const meanOutputTokens = requests.reduce((sum, request) => sum + request.outputTokens, 0) / requests.length

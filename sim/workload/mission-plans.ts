@@ -113,8 +113,10 @@ export function fate(luck: number, skill: ScenarioSkill, attemptsMax: number = l
 /** As many composite tasks side by side as make up the leaves that were asked for, at least one. */
 function compositeTasks(shape: MissionShape, skill: ScenarioSkill, n: string, random: Random, setting: MissionSetting): TopTask[] {
   const leavesEach = leavesBelow(skill, setting, [])
-  const count = Math.max(1, Math.round(draw(shape.leaves, random) / leavesEach))
-  if (count * leavesEach > limits.missionTasksMax) throw new Error(`a mission of '${shape.capability}' would have ${count * leavesEach} leaves, ${limits.missionTasksMax} at most are allowed`)
+  const drawn = Math.max(1, Math.round(draw(shape.leaves, random) / leavesEach))
+  // A drawn number is cut, one that the scenario states is an error.
+  const count = typeof shape.leaves === 'number' ? drawn : Math.max(1, Math.min(drawn, limits.planTasksMax, Math.floor(limits.missionTasksMax / leavesEach)))
+  if (count * leavesEach > limits.missionTasksMax) throw new Error(`a mission of '${shape.capability}' would have ${count * leavesEach} leaves, ${limits.missionTasksMax} at most are allowed: lower 'leaves' or a 'count' of children`)
   return Array.from({ length: count }, (_, at) => {
     const name = `t${at + 1}`
     const leaves: PlannedLeaf[] = []

@@ -44,12 +44,16 @@ function parseRow(line: string, where: string): { second: number; fraction: numb
   const match = timestamp.exec(at)
   if (match === null) throw new Error(`${where}: '${at.slice(0, 40)}' is not a time like 2023-11-16 18:17:03.9799600`)
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
-  if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 59) throw new Error(`${where}: there is no such time as '${at}'`)
+  if (month < 1 || month > 12 || day < 1 || day > daysOf(year, month) || hour > 23 || minute > 59 || second > 59) throw new Error(`${where}: there is no such time as '${at}': mend the line`)
   for (const cell of [prompt, output]) if (!count.test(cell)) throw new Error(`${where}: '${cell.slice(0, 40)}' is not a number of tokens`)
   return {
     second: Date.UTC(year, month - 1, day, hour, minute, second) / 1_000 - offsetSeconds(match[8]),
     fraction: Number(`0${match[7] ?? ''}`), promptTokens: Number(prompt), outputTokens: Number(output),
   }
+}
+
+function daysOf(year: number, month: number): number {
+  return new Date(Date.UTC(year, month, 0)).getUTCDate()
 }
 
 function offsetSeconds(offset: string | undefined): number {

@@ -25,6 +25,7 @@ describe('trace format', () => {
     [`${header}\n2024-01-01 00:00:00,1,2\n2024-01-01 00:00:00,1\n`, 't.csv, line 3: 2 columns instead of 3'],
     [`${header}\nyesterday,1,2\n`, "t.csv, line 2: 'yesterday' is not a time like"],
     [`${header}\n2024-13-01 00:00:00,1,2\n`, "t.csv, line 2: there is no such time as '2024-13-01 00:00:00'"],
+    [`${header}\n2024-02-29 00:00:00,1,2\n2023-02-29 00:00:00,1,2\n`, "t.csv, line 3: there is no such time as '2023-02-29 00:00:00'"],
     [`${header}\n2024-01-01 00:00:00,many,2\n`, "t.csv, line 2: 'many' is not a number of tokens"],
     [`${header}\n2024-01-01 00:00:00,1,-2\n`, "t.csv, line 2: '-2' is not a number of tokens"],
   ])('%j is refused', (text, message) => {
