@@ -8,6 +8,7 @@ import type { MeshNodePorts } from '../../actors/mesh-node.ts'
 import type { Conduct } from '../scenario/schema.ts'
 import { bidsAndStalls } from './bids-and-stalls.ts'
 import { equivocates } from './equivocates.ts'
+import { fallsSilent } from './falls-silent.ts'
 import { floodsGossip } from './floods-gossip.ts'
 import { forgesAdverts } from './forges-adverts.ts'
 import { liesAboutSpeed } from './lies-about-speed.ts'
@@ -25,6 +26,8 @@ export function applyConduct(conduct: Conduct, ports: MeshNodePorts, parts: Cond
       return liesAboutSpeed(conduct, ports, parts)
     case 'bids-and-stalls':
       return bidsAndStalls(conduct, ports, parts)
+    case 'falls-silent':
+      return fallsSilent(conduct, ports, parts)
     case 'wrong-results':
       return wrongResults(conduct, ports, parts)
     case 'oversized-results':

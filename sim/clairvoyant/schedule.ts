@@ -58,7 +58,7 @@ export interface ClairvoyantOutcome {
 }
 
 /** Nodes whose conduct makes them useless as workers. */
-const useless = new Set(['bids-and-stalls', 'wrong-results', 'oversized-results'])
+const useless = new Set(['bids-and-stalls', 'falls-silent', 'wrong-results', 'oversized-results'])
 
 /** The scenario's workers as the scheduler sees them: it knows which do no honest work. @param up when each node is up, by name; absent: always. */
 export function clairvoyantNodes(nodes: readonly PlannedNode[], up?: ReadonlyMap<string, readonly UpTime[]>): ClairvoyantNode[] {

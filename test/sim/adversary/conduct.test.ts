@@ -21,6 +21,16 @@ describe('adversaries on a small mesh', () => {
     expect(harm(world)).toEqual([])
   })
 
+  it('falls-silent takes awards and loses each when its lease is over; the work is done by others', async () => {
+    const world = await hostileWorld(2, { kind: 'falls-silent' })
+    expect(await world.sums(2, 6)).toMatchObject(Array(2).fill({ state: 'completed' }))
+    expect(world.heard('confirm').length).toBeGreaterThan(0)
+    expect(world.heard('inform')).toEqual([])
+    await world.runFor(10_000)
+    expect(stillRunning(world)).toEqual([])
+    expect(harm(world)).toEqual([])
+  })
+
   it('bids-and-stalls takes awards and renews them, and gives no result', async () => {
     const world = await hostileWorld(2, { kind: 'bids-and-stalls' })
     // A task that it holds ends with its mission's time, at the latest.
@@ -95,7 +105,7 @@ describe('adversaries on a small mesh', () => {
 })
 
 describe('any conduct', () => {
-  const conducts: Conduct['kind'][] = ['lies-about-speed', 'bids-and-stalls', 'wrong-results', 'oversized-results', 'forges-adverts', 'equivocates', 'floods-gossip', 'sends-garbage']
+  const conducts: Conduct['kind'][] = ['lies-about-speed', 'bids-and-stalls', 'falls-silent', 'wrong-results', 'oversized-results', 'forges-adverts', 'equivocates', 'floods-gossip', 'sends-garbage']
 
   it.each(conducts)('%s does the same for the same seed', async (kind) => {
     const traces: number[] = []
