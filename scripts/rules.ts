@@ -14,7 +14,7 @@ import type { ICruiseOptions, ICruiseResult, IFlattenedRuleSet } from 'dependenc
 import extractTsConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 
 /** Raise it as the house grows: a little below the number that `npm run rules` prints. */
-const modulesMinDefault = 300
+const modulesMinDefault = 650
 
 const rooms = ['protocols', 'actors', 'node', 'sim', 'scripts', 'test', 'web', 'examples']
 
