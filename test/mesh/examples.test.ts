@@ -172,6 +172,12 @@ describe('skills of your own', () => {
   }
 })
 
+it('the clinic of the simulator keeps every promise', async () => {
+  const report = await run<{ violations: unknown[]; missions: { completed: number; submitted: number } }>('skein sim run examples/simulation/vet-clinic.yaml --seed 1')
+  expect(report.violations).toEqual([])
+  expect(report.missions.completed).toBe(report.missions.submitted)
+})
+
 it('no command of the README was left out', () => {
   const shown = [...readFileSync(join(folder, 'examples', 'README.md'), 'utf8').matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) => block.split('\n'))
     .map((line) => line.replace(/\s+#.*$/, '').trim()).filter((line) => line.startsWith('skein '))
