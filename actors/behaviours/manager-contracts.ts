@@ -119,7 +119,7 @@ function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: Actor
   const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
   const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
   // Known in part, the mesh is asked by threshold: how many of those asked there are is a matter of chance.
-  const asksAll = offer.population <= limits.biddersAimed
+  const asksAll = offer.population <= limits.askedAllMax
   const known = fit > 0 && asksAll && !offer.partial
   const expectedBidders = known ? fit : asksAll ? Number.MAX_SAFE_INTEGER : limits.biddersEnough
   return { excluded, expectedBidders, asksAll, connected: offer.partial ? offer.population : providers.length }

@@ -68,7 +68,7 @@ export function announcementFor(announcer: PeerId, shardsOfProviders: number, po
   if (round >= everybodyRound) return { shards: Array.from({ length: shardsOfProviders * disagreementFactor }, (_, at) => at), threshold: 1 }
   const count = shardsOfProviders
   const perShard = Math.max(1, population / count)
-  const aimed = limits.biddersAimed * wideningFactor ** round
+  const aimed = round === 0 && population <= limits.askedAllMax ? limits.askedAllMax : limits.biddersAimed * wideningFactor ** round
   const asked = Math.min(count, Math.max(1, Math.round(aimed / perShard)))
   const first = shardOf(announcer, count)
   return { shards: Array.from({ length: asked }, (_, at) => (first + at) % count), threshold: thresholdFor(perShard * asked, aimed) }

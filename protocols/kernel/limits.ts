@@ -47,6 +47,8 @@ export const limits = Object.freeze({
 
   // bidding
   biddersAimed: 8,
+  /** Up to so many providers are all asked: choosing well costs little then, and a few of few may all be busy. */
+  askedAllMax: 16,
   /** Of those who were asked by threshold, so many answers are enough to choose from. */
   biddersEnough: 5,
   bidPatienceMs: 300,
@@ -109,6 +111,7 @@ invariant(limits.advertRefreshMs * 3 <= limits.advertTtlMs, 'two lost refreshes 
 invariant(limits.pulseMs * 4 <= limits.leaseMs, 'three lost pulses do not end a lease')
 invariant(limits.bidWindowMs < limits.bidExpiryMs, 'a bid outlives the window it was made in')
 invariant(limits.bidExpiryMs < limits.callExpiryMs, 'a waiting participant can still bid')
+invariant(limits.biddersAimed <= limits.askedAllMax, 'who is asked by threshold is asked in no smaller a mesh than aimed at')
 invariant(limits.biddersEnough <= limits.biddersAimed, 'the answers that are enough can be expected')
 invariant(limits.refusalRepeatMs < limits.callExpiryMs, 'who waits for a call says so again before it forgets it')
 invariant(limits.reannounceMsMax < limits.callExpiryMs, 'a call is announced again before it expires')

@@ -91,5 +91,7 @@ describe('where a call is announced', () => {
 
   it('in a small mesh to everybody at once', () => {
     expect(announcementFor(own, 1, 5, 0)).toEqual({ shards: [0], threshold: 1 })
+    expect(announcementFor(own, 1, limits.askedAllMax, 0).threshold).toBe(1)
+    expect(announcementFor(own, 1, limits.askedAllMax + 1, 0).threshold).toBeLessThan(0.5)
   })
 })
