@@ -14,13 +14,14 @@ import { unplain } from './kernel/json.ts'
 import { limits } from './kernel/limits.ts'
 import { leasingMessages } from './leasing/schema.ts'
 import { membershipMessages } from './membership/schema.ts'
+import { replicatedLogMessages } from './replicated-log/schema.ts'
 import { taskingMessages } from './tasking/schema.ts'
 
 /** `/skein/<name>/<major>`; a higher minor only adds. */
 export const protocolMajor = 1
 export const protocolMinor = 0
 
-export const Message = z.discriminatedUnion('kind', [...capabilityMessages, ...biddingMessages, ...leasingMessages, ...membershipMessages, ...taskingMessages])
+export const Message = z.discriminatedUnion('kind', [...capabilityMessages, ...biddingMessages, ...leasingMessages, ...membershipMessages, ...replicatedLogMessages, ...taskingMessages])
 export type Message = z.infer<typeof Message>
 export type MessageKind = Message['kind']
 export type MessageOf<Kind extends MessageKind> = Extract<Message, { kind: Kind }>

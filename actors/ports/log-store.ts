@@ -1,31 +1,72 @@
-import type { MissionId } from '../../protocols/kernel/ids.ts'
-import type { LogEntry, LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { Fault } from '../../protocols/kernel/errors.ts'
+import type { GroupId, Incarnation, MissionId } from '../../protocols/kernel/ids.ts'
+import type { WallMs } from '../../protocols/kernel/units.ts'
+import type { EndedMission, LogEntry, LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 
-/** Who asked for what under which idempotency key. */
-export interface Claim {
-  readonly principal: string
-  readonly key: string
-  readonly requestDigest: string
-  readonly missionId: MissionId
-  readonly atWallMs: number
+/** Changes of one group, applied in the order of the fields. */
+export interface GroupWrite {
+  /** The head after the changes. */
+  readonly head: LogHead
+  /** Forget the copy first: entries, snapshot, everything. */
+  readonly wipe?: boolean
+  /** Replaces an older snapshot. Entries below its position may stay until `dropBelow`. */
+  readonly snapshot?: LogSnapshot
+  /** Removes the entries before this index. */
+  readonly dropBelow?: number
+  /** Removes the entries from this index on: a newer leader has others. */
+  readonly truncateFrom?: number
+  /** In order, following what is there then. */
+  readonly entries: readonly LogEntry[]
 }
 
-/** One atomic write. All of it is on disk (synced) when the promise resolves; none of it, when it rejects. */
+/** One atomic write. All of it is on disk (synced) when the promise resolves, and in the watermark outside; none of it, when it rejects. */
 export interface LogBatch {
-  readonly entries: readonly { readonly missionId: MissionId; readonly entry: LogEntry }[]
-  readonly heads: readonly LogHead[]
-  readonly claims: readonly Claim[]
+  readonly writes: readonly GroupWrite[]
+  /** Missions that have ended: their group's log goes, this record stays. */
+  readonly ended?: readonly EndedMission[]
+  /** Groups and records of which nothing stays. */
+  readonly removed?: readonly GroupId[]
 }
 
-/** The log of every mission this node keeps. Implementations do not interpret events. */
+/** A group as it was found when the store was opened. */
+export interface GroupOnDisk {
+  readonly head: LogHead
+  readonly snapshot?: Omit<LogSnapshot, 'state'>
+  /** The first entry that is there; `head.last.index + 1` when there is none. */
+  readonly firstIndex: number
+  /**
+   * The copy is not what was promised: entries at or below the watermark are missing or altered, or the database is behind it.
+   * The head is then the newest known of both. What was written above the watermark and torn was dropped, and is no damage.
+   */
+  readonly damage?: Fault
+}
+
+/** What opening the store found. */
+export interface StoreOnDisk {
+  /** Of this store: a new one for a new directory. */
+  readonly incarnation: Incarnation
+  /** True when there was a store before and everything in it is gone: whoever kept the watermark says so. */
+  readonly lostEverything: boolean
+  readonly groups: readonly GroupOnDisk[]
+}
+
+/** Room on the disk, as the store sees it. `low`: new missions are refused; `full`: writes fail, what was reserved has been given up. */
+export type DiskRoom = 'enough' | 'low' | 'full'
+
+/** The logs of the groups of this node. Implementations do not interpret events. */
 export interface LogStore {
+  /** What was found, verified: the chain of every live group against its watermark. Archives are not looked at. */
+  found(): Promise<StoreOnDisk>
   /** @throws MeshError `storage-failed`; after that the store must be closed and opened again. */
   write(batch: LogBatch): Promise<void>
-  heads(): Promise<readonly LogHead[]>
-  /** Entries from `fromIndex` on, in order of index, at most `max`. */
-  read(missionId: MissionId, fromIndex: number, max: number): Promise<readonly LogEntry[]>
-  claims(): Promise<readonly Claim[]>
-  /** Removes a mission's entries and head. */
-  remove(missionId: MissionId): Promise<void>
+  /** Entries from `fromIndex` on, in order of index, at most `max`. @throws MeshError `storage-failed` for what cannot be read back. */
+  read(group: GroupId, fromIndex: number, max: number): Promise<readonly LogEntry[]>
+  snapshot(group: GroupId): Promise<LogSnapshot | undefined>
+  /** Archived missions that ended before an instant, the newest first, at most `max`. */
+  ended(beforeWallMs: WallMs, max: number): Promise<readonly EndedMission[]>
+  endedMission(missionId: MissionId): Promise<EndedMission | undefined>
+  /** Those to be forgotten by then, at most `max`. */
+  endedUntil(keptUntilWallMs: WallMs, max: number): Promise<readonly EndedMission[]>
+  room(): Promise<DiskRoom>
   close(): Promise<void>
 }

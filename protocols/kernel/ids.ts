@@ -14,6 +14,21 @@ export type PeerId = z.infer<typeof PeerId>
 export const MissionId = z.string().regex(/^m-[a-z0-9]{8}-[a-z0-9]{12}$/, 'is not a mission id (m-xxxxxxxx-xxxxxxxxxxxx)').brand<'MissionId'>()
 export type MissionId = z.infer<typeof MissionId>
 
+/**
+ * What one replicated log is about: a mission, the mesh's roster, or one of its registrar shards (`registrar-00` … `registrar-63`).
+ * A mission's log is named by the mission.
+ */
+export const GroupId = z.union([MissionId, z.literal('roster'), z.custom<`registrar-${string}`>((value) => typeof value === 'string' && /^registrar-\d\d$/.test(value), 'is not a registrar shard')])
+export type GroupId = z.infer<typeof GroupId>
+
+export function isMissionGroup(group: GroupId): group is MissionId {
+  return group.startsWith('m-')
+}
+
+/** One life of one node's copy of a log: it gets another when it lost what it had promised. Text, compared for equality only. */
+export const Incarnation = z.string().regex(/^[a-z0-9]{6,32}(\.\d{1,9})?$/, 'is not an incarnation').brand<'Incarnation'>()
+export type Incarnation = z.infer<typeof Incarnation>
+
 /** A task's place in its mission's tree: `root`, `root/build`, `root/build/3`. */
 export const TaskId = z.string().min(1).max(512).regex(/^root(\/[A-Za-z0-9._-]{1,64})*$/).brand<'TaskId'>()
 export type TaskId = z.infer<typeof TaskId>

@@ -94,6 +94,32 @@ export const limits = Object.freeze({
   skillMemoryBytesDefault: 512 * MiB,
   managersPerNodeMax: 256,
 
+  // replicated logs
+  votersMax: 5,
+  votersAimed: 3,
+  learnersMax: 4,
+  registrarShards: 64,
+  rosterVotersMax: 5,
+  rosterReplicasMax: 512,
+  appendEntriesMax: 256,
+  appendBytesMax: 1 * MiB,
+  groupTermsMax: 512,
+  blobsHeldAtOnceMax: 4_096,
+  groupsPerNodeMax: 20_000,
+  groupPulseMs: 300,
+  electionMsMin: 1_500,
+  electionMsMax: 3_000,
+  /** A connection that closed says that the leader's process is gone: its members need not wait for silence. */
+  lostLeaderMsMax: 150,
+  slowSyncMs: 1_000,
+  memberSilentMs: 10 * 60_000,
+  membersLookMs: 5_000,
+  snapshotEntries: 4_096,
+  snapshotTailEntries: 512,
+  missionRestMs: 60_000,
+  archiveKeptMs: 30 * 24 * 60 * 60_000,
+  foldChunkEntries: 500,
+
   // bridge
   httpBodyBytesMax: 4 * MiB,
   httpUploadBytesMax: 1024 * MiB,
@@ -118,3 +144,8 @@ invariant(limits.reannounceMsMax < limits.callExpiryMs, 'a call is announced aga
 invariant(limits.resultRetryMs <= limits.resultRetryMsMax, 'results are sent again ever more seldom')
 invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')
 invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be posted')
+invariant(limits.votersAimed <= limits.votersMax && limits.rosterVotersMax <= limits.votersMax, 'a log may have as many voters as are aimed at')
+invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses start no election')
+invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')
+invariant(limits.snapshotTailEntries < limits.snapshotEntries, 'a snapshot leaves a tail for members that are a little behind')
+invariant(limits.appendBytesMax < limits.frameBytesMax, 'an append fits in a frame')

@@ -1,24 +1,88 @@
-/** A mission's log as it is stored: hash-chained entries under an epoch. */
+/** Replicated logs: hash-chained entries under an epoch, what a disk keeps of them, and what their members say to each other. */
 import { z } from 'zod'
-import { Epoch, MissionId } from '../kernel/ids.ts'
+import { Epoch, GroupId, Incarnation, MissionId, PeerId } from '../kernel/ids.ts'
+import { limits } from '../kernel/limits.ts'
+import { BlobRef, Payload } from '../kernel/payload.ts'
+import { MembersChanged, Membership, RegistrarEvent, RosterEvent, TookOver } from '../membership/schema.ts'
 import { MissionEvent } from '../tasking/schema.ts'
+
+/** What an entry may hold. Which of them belong in which group is for its host to judge. */
+export const LogRecord = z.union([MissionEvent, TookOver, MembersChanged, RosterEvent, RegistrarEvent])
+export type LogRecord = z.infer<typeof LogRecord>
+
+export const Chain = z.string().length(64)
 
 export const LogEntry = z.object({
   index: z.number().int().min(1),
   epoch: Epoch,
-  event: MissionEvent,
+  event: LogRecord,
   /** SHA-256 over the previous entry's chain and this entry's bytes. */
-  chain: z.string().length(64),
+  chain: Chain,
 })
 export type LogEntry = z.infer<typeof LogEntry>
 
-/** What is kept beside a log, synced with it: its head watermark and the newest epoch that was promised. */
+/** A place in a log: two logs that have the same one are equal up to there. `index` 0 is the beginning. */
+export const LogPosition = z.object({ index: z.number().int().min(0), epoch: Epoch.optional(), chain: Chain })
+export type LogPosition = z.infer<typeof LogPosition>
+
+/** Everything up to a position, folded. `state` is of the group's own kind, in the shape that `version` names. */
+export const LogSnapshot = z.object({ at: LogPosition, membership: Membership, version: z.number().int().min(1), state: Payload })
+export type LogSnapshot = z.infer<typeof LogSnapshot>
+
+/**
+ * What is kept beside a log, written with it: its head (the watermark), and what was promised to others.
+ * The newest one of every group is kept a second time outside the log's own files.
+ */
 export const LogHead = z.object({
-  missionId: MissionId,
-  index: z.number().int().min(0),
-  chain: z.string().length(64),
-  epoch: Epoch,
-  /** True once the mission has ended: it is not folded at start-up. */
-  sealed: z.boolean(),
+  group: GroupId,
+  /** This node's own: another one once its copy was lost. */
+  incarnation: Incarnation,
+  /** The newest epoch heard of, and whom this member voted for in it. */
+  epoch: Epoch.optional(),
+  votedFor: PeerId.optional(),
+  last: LogPosition,
+  /** Known to be committed; the truth may be more. */
+  commit: z.number().int().min(0),
+  /** The newest in the log, committed or not; absent in a copy that has heard of none yet. */
+  membership: Membership.optional(),
 })
 export type LogHead = z.infer<typeof LogHead>
+
+// ---- between members ------------------------------------------------------------------------------------------------
+
+/** `as` is who the sender believes to be in this group, `toward` whom it means: a message to an earlier life is not for this one. */
+const between = { group: GroupId, as: Incarnation, toward: Incarnation, epoch: Epoch }
+
+/** `pre`: would you vote for me? Nothing is promised. `transfer`: the leader itself asked for this election. */
+export const VoteAsk = z.object({ kind: z.literal('vote-ask'), ...between, pre: z.boolean(), transfer: z.boolean(), last: LogPosition })
+export const Vote = z.object({ kind: z.literal('vote'), ...between, pre: z.boolean(), granted: z.boolean() })
+/** `round` grows with every message of a leader: an answer to it proves that it still led when it sent that. */
+export const LogAppend = z.object({ kind: z.literal('log-append'), ...between, previous: LogPosition, entries: z.array(LogEntry).max(limits.appendEntriesMax), commit: z.number().int().min(0), round: z.number().int().min(0) })
+/** `matched`: everything up to there is on the sender's disk and the leader's. When refused: where to try next. */
+export const LogAppended = z.object({ kind: z.literal('log-appended'), ...between, ok: z.boolean(), matched: z.number().int().min(0), round: z.number().int().min(0) })
+/** For a member that is behind the oldest entry kept. Answered by `log-appended`. */
+export const LogInstall = z.object({ kind: z.literal('log-install'), ...between, snapshot: LogSnapshot, round: z.number().int().min(0) })
+/** The leader leaves: whoever hears this asks for votes at once. */
+export const LeadNow = z.object({ kind: z.literal('lead-now'), ...between })
+
+/** Between two nodes, for all groups that the sender leads and the receiver is in: their number and a digest of (group, epoch). */
+export const GroupPulse = z.object({ kind: z.literal('group-pulse'), beat: z.number().int().min(0), groups: z.number().int().min(0), digest: z.number().int().min(0) })
+/** `agrees`: the receiver counts the same groups; else it is sent `group-terms`. */
+export const GroupPulseHeard = z.object({ kind: z.literal('group-pulse-heard'), beat: z.number().int().min(0), agrees: z.boolean() })
+/** One by one, for a member whose digest differed. The receiver takes each as a heartbeat of its group. */
+export const GroupTerms = z.object({ kind: z.literal('group-terms'), groups: z.array(z.object({ group: GroupId, as: Incarnation, toward: Incarnation, epoch: Epoch, commit: z.number().int().min(0), previous: LogPosition })).max(limits.groupTermsMax), last: z.boolean() })
+/** The receiver's copy is not (or no more) a member's: the incarnation it is under now, so that the leader can make it one. */
+export const OtherIncarnation = z.object({ kind: z.literal('other-incarnation'), group: GroupId, incarnation: Incarnation })
+/** The group has ended, and is in this archive: nobody votes there any more. */
+export const GroupEnded = z.object({ kind: z.literal('group-ended'), group: GroupId, ended: EndedMission })
+
+/** The leader asks a voter to put blobs on its disk. Answered by `blobs-held`. */
+export const HoldBlobs = z.object({ kind: z.literal('hold-blobs'), requestId: z.string().max(64), group: GroupId, refs: z.array(BlobRef).max(limits.blobsHeldAtOnceMax) })
+export const BlobsHeld = z.object({ kind: z.literal('blobs-held'), requestId: z.string().max(64), ok: z.boolean() })
+
+/** What one group's members say to each other: the Raft machine's own messages. */
+export const raftMessages = [VoteAsk, Vote, LogAppend, LogAppended, LogInstall, LeadNow] as const
+export const RaftMessage = z.discriminatedUnion('kind', [...raftMessages])
+export type RaftMessage = z.infer<typeof RaftMessage>
+
+export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, GroupEnded, HoldBlobs, BlobsHeld] as const

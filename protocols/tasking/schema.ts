@@ -6,7 +6,8 @@ import { Fault } from '../kernel/errors.ts'
 import { ActorAddress, AwardId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { unplain } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
-import { Payload } from '../kernel/payload.ts'
+import { BlobRef, Payload } from '../kernel/payload.ts'
+import { MembersChanged, TookOver } from '../membership/schema.ts'
 
 export const Priority = z.number().int().min(1).max(10)
 
@@ -106,7 +107,7 @@ export const MissionRequest = z.object({
   plan: Plan.optional(),
   priority: Priority.default(5),
   limits: LimitChange.optional(),
-  acknowledgement: Acknowledgement.default('local'),
+  acknowledgement: Acknowledgement.default('quorum'),
   name: z.string().max(128).optional(),
 }).strict()
 export type MissionRequest = z.infer<typeof MissionRequest>
@@ -153,10 +154,13 @@ const at = { atWallMs: z.number() }
 /** The log of a mission. Its state is the fold of these, nothing else. */
 export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('submitted'), ...at, missionId: MissionId, principal: Principal, owner: PeerId, name: z.string(), request: Payload, rootSpec: TaskSpec, priority: Priority, limits: MissionLimits, acknowledgement: Acknowledgement, key: z.string().max(256).optional(), requestDigest: z.string() }),
-  z.object({ type: z.literal('took-over'), ...at, epoch: Epoch, owner: PeerId }),
+  TookOver,
+  MembersChanged,
   z.object({ type: z.literal('planned'), ...at, taskId: TaskId, children: z.array(TaskSpec), result: Payload.optional() }),
   z.object({ type: z.literal('awarded'), ...at, award: AwardRecord }),
   z.object({ type: z.literal('award-ended'), ...at, awardId: AwardId, taskId: TaskId, fault: Fault, outcome: z.enum(['refused', 'lost', 'failed']), retryInMs: z.number().int().min(0).optional() }),
+  /** What a running attempt has published to go on from; a later attempt is given the newest. */
+  z.object({ type: z.literal('checkpointed'), ...at, taskId: TaskId, awardId: AwardId, checkpoint: Payload }),
   z.object({ type: z.literal('accepted'), ...at, taskId: TaskId, awardId: AwardId, result: Payload, cites: z.array(AwardId), tookMs: z.number() }),
   z.object({ type: z.literal('dead'), ...at, taskId: TaskId, fault: Fault }),
   z.object({ type: z.literal('retried'), ...at, taskId: TaskId }),
@@ -168,6 +172,10 @@ export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('completed'), ...at, result: Payload }),
   z.object({ type: z.literal('failed'), ...at, fault: Fault }),
   z.object({ type: z.literal('cancelled'), ...at }),
+  /** A dead task that somebody has looked at and wants to see no more among the dead letters. */
+  z.object({ type: z.literal('dead-dropped'), ...at, taskId: TaskId, by: Principal }),
+  /** The last entry: everything about the mission is in this blob, on a majority of its members' disks. */
+  z.object({ type: z.literal('archived'), ...at, archive: BlobRef }),
 ])
 export type MissionEvent = z.infer<typeof MissionEvent>
 
@@ -218,6 +226,9 @@ export const MissionOperation = z.discriminatedUnion('op', [
   z.object({ op: z.literal('cancel'), missionId: MissionId, reason: z.string().max(500) }),
   z.object({ op: z.literal('retry'), missionId: MissionId, taskId: TaskId.optional() }),
   z.object({ op: z.literal('change'), missionId: MissionId, priority: Priority.optional(), limits: LimitChange.optional() }),
+  /** By hand, on a node that has a copy: go on without the owner, which nobody can prove to be gone. */
+  z.object({ op: z.literal('takeover'), missionId: MissionId }),
+  z.object({ op: z.literal('drop-dead'), missionId: MissionId, taskId: TaskId }),
   z.object({ op: z.literal('list'), limit: z.number().int().min(1).max(1_000) }),
   z.object({ op: z.literal('dead') }),
   z.object({ op: z.literal('queue') }),
