@@ -38,6 +38,10 @@ export interface MeshNodeOptions {
   readonly duties: readonly Duty[]
   readonly slots: number
   readonly refuseOnBattery?: boolean
+  /** This node made the mesh: with an empty store it founds the roster. Every other node waits to be admitted. Default false. */
+  readonly founds?: boolean
+  /** Where it stands, so that a log's members are spread; default its name. */
+  readonly domain?: string
   /** How many nodes the mesh is thought to have until this one has counted: where its shards begin. Default 10. */
   readonly nodesExpected?: number
   readonly tuning?: Partial<Tuning>

@@ -3,14 +3,15 @@ import type { Assessment } from '../protocols/bidding/calibration.ts'
 import type { Advert, Attributes, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
-import type { ActorAddress, AwardId, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
-import type { Json, Payload } from '../protocols/kernel/payload.ts'
-import type { LogEntry, LogHead } from '../protocols/replicated-log/schema.ts'
+import type { ActorAddress, AwardId, Digest, Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
+import type { BlobRef, Json, Payload } from '../protocols/kernel/payload.ts'
+import type { Membership, MissionClaim, RosterView } from '../protocols/membership/schema.ts'
+import type { EndedMission, LogEntry, LogSnapshot } from '../protocols/replicated-log/schema.ts'
 import type { DeadView, MissionView } from '../protocols/tasking/views.ts'
 import type { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { Message, MessageOf } from '../protocols/wire.ts'
 import type { HardwareSample } from './ports/hardware.ts'
-import type { Claim } from './ports/log-store.ts'
+import type { DiskRoom, StoreOnDisk } from './ports/log-store.ts'
 import type { SkillRunEvent } from './ports/skill-runner.ts'
 
 /** Outcomes of effects, by the tag the actor gave. */
@@ -20,7 +21,9 @@ export type EffectOutcome =
   | { readonly kind: 'blobs-fetched'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'log-written'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'log-read'; readonly tag: string; readonly entries: readonly LogEntry[]; readonly fault?: Fault }
-  | { readonly kind: 'log-opened'; readonly tag: string; readonly heads: readonly LogHead[]; readonly claims: readonly Claim[]; readonly fault?: Fault }
+  | { readonly kind: 'log-opened'; readonly tag: string; readonly found?: StoreOnDisk; readonly fault?: Fault }
+  | { readonly kind: 'room-looked'; readonly tag: string; readonly room: DiskRoom }
+  | { readonly kind: 'ended-read'; readonly tag: string; readonly ended: readonly EndedMission[]; readonly fault?: Fault }
   | { readonly kind: 'input-checked'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'skill-event'; readonly runId: string; readonly event: SkillRunEvent }
   | { readonly kind: 'providers-found'; readonly tag: string; readonly peers: readonly PeerId[] }
@@ -89,10 +92,69 @@ export interface Offer {
   readonly nearest: readonly string[]
 }
 
+/** A group of this node that was found on the disk, or that this node has joined. */
+export interface GroupNews {
+  readonly group: GroupId
+  readonly membership?: Membership
+  /** Its copy here is not what was promised. With other members it is wiped and joins anew; else this is all there is to say. */
+  readonly damage?: Fault
+}
+
+/**
+ * Between the log-keeper, which replicates, and the hosts, which say what is appended. The host of a mission's group is the
+ * `missions` desk (and, while this node leads it, the mission's orchestrator), of the roster the `roster`, of the shards the `registrar`.
+ */
 export type LogMessage =
-  /** Answered by `appended` once synced, in the order asked. */
-  | { readonly kind: 'append'; readonly tag: string; readonly entries: readonly LogEntry[]; readonly head: LogHead; readonly claim?: Claim }
+  // ---- to the log-keeper
+  /** This node founds the group and leads it under (1, 1): entry 1, `members`, is appended. Answered by `group-led`. `durable: false`: in memory only. */
+  | { readonly kind: 'found-group'; readonly group: GroupId; readonly membership: Membership; readonly durable: boolean }
+  /** Of a leader's host: entries that continue its log (`extend`). Answered by `appended` once committed, in the order asked. */
+  | { readonly kind: 'append'; readonly tag: string; readonly group: GroupId; readonly entries: readonly LogEntry[] }
+  /** Answered by `appended` once this node is known to lead still, and everything appended before is committed (ReadIndex). */
+  | { readonly kind: 'barrier'; readonly tag: string; readonly group: GroupId }
+  /** The blobs are made local, then put on the disks of a majority of the group's voters. Answered by `blobs-secured`. */
+  | { readonly kind: 'secure-blobs'; readonly tag: string; readonly group: GroupId; readonly refs: readonly BlobRef[]; readonly alsoTry: readonly PeerId[] }
+  /** Of a leader's host: everything up to there, folded. The log before it may go, here and at the other members. */
+  | { readonly kind: 'snapshot-taken'; readonly group: GroupId; readonly snapshot: LogSnapshot }
+  /** Of a leader's host: `archived` is committed; the members keep this record and drop the rest. */
+  | { readonly kind: 'end-group'; readonly group: MissionId; readonly ended: EndedMission }
+  /** By hand: this member leads from now on, alone, under the next lineage. Answered by `taken-over`. */
+  | { readonly kind: 'take-over'; readonly tag: string; readonly group: GroupId }
+  /** The node is about to stop: leadership is handed on. Answered by `leads-nothing`. */
+  | { readonly kind: 'hand-over' }
+  /** The roster as this node knows it now: what the log-keeper chooses members from. */
+  | { readonly kind: 'roster-known'; readonly view: RosterView }
+  // ---- from the log-keeper
   | { readonly kind: 'appended'; readonly tag: string; readonly fault?: Fault }
+  | { readonly kind: 'blobs-secured'; readonly tag: string; readonly holders: readonly PeerId[]; readonly fault?: Fault }
+  | { readonly kind: 'taken-over'; readonly tag: string; readonly fault?: Fault }
+  | { readonly kind: 'leads-nothing' }
+  /** Once, after the store was opened; a host acts after it. `ended`: nothing, archives are read when asked for. */
+  | { readonly kind: 'groups-opened'; readonly incarnation: Incarnation; readonly lostEverything: boolean; readonly groups: readonly GroupNews[] }
+  /** This node leads the group: its whole log, the uncommitted end and its own `took-over` included. Everything up to `commit` is committed. */
+  | { readonly kind: 'group-led'; readonly group: GroupId; readonly epoch: Epoch; readonly membership: Membership; readonly snapshot?: LogSnapshot; readonly entries: readonly LogEntry[]; readonly commit: number }
+  /** It leads no more, or follows another leader, or knows of none. */
+  | { readonly kind: 'group-followed'; readonly group: GroupId; readonly leader?: PeerId; readonly membership?: Membership }
+  | { readonly kind: 'group-damaged'; readonly group: GroupId; readonly fault: Fault }
+  /** A mission's group is no more: this record is left of it. */
+  | { readonly kind: 'group-ended'; readonly ended: EndedMission }
+  /** The members should be these: the leader's host appends `members`, which it may refuse by not doing it. */
+  | { readonly kind: 'members-wanted'; readonly group: GroupId; readonly membership: Membership }
+  /** Of the roster only, at every member: what was committed, after `snapshot` if there is one. */
+  | { readonly kind: 'committed'; readonly group: GroupId; readonly snapshot?: LogSnapshot; readonly entries: readonly LogEntry[] }
+
+/** Between the registrar and the missions desk of a node. */
+export type RegistrarMessage =
+  /** Claims for a submission, wherever the shard is led. Answered by `claimed`. */
+  | { readonly kind: 'claim-mission'; readonly tag: string; readonly claim: MissionClaim }
+  /** Answered by `claimed`, with `unknown-mission` when no shard knows it. */
+  | { readonly kind: 'find-mission'; readonly tag: string; readonly missionId: MissionId }
+  /** With the claim that holds: another mission's, when the key was used before. */
+  | { readonly kind: 'claimed'; readonly tag: string; readonly claim?: MissionClaim; readonly fault?: Fault }
+  /** This node leads the mission: its shard is told where it is, until it has heard. */
+  | { readonly kind: 'tell-registrar'; readonly missionId: MissionId; readonly members: readonly PeerId[]; readonly endedAtWallMs?: number; readonly archive?: Digest }
+  /** Answered, and told again whenever it changes, by `roster-known`. */
+  | { readonly kind: 'watch-roster' }
 
 export type MissionsMessage =
   | { readonly kind: 'local-ask'; readonly requestId: string; readonly principal: Principal; readonly operation: MissionOperation; readonly replyTo: ActorAddress }
@@ -100,8 +162,6 @@ export type MissionsMessage =
   | { readonly kind: 'local-watch'; readonly missionId: MissionId; readonly fromIndex: number; readonly subscriber: ActorAddress }
   /** An orchestrator tells where it stands: for admission and for the load in the advert. */
   | { readonly kind: 'mission-changed'; readonly view: MissionView; readonly dead: readonly DeadView[]; readonly ended: boolean }
-  /** The orchestrator of an ended mission goes to rest; its log stays. */
-  | { readonly kind: 'mission-rested'; readonly head: LogHead }
   /** The log of a mission cannot be read: it is refused, the others go on. */
   | { readonly kind: 'mission-damaged'; readonly missionId: MissionId }
   /** A worker has not heard from its manager for long: is its award still wanted? */
@@ -125,5 +185,5 @@ export type ParticipantMessage =
 export type OwnMessage =
   | { readonly kind: 'tick'; readonly what?: string }
 
-export type LocalMessage = EffectOutcome | WorldNews | DirectoryMessage | LogMessage | MissionsMessage | ParticipantMessage | OwnMessage
+export type LocalMessage = EffectOutcome | WorldNews | DirectoryMessage | LogMessage | RegistrarMessage | MissionsMessage | ParticipantMessage | OwnMessage
 export type ActorMessage = Message | LocalMessage

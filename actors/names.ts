@@ -9,6 +9,9 @@ export const actorNames = {
   participant: 'participant',
   missions: 'missions',
   logKeeper: 'log-keeper',
+  roster: 'roster',
+  registrar: 'registrar',
+  blobKeeper: 'blob-keeper',
   nodeDesk: 'node-desk',
   orchestrator: (missionId: MissionId) => `orchestrator/${missionId}`,
   /** Whoever runs an award, leaf or composite: its worker or manager. */

@@ -10,6 +10,15 @@ export interface Tuning {
   readonly managersPerNodeMax: number
   readonly missionsLiveMax: number
   readonly missionsLivePerPrincipalMax: number
+  readonly groupPulseMs: DurationMs
+  readonly electionMsMin: DurationMs
+  readonly electionMsMax: DurationMs
+  readonly memberSilentMs: DurationMs
+  readonly membersLookMs: DurationMs
+  readonly missionRestMs: DurationMs
+  readonly archiveKeptMs: DurationMs
+  readonly snapshotEntries: number
+  readonly snapshotTailEntries: number
 }
 
 export const defaultTuning: Tuning = {
@@ -20,4 +29,13 @@ export const defaultTuning: Tuning = {
   managersPerNodeMax: limits.managersPerNodeMax,
   missionsLiveMax: limits.missionsLiveMax,
   missionsLivePerPrincipalMax: limits.missionsLivePerPrincipalMax,
+  groupPulseMs: limits.groupPulseMs,
+  electionMsMin: limits.electionMsMin,
+  electionMsMax: limits.electionMsMax,
+  memberSilentMs: limits.memberSilentMs,
+  membersLookMs: limits.membersLookMs,
+  missionRestMs: limits.missionRestMs,
+  archiveKeptMs: limits.archiveKeptMs,
+  snapshotEntries: limits.snapshotEntries,
+  snapshotTailEntries: limits.snapshotTailEntries,
 }

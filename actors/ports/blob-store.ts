@@ -13,4 +13,6 @@ export interface BlobStore {
    * @throws MeshError `unknown-blob` when no reachable node has it, `too-large` over the limit.
    */
   fetch(ref: BlobRef, alsoTry?: readonly PeerId[]): Promise<void>
+  /** Frees them here, those that are here. Other holders keep theirs. @throws MeshError `storage-failed`. */
+  remove(digests: readonly Digest[]): Promise<void>
 }

@@ -31,9 +31,9 @@ export interface LogBatch {
 /** A group as it was found when the store was opened. */
 export interface GroupOnDisk {
   readonly head: LogHead
-  readonly snapshot?: Omit<LogSnapshot, 'state'>
-  /** The first entry that is there; `head.last.index + 1` when there is none. */
-  readonly firstIndex: number
+  readonly snapshot?: LogSnapshot
+  /** All that are there, in order: what the head says, unless the copy is damaged. */
+  readonly entries: readonly LogEntry[]
   /**
    * The copy is not what was promised: entries at or below the watermark are missing or altered, or the database is behind it.
    * The head is then the newest known of both. What was written above the watermark and torn was dropped, and is no damage.
@@ -61,7 +61,6 @@ export interface LogStore {
   write(batch: LogBatch): Promise<void>
   /** Entries from `fromIndex` on, in order of index, at most `max`. @throws MeshError `storage-failed` for what cannot be read back. */
   read(group: GroupId, fromIndex: number, max: number): Promise<readonly LogEntry[]>
-  snapshot(group: GroupId): Promise<LogSnapshot | undefined>
   /** Archived missions that ended before an instant, the newest first, at most `max`. */
   ended(beforeWallMs: WallMs, max: number): Promise<readonly EndedMission[]>
   endedMission(missionId: MissionId): Promise<EndedMission | undefined>

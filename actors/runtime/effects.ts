@@ -1,6 +1,6 @@
 /** Everything an actor can cause, as values. The interpreter is the only thing that performs them; tests compare them. */
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import type { ActorAddress, Digest, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { Message } from '../../protocols/wire.ts'
@@ -28,7 +28,11 @@ export type Effect =
   | { readonly type: 'stop-self' }
   | { readonly type: 'write-log'; readonly batch: LogBatch; readonly tag: string }
   | { readonly type: 'open-log'; readonly tag: string }
-  | { readonly type: 'read-log'; readonly missionId: MissionId; readonly fromIndex: number; readonly max: number; readonly tag: string }
+  | { readonly type: 'look-for-room'; readonly tag: string }
+  /** Records of archived missions: one of them, or those that ended before an instant, or those to be forgotten by one. Answered by `ended-read`. */
+  | { readonly type: 'read-ended'; readonly which: { readonly missionId: MissionId } | { readonly beforeWallMs: number; readonly max: number } | { readonly keptUntilWallMs: number; readonly max: number }; readonly tag: string }
+  /** Frees blobs of this node that nothing cites any more. */
+  | { readonly type: 'remove-blobs'; readonly digests: readonly Digest[] }
   /** A payload's JSON value, fetched when it is a blob. */
   | { readonly type: 'load-value'; readonly payload: Payload; readonly alsoTry: readonly PeerId[]; readonly tag: string }
   /** The reverse: inline when small, a blob otherwise. */

@@ -4,6 +4,7 @@ import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
 import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
+import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
 import { Message } from '../../protocols/wire.ts'
 import type { LocalMessage } from '../messages.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -71,6 +72,14 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
     return { blob: await ports.blobStore.put(bytes, { mediaType: 'application/json' }) }
   }
 
+  async function readEnded(which: Extract<Effect, { type: 'read-ended' }>['which']): Promise<readonly EndedMission[]> {
+    if ('missionId' in which) {
+      const found = await ports.logStore.endedMission(which.missionId)
+      return found === undefined ? [] : [found]
+    }
+    return 'beforeWallMs' in which ? await ports.logStore.ended(which.beforeWallMs, which.max) : await ports.logStore.endedUntil(which.keptUntilWallMs, which.max)
+  }
+
   async function fetchAll(refs: readonly BlobRef[], alsoTry: readonly PeerId[]): Promise<void> {
     const pending = [...refs]
     const workers = Array.from({ length: Math.min(limits.blobFetchConcurrencyMax, pending.length) }, async () => {
@@ -121,10 +130,17 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         after(by, ports.logStore.write(effect.batch), () => ({ kind: 'log-written', tag: effect.tag }), (thrown) => ({ kind: 'log-written', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
         return
       case 'open-log':
-        after(by, Promise.all([ports.logStore.heads(), ports.logStore.claims()]), ([heads, claims]) => ({ kind: 'log-opened', tag: effect.tag, heads, claims }), (thrown) => ({ kind: 'log-opened', tag: effect.tag, heads: [], claims: [], fault: toFault(thrown, 'storage-failed') }))
+        after(by, ports.logStore.found(), (found) => ({ kind: 'log-opened', tag: effect.tag, found }), (thrown) => ({ kind: 'log-opened', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
         return
-      case 'read-log':
-        after(by, ports.logStore.read(effect.missionId, effect.fromIndex, effect.max), (entries) => ({ kind: 'log-read', tag: effect.tag, entries }), (thrown) => ({ kind: 'log-read', tag: effect.tag, entries: [], fault: toFault(thrown, 'storage-failed') }))
+      case 'look-for-room':
+        after(by, ports.logStore.room(), (room) => ({ kind: 'room-looked', tag: effect.tag, room }), () => ({ kind: 'room-looked', tag: effect.tag, room: 'enough' }))
+        return
+      case 'read-ended':
+        after(by, readEnded(effect.which), (ended) => ({ kind: 'ended-read', tag: effect.tag, ended }), (thrown) => ({ kind: 'ended-read', tag: effect.tag, ended: [], fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'remove-blobs':
+        // What cannot be freed now is found again when the archive it belonged to is looked for.
+        ports.blobStore.remove(effect.digests).catch((thrown: unknown) => ports.telemetry.record({ level: 'warn', name: 'blobs.not-freed', fields: { detail: String(thrown) } }))
         return
       case 'load-value':
         after(by, load(effect.payload, effect.alsoTry), (value) => ({ kind: 'value-loaded', tag: effect.tag, value }), (thrown) => ({ kind: 'value-loaded', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))

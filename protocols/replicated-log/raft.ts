@@ -23,11 +23,10 @@ export interface RaftInit {
   readonly likesToLead: boolean
 }
 
-/** What a member starts from: nothing, or what its disk holds. `entries` are those after the snapshot, whole or in part: the machine asks for the rest. */
+/** What a member starts from: what its disk holds. `entries` are all that are there, in order; those after the snapshot are kept in memory. */
 export interface RaftDisk {
   readonly head: LogHead
   readonly snapshot?: Omit<LogSnapshot, 'state'>
-  /** (index, epoch, chain) and membership changes of the entries that are there, in order. */
   readonly entries: readonly LogEntry[]
 }
 
@@ -39,7 +38,6 @@ export type RaftInput =
   | { readonly type: 'peer'; readonly peer: PeerId; readonly connected: boolean }
   /** A pulse from this peer agreed with what we hold: as a follower, its leader lives; as its leader, it follows. `sentAtMs`: when the pulse that it answers was sent (leaders only). */
   | { readonly type: 'pulse'; readonly peer: PeerId; readonly sentAtMs: InstantMs }
-  /** A heartbeat of this group alone, as `group-terms` carries it: `epoch` is its leader's; answered like an empty append. */
   /** Of a leader's host: entries that continue the log (`extend` of chain.ts), one call at a time. Answered by `settled` with the same tag. */
   | { readonly type: 'append'; readonly tag: string; readonly entries: readonly LogEntry[] }
   /** ReadIndex: answered by `settled` once a majority has confirmed this leader after the question, and everything appended before it is committed. */
@@ -50,8 +48,6 @@ export type RaftInput =
   | { readonly type: 'step-down'; readonly reason: string }
   /** Everything that was to be persisted up to this number is synced. */
   | { readonly type: 'persisted'; readonly upTo: number }
-  /** Entries read back from the disk, for a follower that needs older ones than are held in memory. Asked for by `needs`. */
-  | { readonly type: 'loaded'; readonly entries: readonly LogEntry[] }
   /** A snapshot of our own was written: the log before `dropBelow` is gone. */
   | { readonly type: 'compacted'; readonly snapshot: Omit<LogSnapshot, 'state'>; readonly dropBelow: number }
   /** The snapshot that a `log-install` brought is on this disk (its state fetched and verified), or could not be fetched. */
@@ -84,8 +80,6 @@ export interface RaftOutputs {
   readonly role: { readonly became: 'leads'; readonly epoch: Epoch; readonly openedAt: number } | { readonly became: 'follows' } | undefined
   /** The leader, when it is known and has changed; undefined inside: nobody is known. */
   readonly leader: { readonly peer: PeerId | undefined } | undefined
-  /** To be read from the disk for a follower: answered by `loaded`, or by `log-install` of the snapshot when they are gone. */
-  readonly needs: { readonly fromIndex: number; readonly max: number } | undefined
   /** A peer is to be sent our snapshot: the keeper loads its state and calls `installFor`. */
   readonly needsSnapshot: readonly PeerId[]
   /** A snapshot has come: its state is to be fetched and written; answered by `installed`. */
@@ -108,8 +102,14 @@ export interface RaftView {
   readonly followers: ReadonlyMap<PeerId, { readonly matched: number; readonly heardAtMs: InstantMs }>
 }
 
-export interface NewGroup {
-  readonly membership: Membership
-  readonly atWallMs: WallMs
+export interface RaftNow {
+  readonly nowMs: InstantMs
+  readonly wallMs: WallMs
 }
-export type { LogRecord }
+
+// To be exported from here: 
+//   foundGroup(init, membership, now): { state, outputs }   the only member that can found it; leads at once under (1, 1); entry 1 is `members`, no `took-over`
+//   joinGroup(init): RaftState                              an empty copy, for a member that was just heard of
+//   openRaft(init, disk, now): RaftState                    after a restart: a follower, its election timer freshly drawn
+//   stepRaft(state, input, now): RaftOutputs
+//   viewOf(state): RaftView       entriesOf(state, fromIndex): readonly LogEntry[]     installFor(state, peer, snapshot): RaftMessage | undefined
