@@ -1,10 +1,10 @@
 /** Replicated logs: hash-chained entries under an epoch, what a disk keeps of them, and what their members say to each other. */
 import { z } from 'zod'
-import { Epoch, GroupId, Incarnation, MissionId, PeerId } from '../kernel/ids.ts'
+import { Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import { BlobRef, Payload } from '../kernel/payload.ts'
 import { MembersChanged, Membership, RegistrarEvent, RosterEvent, TookOver } from '../membership/schema.ts'
-import { MissionEvent } from '../tasking/schema.ts'
+import { MissionEvent, missionStates } from '../tasking/schema.ts'
 
 /** What an entry may hold. Which of them belong in which group is for its host to judge. */
 export const LogRecord = z.union([MissionEvent, TookOver, MembersChanged, RosterEvent, RegistrarEvent])
@@ -47,6 +47,20 @@ export const LogHead = z.object({
   membership: Membership.optional(),
 })
 export type LogHead = z.infer<typeof LogHead>
+
+/** What a node keeps of a mission that has ended: enough for a list; everything else is in the archive. */
+export const EndedMission = z.object({
+  missionId: MissionId,
+  name: z.string(),
+  principal: Principal,
+  state: z.enum(missionStates),
+  submittedAtWallMs: z.number(),
+  endedAtWallMs: z.number(),
+  /** Then the record goes, and with it the archive and what only that cites. */
+  keptUntilWallMs: z.number(),
+  archive: BlobRef,
+})
+export type EndedMission = z.infer<typeof EndedMission>
 
 // ---- between members ------------------------------------------------------------------------------------------------
 
