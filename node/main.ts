@@ -128,7 +128,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         },
       },
       {
-        name: config.name, release: release(), duties: config.duties, slots: config.slots, refuseOnBattery: config.onBattery === 'refuse', tuning: config.limits,
+        name: config.name, release: release(), duties: config.duties, slots: config.slots, refuseOnBattery: config.onBattery === 'refuse', tuning: { ...config.limits, ...config.replication },
         addrs: () => network.addrs(), http: () => bridge?.url, report,
       },
     )

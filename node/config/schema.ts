@@ -42,6 +42,22 @@ export const ConfigSchema = z.object({
     httpBodyBytesMax: count,
     httpUploadBytesMax: count,
   }).strict(),
+  replication: z.object({
+    groupPulseMs: count,
+    electionMsMin: count,
+    electionMsMax: count,
+    memberSilentMs: z.number().int().min(1_000),
+    membersLookMs: z.number().int().min(100),
+    missionRestMs: z.number().int().min(0),
+    archiveKeptMs: z.number().int().min(0),
+    snapshotEntries: z.number().int().min(2),
+    snapshotTailEntries: z.number().int().min(0),
+  }).strict().superRefine((set, context) => {
+    const wrong = (setting: keyof typeof set, message: string): void => context.addIssue({ code: 'custom', path: [setting], message })
+    if (set.groupPulseMs * 4 > set.electionMsMin) wrong('electionMsMin', `must be at least 4 × replication.groupPulseMs (${set.groupPulseMs}): three lost pulses start no election`)
+    if (set.electionMsMin >= set.electionMsMax) wrong('electionMsMax', `must be more than replication.electionMsMin (${set.electionMsMin})`)
+    if (set.snapshotTailEntries >= set.snapshotEntries) wrong('snapshotTailEntries', `must be less than replication.snapshotEntries (${set.snapshotEntries})`)
+  }),
 }).strict()
 
 export type Settings = z.infer<typeof ConfigSchema>
@@ -74,6 +90,15 @@ export const about: Readonly<Record<string, string>> = {
   watch: 'reload skills when their files change',
   logLevel: 'debug, info, warn, error or silent',
   onBattery: 'work or refuse while on battery',
+  'replication.groupPulseMs': 'how often a leader says that it lives',
+  'replication.electionMsMin': 'a member that hears nothing for this long asks for votes, at the earliest; the same on all nodes',
+  'replication.electionMsMax': 'and at the latest',
+  'replication.memberSilentMs': 'a member of a log that is silent for this long is replaced when there is a spare',
+  'replication.membersLookMs': 'how often a leader looks for members to replace',
+  'replication.missionRestMs': 'how long an ended mission rests before it becomes an archive',
+  'replication.archiveKeptMs': 'how long archives are kept',
+  'replication.snapshotEntries': 'so many entries become a snapshot',
+  'replication.snapshotTailEntries': 'so many entries are kept behind a snapshot',
 }
 
 export interface Surroundings {
@@ -123,6 +148,17 @@ export function defaultSettings(around: Surroundings): Settings {
       blobsBytesMax: Number.MAX_SAFE_INTEGER,
       httpBodyBytesMax: limits.httpBodyBytesMax,
       httpUploadBytesMax: limits.httpUploadBytesMax,
+    },
+    replication: {
+      groupPulseMs: limits.groupPulseMs,
+      electionMsMin: limits.electionMsMin,
+      electionMsMax: limits.electionMsMax,
+      memberSilentMs: limits.memberSilentMs,
+      membersLookMs: limits.membersLookMs,
+      missionRestMs: limits.missionRestMs,
+      archiveKeptMs: limits.archiveKeptMs,
+      snapshotEntries: limits.snapshotEntries,
+      snapshotTailEntries: limits.snapshotTailEntries,
     },
   }
 }

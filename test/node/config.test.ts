@@ -140,6 +140,21 @@ describe('corrupt configuration', () => {
   })
 })
 
+describe('the pace of replicated logs', () => {
+  it('can be changed by file, variable and flag', () => {
+    const { config } = loadConfig({ cwd, env: { SKEIN_REPLICATION_MEMBER_SILENT_MS: '15000' }, around, flags: { 'replication.membersLookMs': '500' } })
+    expect(config.replication).toMatchObject({ memberSilentMs: 15_000, membersLookMs: 500 })
+  })
+
+  it.each([
+    ['an election that three lost pulses would start', { 'replication.electionMsMin': '1000' }, /electionMsMin|election-ms-min/],
+    ['elections that would collide for ever', { 'replication.electionMsMax': '1500' }, /electionMsMax|election-ms-max/],
+    ['a snapshot that leaves nothing out', { 'replication.snapshotEntries': '100' }, /snapshotTailEntries|snapshot/],
+  ])('refuses %s', (_title, flags, detail) => {
+    expect(failure(() => loadConfig({ cwd, env: {}, around, flags })).fault.detail).toMatch(detail)
+  })
+})
+
 it('shows no secret', () => {
   expect(redacted('http.tokens', { '0123456789abcdef': 'ada' })).toEqual(['ada: (secret)'])
   expect(redacted('join', ['skein1abc', '/ip4/127.0.0.1/tcp/1'])).toEqual(['(invite: secret)', '/ip4/127.0.0.1/tcp/1'])
