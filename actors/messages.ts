@@ -107,13 +107,13 @@ export interface GroupNews {
 export type LogMessage =
   // ---- to the log-keeper
   /** This node founds the group and leads it under (1, 1): entry 1, `members`, is appended. Answered by `group-led`. `durable: false`: in memory only. */
-  | { readonly kind: 'found-group'; readonly group: GroupId; readonly membership: Membership; readonly durable: boolean }
+  | { readonly kind: 'found-group'; readonly group: GroupId; readonly membership: Membership; readonly durable: boolean; /** Voters that it should have. */ readonly aimed: number }
   /** Of a leader's host: entries that continue its log (`extend`). Answered by `appended` once committed, in the order asked. */
   | { readonly kind: 'append'; readonly tag: string; readonly group: GroupId; readonly entries: readonly LogEntry[] }
   /** Answered by `appended` once this node is known to lead still, and everything appended before is committed (ReadIndex). */
   | { readonly kind: 'barrier'; readonly tag: string; readonly group: GroupId }
-  /** The blobs are made local, then put on the disks of a majority of the group's voters. Answered by `blobs-secured`. */
-  | { readonly kind: 'secure-blobs'; readonly tag: string; readonly group: GroupId; readonly refs: readonly BlobRef[]; readonly alsoTry: readonly PeerId[] }
+  /** To the blob-keeper: the blobs are made local, then put on the disks of a majority of these voters. Answered by `blobs-secured`. */
+  | { readonly kind: 'secure-blobs'; readonly tag: string; readonly voters: readonly PeerId[]; readonly refs: readonly BlobRef[]; readonly alsoTry: readonly PeerId[] }
   /** Of a leader's host: everything up to there, folded. The log before it may go, here and at the other members. */
   | { readonly kind: 'snapshot-taken'; readonly group: GroupId; readonly snapshot: LogSnapshot }
   /** Of a leader's host: `archived` is committed; the members keep this record and drop the rest. */

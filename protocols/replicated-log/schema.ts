@@ -81,17 +81,20 @@ export const LeadNow = z.object({ kind: z.literal('lead-now'), ...between })
 
 /** Between two nodes, for all groups that the sender leads and the receiver is in: their number and a digest of (group, epoch). */
 export const GroupPulse = z.object({ kind: z.literal('group-pulse'), beat: z.number().int().min(0), groups: z.number().int().min(0), digest: z.number().int().min(0) })
-/** `agrees`: the receiver counts the same groups; else it is sent `group-terms`. */
-export const GroupPulseHeard = z.object({ kind: z.literal('group-pulse-heard'), beat: z.number().int().min(0), agrees: z.boolean() })
-/** One by one, for a member whose digest differed. The receiver takes each as a heartbeat of its group. */
-export const GroupTerms = z.object({ kind: z.literal('group-terms'), groups: z.array(z.object({ group: GroupId, as: Incarnation, toward: Incarnation, epoch: Epoch, commit: z.number().int().min(0), previous: LogPosition })).max(limits.groupTermsMax), last: z.boolean() })
+/** `agrees`: the receiver counts the same groups, but for those that `differ`; otherwise it is sent `group-terms`. */
+export const GroupPulseHeard = z.object({ kind: z.literal('group-pulse-heard'), beat: z.number().int().min(0), agrees: z.boolean(), differ: z.array(GroupId).max(limits.groupTermsMax) })
+/** The groups one by one, for a member whose digest differed. Answered by `group-pulse-heard` with those that differ, which are then sent what they lack. */
+export const GroupTerms = z.object({ kind: z.literal('group-terms'), beat: z.number().int().min(0), groups: z.array(z.object({ group: GroupId, epoch: Epoch })).max(limits.groupTermsMax) })
 /** The receiver's copy is not (or no more) a member's: the incarnation it is under now, so that the leader can make it one. */
 export const OtherIncarnation = z.object({ kind: z.literal('other-incarnation'), group: GroupId, incarnation: Incarnation })
 /** The group has ended, and is in this archive: nobody votes there any more. */
 export const GroupEnded = z.object({ kind: z.literal('group-ended'), group: GroupId, ended: EndedMission })
 
+/** From a member that has heard of no leader for long. Answered by `group-ended` if it has ended. */
+export const GroupAsk = z.object({ kind: z.literal('group-ask'), group: GroupId })
+
 /** The leader asks a voter to put blobs on its disk. Answered by `blobs-held`. */
-export const HoldBlobs = z.object({ kind: z.literal('hold-blobs'), requestId: z.string().max(64), group: GroupId, refs: z.array(BlobRef).max(limits.blobsHeldAtOnceMax) })
+export const HoldBlobs = z.object({ kind: z.literal('hold-blobs'), requestId: z.string().max(64), refs: z.array(BlobRef).max(limits.blobsHeldAtOnceMax) })
 export const BlobsHeld = z.object({ kind: z.literal('blobs-held'), requestId: z.string().max(64), ok: z.boolean() })
 
 /** What one group's members say to each other: the Raft machine's own messages. */
@@ -99,4 +102,4 @@ export const raftMessages = [VoteAsk, Vote, LogAppend, LogAppended, LogInstall, 
 export const RaftMessage = z.discriminatedUnion('kind', [...raftMessages])
 export type RaftMessage = z.infer<typeof RaftMessage>
 
-export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, GroupEnded, HoldBlobs, BlobsHeld] as const
+export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, GroupEnded, GroupAsk, HoldBlobs, BlobsHeld] as const
