@@ -90,7 +90,9 @@ export const OtherIncarnation = z.object({ kind: z.literal('other-incarnation'),
 /** The group has ended, and is in this archive: nobody votes there any more. */
 export const GroupEnded = z.object({ kind: z.literal('group-ended'), group: GroupId, ended: EndedMission })
 
-/** From a member that has heard of no leader for long. Answered by `group-ended` if it has ended. */
+/** From a group's leader to a node that is no member any more: its copy can go. */
+export const GroupLeft = z.object({ kind: z.literal('group-left'), group: GroupId })
+/** From a member that has heard of no leader for long. Answered by `group-ended` if it has ended, by `group-left` if the asker was replaced. */
 export const GroupAsk = z.object({ kind: z.literal('group-ask'), group: GroupId })
 
 /** The leader asks a voter to put blobs on its disk. Answered by `blobs-held`. */
@@ -102,4 +104,4 @@ export const raftMessages = [VoteAsk, Vote, LogAppend, LogAppended, LogInstall, 
 export const RaftMessage = z.discriminatedUnion('kind', [...raftMessages])
 export type RaftMessage = z.infer<typeof RaftMessage>
 
-export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, GroupEnded, GroupAsk, HoldBlobs, BlobsHeld] as const
+export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, GroupEnded, GroupLeft, GroupAsk, HoldBlobs, BlobsHeld] as const

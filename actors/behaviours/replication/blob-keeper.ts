@@ -1,0 +1,125 @@
+/**
+ * Puts blobs on the disks of a majority of a log's voters before an entry cites them, and on this node's when another
+ * leader asks. Nothing is forgotten on silence: it asks again until enough have answered, or nobody waits any more.
+ */
+import type { Fault } from '../../../protocols/kernel/errors.ts'
+import type { ActorAddress, PeerId } from '../../../protocols/kernel/ids.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
+import type { BlobRef } from '../../../protocols/kernel/payload.ts'
+import { fault } from '../../../protocols/kernel/errors.ts'
+import type { LogMessage } from '../../messages.ts'
+import { actorNames, at } from '../../names.ts'
+import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
+import { tell, type Effect } from '../../runtime/effects.ts'
+
+type SecureBlobs = Extract<LogMessage, { kind: 'secure-blobs' }>
+
+interface Securing {
+  readonly ask: SecureBlobs
+  readonly to: ActorAddress
+  readonly sinceMs: number
+  /** Voters that have them on their disks, this node among them once it has. */
+  readonly held: Set<PeerId>
+  isHere: boolean
+}
+
+interface BlobKeeperState {
+  readonly securing: Map<string, Securing>
+  /** For other leaders: who asked, under which number. */
+  readonly holding: Map<string, { readonly to: ActorAddress; readonly requestId: string }>
+  counter: number
+}
+
+const askAgainMs = 2_000
+
+export function blobKeeper(): Behaviour<BlobKeeperState> {
+  return {
+    kind: 'blob-keeper',
+    supervision: 'resume',
+    start: () => ({ state: { securing: new Map(), holding: new Map(), counter: 0 }, effects: [again()] }),
+    receive: (state, delivery, context) => receive(state, delivery, context),
+  }
+}
+
+function again(): Effect {
+  return { type: 'set-timer', key: 'again', delayMs: askAgainMs, message: { kind: 'tick' } }
+}
+
+function receive(state: BlobKeeperState, { message, from }: Delivery, context: ActorContext): Effect[] {
+  switch (message.kind) {
+    case 'secure-blobs': {
+      if (from.peer !== context.self.peer) return []
+      const tag = `secure ${state.counter++}`
+      state.securing.set(tag, { ask: message, to: from, sinceMs: context.nowMs, held: new Set(), isHere: false })
+      return [{ type: 'fetch-blobs', refs: message.refs, alsoTry: message.alsoTry, tag }]
+    }
+    case 'hold-blobs': {
+      const tag = `hold ${state.counter++}`
+      state.holding.set(tag, { to: from, requestId: message.requestId })
+      return [{ type: 'fetch-blobs', refs: message.refs, alsoTry: [from.peer], tag }]
+    }
+    case 'blobs-fetched':
+      return message.tag.startsWith('hold ') ? onHeldHere(state, message.tag, message.fault) : onFetched(state, message.tag, message.fault, context)
+    case 'blobs-held': {
+      const securing = state.securing.get(message.requestId)
+      if (securing === undefined || !message.ok || !securing.ask.voters.includes(from.peer)) return []
+      securing.held.add(from.peer)
+      return finishIfEnough(state, message.requestId, securing)
+    }
+    case 'tick':
+      return [...[...state.securing].flatMap(([tag, securing]) => onSilence(state, tag, securing, context)), again()]
+    default:
+      return []
+  }
+}
+
+function onHeldHere(state: BlobKeeperState, tag: string, problem: Fault | undefined): Effect[] {
+  const asker = state.holding.get(tag)
+  state.holding.delete(tag)
+  return asker === undefined ? [] : [tell(asker.to, { kind: 'blobs-held', requestId: asker.requestId, ok: problem === undefined })]
+}
+
+function onFetched(state: BlobKeeperState, tag: string, problem: Fault | undefined, context: ActorContext): Effect[] {
+  const securing = state.securing.get(tag)
+  if (securing === undefined) return []
+  if (problem !== undefined) {
+    state.securing.delete(tag)
+    return [tell(securing.to, { kind: 'blobs-secured', tag: securing.ask.tag, holders: [], fault: problem })]
+  }
+  securing.isHere = true
+  securing.held.add(context.self.peer)
+  return [...askOthers(tag, securing, context), ...finishIfEnough(state, tag, securing)]
+}
+
+function askOthers(tag: string, { ask, held }: Securing, context: ActorContext): Effect[] {
+  const here = ask.refs.map((ref): BlobRef => ({ ...ref, holders: [context.self.peer] }))
+  return ask.voters.filter((peer) => !held.has(peer) && peer !== context.self.peer && context.connected(peer)).flatMap((peer) => {
+    const effects: Effect[] = []
+    // Few results cite more blobs than one message carries; the answer to the last part stands for all.
+    for (let i = 0; i < here.length; i += limits.blobsHeldAtOnceMax) {
+      const last = i + limits.blobsHeldAtOnceMax >= here.length
+      effects.push(tell(at(peer, actorNames.blobKeeper), { kind: 'hold-blobs', requestId: last ? tag : `${tag} part`, refs: here.slice(i, i + limits.blobsHeldAtOnceMax) }))
+    }
+    return effects
+  })
+}
+
+function finishIfEnough(state: BlobKeeperState, tag: string, { ask, to, held, isHere }: Securing): Effect[] {
+  const voters = ask.voters.filter((peer) => held.has(peer)).length
+  if (!isHere || voters < Math.floor(ask.voters.length / 2) + 1) return []
+  state.securing.delete(tag)
+  return [tell(to, { kind: 'blobs-secured', tag: ask.tag, holders: [...held] })]
+}
+
+function onSilence(state: BlobKeeperState, tag: string, securing: Securing, context: ActorContext): Effect[] {
+  // Whoever asked has ended, as an owner does that was deposed.
+  if (!context.exists(securing.to.actor)) {
+    state.securing.delete(tag)
+    return []
+  }
+  if (context.nowMs - securing.sinceMs > limits.blobFetchTimeoutMs) {
+    state.securing.delete(tag)
+    return [tell(securing.to, { kind: 'blobs-secured', tag: securing.ask.tag, holders: [], fault: fault('timeout', 'a majority of the log’s members could not be given the blobs in time', { next: 'see which nodes are missing: skein nodes' }) })]
+  }
+  return securing.isHere ? askOthers(tag, securing, context) : []
+}

@@ -1,0 +1,103 @@
+/** The end of a mission's group: every member keeps the archive and one record, and drops the log. */
+import type { Fault } from '../../../protocols/kernel/errors.ts'
+import type { GroupId, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
+import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
+import type { Membership } from '../../../protocols/membership/schema.ts'
+import { viewOf } from '../../../protocols/replicated-log/raft.ts'
+import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
+import { actorNames, at } from '../../names.ts'
+import type { ActorContext } from '../../runtime/actor.ts'
+import { fact, tell, type Effect } from '../../runtime/effects.ts'
+import { writeNext } from './log-keeper-writes.ts'
+import type { Group, LogKeeperState } from './log-keeper-state.ts'
+
+/** Of a leader's host. The others are told at once; who does not hear it asks when it has missed its leader for a while. */
+export function endGroup(state: LogKeeperState, missionId: MissionId, ended: EndedMission, context: ActorContext): Effect[] {
+  const group = state.groups.get(missionId)
+  if (group === undefined) return []
+  const others = membersOf(viewOf(group.raft).membership).filter((peer) => peer !== context.self.peer)
+  return [...others.map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ended', group: missionId, ended })), ...drop(state, group, ended, context)]
+}
+
+function drop(state: LogKeeperState, group: Group, ended: EndedMission, context: ActorContext): Effect[] {
+  state.groups.delete(group.group)
+  const cleared: Effect = { type: 'clear-timer', key: `raft ${group.group}` }
+  if (!group.durable) return [cleared]
+  state.waitingEnded.push(ended)
+  return [cleared, ...writeNext(state, context)]
+}
+
+export function afterEnding(ended: readonly EndedMission[], context: ActorContext): Effect[] {
+  return ended.map((record) => tell(at(context.self.peer, actorNames.missions), { kind: 'group-ended', ended: record }))
+}
+
+/** From a member of the group: the archive is fetched first, so that nothing is dropped that is nowhere else on this node. */
+export function onGroupEnded(state: LogKeeperState, groupId: GroupId, ended: EndedMission, from: PeerId): Effect[] {
+  const group = state.groups.get(groupId)
+  if (group === undefined || !isMissionGroup(groupId) || ended.missionId !== groupId) return []
+  if (!membersOf(viewOf(group.raft).membership).includes(from) && !ended.members.includes(from)) return [fact('warn', 'group.end-forged', { group: groupId, from })]
+  const tag = `ended ${groupId}`
+  if (state.ending.has(tag)) return []
+  state.ending.set(tag, ended)
+  return [{ type: 'fetch-blobs', refs: [ended.archive], alsoTry: [from, ...ended.members], tag }]
+}
+
+export function onArchiveFetched(state: LogKeeperState, tag: string, problem: Fault | undefined, context: ActorContext): Effect[] {
+  const ended = state.ending.get(tag)
+  state.ending.delete(tag)
+  const group = ended === undefined ? undefined : state.groups.get(ended.missionId)
+  // It asks again while it hears of no leader.
+  if (ended === undefined || group === undefined || problem !== undefined) return []
+  return drop(state, group, ended, context)
+}
+
+/** A member that has heard of no leader asks. The leader tells whether it is a member still; where the group is not known, it may have ended. */
+export function onAsked(state: LogKeeperState, groupId: GroupId, from: PeerId): Effect[] {
+  const group = state.groups.get(groupId)
+  if (group === undefined) return lookUp(state, groupId, from)
+  const view = viewOf(group.raft)
+  if (view.role !== 'leader' || !view.membershipCommitted || membersOf(view.membership).some((peer) => peer === from)) return []
+  return [tell(at(from, actorNames.logKeeper), { kind: 'group-left', group: groupId })]
+}
+
+/** This node was replaced: another has its copy's place. */
+export function onLeft(state: LogKeeperState, groupId: GroupId, from: PeerId, context: ActorContext): Effect[] {
+  const group = state.groups.get(groupId)
+  if (group === undefined) return []
+  const view = viewOf(group.raft)
+  if (view.role === 'leader' || view.leader === from || (view.membership !== undefined && !membersOf(view.membership).includes(from) && view.membership.voters.length > 1)) return []
+  state.groups.delete(groupId)
+  state.waitingRemoved.push(groupId)
+  return [{ type: 'clear-timer', key: `raft ${groupId}` }, fact('info', 'group.left', { group: groupId }), ...writeNext(state, context)]
+}
+
+function membersOf(membership: Membership | undefined): PeerId[] {
+  return membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners].map(({ peer }) => peer)
+}
+
+/** Somebody asks about a group that is not here: it may have ended. */
+export function lookUp(state: LogKeeperState, groupId: GroupId, from: PeerId): Effect[] {
+  if (!isMissionGroup(groupId)) return []
+  const asking = state.lookingUp.get(groupId)
+  if (asking !== undefined) {
+    asking.add(from)
+    return []
+  }
+  state.lookingUp.set(groupId, new Set([from]))
+  return [{ type: 'read-ended', which: { missionId: groupId }, tag: `look-up ${groupId}` }]
+}
+
+export function onLookedUp(state: LogKeeperState, tag: string, ended: readonly EndedMission[]): Effect[] {
+  const groupId = tag.slice('look-up '.length) as MissionId
+  const asking = state.lookingUp.get(groupId) ?? new Set<PeerId>()
+  state.lookingUp.delete(groupId)
+  return ended.flatMap((record) => [...asking].map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ended', group: groupId, ended: record })))
+}
+
+/** A member that has missed its leader for long asks the others whether there is anything left to lead. */
+export function askWhetherEnded(state: LogKeeperState, silentMs: number, context: ActorContext): Effect[] {
+  return [...state.groups.values()].flatMap((group) => {
+    if (group.leaderlessSinceMs === undefined || context.nowMs - group.leaderlessSinceMs < silentMs) return []
+    return membersOf(viewOf(group.raft).membership).filter((peer) => peer !== context.self.peer && context.connected(peer)).map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ask', group: group.group }))
+  })
+}

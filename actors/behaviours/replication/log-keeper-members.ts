@@ -1,0 +1,52 @@
+/** Who keeps each group that is led here: grown to three, replaced when they are gone for long. The rules are in `placement.ts`. */
+import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
+import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
+import { nextMembership } from '../../../protocols/membership/placement.ts'
+import type { Member, Membership } from '../../../protocols/membership/schema.ts'
+import { viewOf } from '../../../protocols/replicated-log/raft.ts'
+import { at } from '../../names.ts'
+import type { ActorContext } from '../../runtime/actor.ts'
+import { fact, tell, type Effect } from '../../runtime/effects.ts'
+import { hearPulses } from './log-keeper-drive.ts'
+import { hostOf, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
+
+/** A host that has not appended what was wanted by then did not want it, or was busy. */
+const askAgainMs = 10_000
+
+export function lookAfterMembers(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Effect[] {
+  return [...state.groups.values()].flatMap((group) => lookAfter(init, state, group, context))
+}
+
+function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, context: ActorContext): Effect[] {
+  const { roster } = state
+  if (roster === undefined || !group.durable || viewOf(group.raft).role !== 'leader') return []
+  const heard = hearPulses(state, group, context)
+  const view = viewOf(group.raft)
+  const { membership } = view
+  if (view.role !== 'leader' || membership === undefined || !view.membershipCommitted) return heard
+  if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
+  const wanted = nextMembership({
+    group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
+    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster',
+  })
+  group.membersWanted = wanted
+  group.membersWantedAtMs = context.nowMs
+  if (wanted === undefined) return heard
+  return [...heard, tell(at(context.self.peer, hostOf(group.group)), { kind: 'members-wanted', group: group.group, membership: wanted }), fact('debug', 'group.members-wanted', { group: group.group, voters: wanted.voters.length, learners: wanted.learners.length, joint: wanted.outgoing !== undefined })]
+}
+
+function sameMembers(left: Membership, right: Membership): boolean {
+  const text = (members: readonly Member[] | undefined): string => (members ?? []).map(({ peer, incarnation }) => `${peer} ${incarnation}`).join()
+  return text(left.voters) === text(right.voters) && text(left.outgoing) === text(right.outgoing) && text(left.learners) === text(right.learners)
+}
+
+/** A member answers under another incarnation: what it had promised is lost, and another member takes its place. */
+export function onOtherIncarnation(init: LogKeeperInit, state: LogKeeperState, groupId: GroupId, incarnation: Incarnation, from: PeerId, context: ActorContext): Effect[] {
+  const group = state.groups.get(groupId)
+  if (group === undefined || viewOf(group.raft).role !== 'leader' || group.strangers.get(from) === incarnation) return []
+  const { membership } = viewOf(group.raft)
+  const known = membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners]
+  if (!known.some(({ peer }) => peer === from)) return []
+  group.strangers.set(from, incarnation)
+  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, context)]
+}

@@ -1,0 +1,106 @@
+/**
+ * One pulse between two nodes for all groups that one leads and the other is in. What costs is the number of pairs, not
+ * of groups: an idle group sends nothing of its own.
+ */
+import { hash32 } from '../../../protocols/kernel/hashing.ts'
+import { formatEpoch, type GroupId, type PeerId } from '../../../protocols/kernel/ids.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
+import { viewOf, type RaftView } from '../../../protocols/replicated-log/raft.ts'
+import type { MessageOf } from '../../../protocols/wire.ts'
+import { actorNames, at } from '../../names.ts'
+import type { ActorContext } from '../../runtime/actor.ts'
+import { tell, type Effect } from '../../runtime/effects.ts'
+import { hearPulses, step } from './log-keeper-drive.ts'
+import type { Group, LogKeeperState } from './log-keeper-state.ts'
+
+/** Unanswered pulses that are remembered of a peer. */
+const pulsedMax = 16
+
+function digestOf(group: Group, view: RaftView): number {
+  const of = formatEpoch(view.epoch)
+  if (group.digest.of !== of) group.digest = { of, value: hash32(`${group.group} ${of}`) }
+  return group.digest.value
+}
+
+function othersIn(view: RaftView, self: PeerId): Set<PeerId> {
+  const { membership } = view
+  const peers = new Set(membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners].map(({ peer }) => peer))
+  peers.delete(self)
+  return peers
+}
+
+/** To every connected node that is in a group led here. */
+export function sendPulses(state: LogKeeperState, context: ActorContext): Effect[] {
+  const sums = new Map<PeerId, { groups: number; digest: number }>()
+  for (const group of state.groups.values()) {
+    const view = viewOf(group.raft)
+    if (view.role !== 'leader') continue
+    const value = digestOf(group, view)
+    for (const peer of othersIn(view, context.self.peer)) {
+      const sum = sums.get(peer)
+      if (sum === undefined) sums.set(peer, { groups: 1, digest: value })
+      else {
+        sum.groups += 1
+        sum.digest = (sum.digest ^ value) >>> 0
+      }
+    }
+  }
+  for (const peer of state.pulsed.keys()) if (!sums.has(peer)) state.pulsed.delete(peer)
+  const beat = state.beat++
+  return [...sums].flatMap(([peer, { groups, digest }]) => {
+    if (!context.connected(peer)) return []
+    const pulsed = state.pulsed.get(peer) ?? []
+    state.pulsed.set(peer, [...pulsed.slice(1 - pulsedMax), { beat, sentAtMs: context.nowMs }])
+    return [tell(at(peer, actorNames.logKeeper), { kind: 'group-pulse', beat, groups, digest: digest >>> 0 })]
+  })
+}
+
+export function onPulse(state: LogKeeperState, message: MessageOf<'group-pulse'>, from: PeerId, context: ActorContext): Effect[] {
+  let groups = 0
+  let digest = 0
+  for (const group of state.groups.values()) {
+    if (group.leader !== from) continue
+    groups += 1
+    digest = (digest ^ digestOf(group, viewOf(group.raft))) >>> 0
+  }
+  const agrees = groups === message.groups && digest === message.digest
+  if (agrees) state.leaderHeardAtMs.set(from, context.nowMs)
+  return [tell(at(from, actorNames.logKeeper), { kind: 'group-pulse-heard', beat: message.beat, agrees, differ: [] })]
+}
+
+export function onPulseHeard(state: LogKeeperState, message: MessageOf<'group-pulse-heard'>, from: PeerId, context: ActorContext): Effect[] {
+  const pulsed = state.pulsed.get(from)?.find(({ beat }) => beat === message.beat)
+  if (pulsed === undefined) return []
+  if (!message.agrees) {
+    const shared = [...state.groups.values()].flatMap((group) => {
+      const view = viewOf(group.raft)
+      return view.role === 'leader' && othersIn(view, context.self.peer).has(from) ? [{ group: group.group, epoch: view.epoch }] : []
+    })
+    const effects: Effect[] = []
+    for (let i = 0; i < shared.length; i += limits.groupTermsMax) effects.push(tell(at(from, actorNames.logKeeper), { kind: 'group-terms', beat: message.beat, groups: shared.slice(i, i + limits.groupTermsMax) }))
+    return effects
+  }
+  const differ = new Set<GroupId>(message.differ)
+  state.followedAtMs.set(from, Math.max(pulsed.sentAtMs, state.followedAtMs.get(from) ?? -Infinity))
+  const effects: Effect[] = []
+  for (const group of state.groups.values()) {
+    const view = viewOf(group.raft)
+    if (view.role !== 'leader' || !view.followers.has(from)) continue
+    // Whoever differs is not heard by this: it is sent what it lacks, and answers for itself.
+    if (differ.has(group.group)) effects.push(...step(state, group, { type: 'peer', peer: from, connected: true }, context))
+    else if (group.askers.size > 0) effects.push(...hearPulses(state, group, context))
+  }
+  return effects
+}
+
+/** The groups of a pair one by one: those that are as the leader says are heard, the others are named. */
+export function onTerms(state: LogKeeperState, message: MessageOf<'group-terms'>, from: PeerId, context: ActorContext): Effect[] {
+  const differ: GroupId[] = []
+  const effects: Effect[] = []
+  for (const { group: groupId, epoch } of message.groups) {
+    const group = state.groups.get(groupId)
+    if (group !== undefined && group.leader === from && formatEpoch(viewOf(group.raft).epoch) === formatEpoch(epoch)) effects.push(...step(state, group, { type: 'pulse', peer: from, sentAtMs: context.nowMs }, context))
+    else differ.push(groupId)
+  }
+  return [...effects, tell(at(from, actorNames.logKeeper), { kind: 'group-pulse-heard', beat: message.beat, agrees: true, differ })]
+}

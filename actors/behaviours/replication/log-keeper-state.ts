@@ -1,0 +1,111 @@
+/** What the log-keeper remembers of its groups, of what is being written, and of the nodes it shares groups with. */
+import type { ActorAddress, GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
+import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
+import type { InstantMs } from '../../../protocols/kernel/units.ts'
+import type { Membership, RosterView } from '../../../protocols/membership/schema.ts'
+import type { RaftInit, RaftPersist, RaftState } from '../../../protocols/replicated-log/raft.ts'
+import type { EndedMission, LogSnapshot, RaftMessage } from '../../../protocols/replicated-log/schema.ts'
+import { actorNames } from '../../names.ts'
+import type { ActorContext, Delivery } from '../../runtime/actor.ts'
+import type { Tuning } from '../../tuning.ts'
+
+export interface LogKeeperInit {
+  readonly tuning: Tuning
+  /** False for a node that only votes: it asks for votes late, and hands leadership on. */
+  readonly likesToLead: boolean
+}
+
+/** One group that this node is a member of. */
+export interface Group {
+  readonly group: GroupId
+  readonly incarnation: Incarnation
+  readonly raft: RaftState
+  /** False: nothing of it is written, it ends with the process. */
+  readonly durable: boolean
+  /** How many voters it should have. */
+  readonly aimed: number
+  /** Sent when the write of that number is synced. */
+  readonly held: { readonly after: number; readonly to: PeerId; readonly message: RaftMessage }[]
+  /** Who asked for what is not settled, by the machine's tag. */
+  readonly askers: Map<string, { readonly to: ActorAddress; readonly tag: string }>
+  /** One that is being fetched. */
+  incoming: LogSnapshot | undefined
+  /** With its state: what members that are far behind are sent. */
+  snapshot: LogSnapshot | undefined
+  leader: PeerId | undefined
+  /** When the last leader fell silent; undefined while one is known. */
+  leaderlessSinceMs: InstantMs | undefined
+  /** When the timer of this group fires; a later deadline does not move it. */
+  wakeAtMs: InstantMs
+  /** What its pulse digest adds: of (group, epoch). */
+  digest: { readonly of: string; readonly value: number }
+  /** Incarnations that members answered under, where they differ from the log's. */
+  readonly strangers: Map<PeerId, Incarnation>
+  /** A membership was proposed to the host, and is not in force yet. */
+  membersWanted: Membership | undefined
+  membersWantedAtMs: InstantMs
+}
+
+/** A pulse that went to a peer and was not answered yet. */
+export interface Pulsed {
+  readonly beat: number
+  readonly sentAtMs: InstantMs
+}
+
+export interface LogKeeperState {
+  opened: boolean
+  readonly early: Delivery[]
+  incarnation: Incarnation | undefined
+  readonly groups: Map<GroupId, Group>
+  /** To be written with the next batch, in order. */
+  waiting: { readonly group: Group; readonly persist: RaftPersist }[]
+  waitingEnded: EndedMission[]
+  waitingRemoved: GroupId[]
+  waitingWiped: Map<GroupId, Group>
+  writing: { readonly group: Group; readonly persist: RaftPersist }[]
+  writingEnded: readonly EndedMission[]
+  isWriting: boolean
+  writeStartedAtMs: InstantMs
+  broken: boolean
+  beat: number
+  readonly pulsed: Map<PeerId, Pulsed[]>
+  /** When a leader's pulse last agreed with what we hold of it. */
+  readonly leaderHeardAtMs: Map<PeerId, InstantMs>
+  /** When the newest pulse was sent that a peer has agreed with. */
+  readonly followedAtMs: Map<PeerId, InstantMs>
+  roster: RosterView | undefined
+  handingOver: ActorAddress | undefined
+  /** Snapshots on their way to this disk: fetched blob by blob. */
+  readonly installing: Map<string, GroupId>
+  /** Archives on their way to this disk. */
+  readonly ending: Map<string, EndedMission>
+  /** Groups that somebody asked about and that are not here: looked for among the ended ones. */
+  readonly lookingUp: Map<GroupId, Set<PeerId>>
+  counter: number
+}
+
+export function newLogKeeperState(): LogKeeperState {
+  return {
+    opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingWiped: new Map(), writing: [], writingEnded: [], isWriting: false, writeStartedAtMs: 0, broken: false,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, handingOver: undefined, installing: new Map(), ending: new Map(), lookingUp: new Map(), counter: 0,
+  }
+}
+
+/** The actor that speaks for a group on its node. */
+export function hostOf(group: GroupId): string {
+  return isMissionGroup(group) ? actorNames.missions : group === 'roster' ? actorNames.roster : actorNames.registrar
+}
+
+export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incarnation, context: ActorContext): RaftInit {
+  const { electionMsMin, electionMsMax, lostLeaderMsMax } = init.tuning
+  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, likesToLead: init.likesToLead }
+}
+
+export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number): Group {
+  return { group, incarnation, raft, durable, aimed, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+}
+
+/** Voters that a group should have when the mesh has enough replicas. */
+export function aimedOf(group: GroupId, votersAimed: number, rosterVotersMax: number): number {
+  return group === 'roster' ? rosterVotersMax : votersAimed
+}

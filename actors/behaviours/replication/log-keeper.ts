@@ -1,0 +1,250 @@
+/**
+ * Keeps the replicated logs of this node: drives the machine of every group, writes all of them in one synced batch
+ * (group commit), pulses, looks after members. It folds nothing: a group's host on the leader's node does.
+ */
+import { fault } from '../../../protocols/kernel/errors.ts'
+import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
+import { entriesOf, foundGroup, joinGroup, openRaft, viewOf } from '../../../protocols/replicated-log/raft.ts'
+import type { RaftMessage } from '../../../protocols/replicated-log/schema.ts'
+import type { ActorMessage, GroupNews, LogMessage } from '../../messages.ts'
+import { actorNames, at } from '../../names.ts'
+import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
+import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
+import { fact, tell, type Effect } from '../../runtime/effects.ts'
+import { notLed, onWake, perform, step, tellCommitted } from './log-keeper-drive.ts'
+import { askWhetherEnded, endGroup, lookUp, onArchiveFetched, onAsked, onGroupEnded, onLeft, onLookedUp } from './log-keeper-ending.ts'
+import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
+import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
+import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
+import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
+import { onSlowSync, onWritten } from './log-keeper-writes.ts'
+
+export type { LogKeeperInit } from './log-keeper-state.ts'
+
+export function logKeeper(init: LogKeeperInit): Behaviour<LogKeeperState> {
+  return {
+    kind: 'log-keeper',
+    supervision: 'escalate',
+    start: (context) => ({ state: newLogKeeperState(), effects: [{ type: 'open-log', tag: 'open' }, tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }),
+    receive(state, delivery, context) {
+      if (!state.opened && waitsForStore(delivery.message)) {
+        state.early.push(delivery)
+        return []
+      }
+      return receive(init, state, delivery, context)
+    },
+  }
+}
+
+const afterOpening = new Set<ActorMessage['kind']>(['log-opened', 'peer-up', 'peer-down', 'tick', 'roster-known'])
+
+function waitsForStore(message: ActorMessage): boolean {
+  return !afterOpening.has(message.kind)
+}
+
+function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: Delivery, context: ActorContext): readonly Effect[] {
+  switch (message.kind) {
+    case 'log-opened':
+      return message.found === undefined ? [{ type: 'give-up', reason: `the log could not be opened: ${message.fault?.detail ?? 'no reason was given'}` }] : onOpened(init, state, message.found, context)
+    case 'log-written':
+      return onWritten(state, message.fault, context)
+    case 'tick':
+      return onTick(init, state, message.what ?? '', context)
+    case 'peer-up':
+    case 'peer-down':
+      return [...state.groups.values()].flatMap((group) => step(state, group, { type: 'peer', peer: message.peer, connected: message.kind === 'peer-up' }, context))
+    case 'roster-known':
+      state.roster = message.view
+      return lookAfterMembers(init, state, context)
+    // ---- hosts of this node
+    case 'found-group':
+    case 'append':
+    case 'barrier':
+    case 'snapshot-taken':
+    case 'end-group':
+    case 'take-over':
+    case 'hand-over':
+      return from.peer === context.self.peer ? fromHost(init, state, message, from, context) : []
+    // ---- other members
+    case 'vote-ask':
+    case 'vote':
+    case 'log-append':
+    case 'log-appended':
+    case 'log-install':
+    case 'lead-now':
+      return fromMember(init, state, message, from.peer, context)
+    case 'group-pulse':
+      return onPulse(state, message, from.peer, context)
+    case 'group-pulse-heard':
+      return onPulseHeard(state, message, from.peer, context)
+    case 'group-terms':
+      return onTerms(state, message, from.peer, context)
+    case 'other-incarnation':
+      return onOtherIncarnation(init, state, message.group, message.incarnation, from.peer, context)
+    case 'group-ended':
+      return 'group' in message ? onGroupEnded(state, message.group, message.ended, from.peer) : []
+    case 'group-ask':
+      return onAsked(state, message.group, from.peer)
+    case 'group-left':
+      return onLeft(state, message.group, from.peer, context)
+    // ---- effects
+    case 'blobs-fetched':
+      return message.tag.startsWith('install ') ? onInstallFetched(state, message.tag, message.fault, context) : onArchiveFetched(state, message.tag, message.fault, context)
+    case 'ended-read':
+      return onLookedUp(state, message.tag, message.ended)
+    default:
+      return []
+  }
+}
+
+function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, context: ActorContext): Effect[] {
+  switch (what) {
+    case 'pulse':
+      return [...sendPulses(state, context), timer('pulse', init.tuning.groupPulseMs)]
+    case 'members':
+      return [...lookAfterMembers(init, state, context), ...askWhetherEnded(state, 2 * init.tuning.electionMsMax, context), timer('members', init.tuning.membersLookMs)]
+    case 'slow-sync':
+      return onSlowSync(state, context)
+    default:
+      return [...onWake(state, what as GroupId, context), ...(state.handingOver === undefined ? [] : sayHandedOver(state, context))]
+  }
+}
+
+function timer(what: string, delayMs: number): Effect {
+  return { type: 'set-timer', key: what, delayMs, message: { kind: 'tick', what } }
+}
+
+// ---- opening -------------------------------------------------------------------------------------------------------
+
+function onOpened(init: LogKeeperInit, state: LogKeeperState, found: StoreOnDisk, context: ActorContext): Effect[] {
+  state.opened = true
+  state.incarnation = found.incarnation
+  const news: GroupNews[] = []
+  const effects: Effect[] = []
+  for (const onDisk of found.groups) {
+    const { head, damage } = onDisk
+    news.push({ group: head.group, ...(head.membership === undefined ? {} : { membership: head.membership }), ...(damage === undefined ? {} : { damage }) })
+    if (damage === undefined) effects.push(...openGroup(init, state, onDisk, context))
+    else effects.push(...onDamaged(init, state, onDisk, found.incarnation, context))
+  }
+  if (found.lostEverything) effects.unshift(fact('error', 'store.lost-everything', { incarnation: found.incarnation }))
+  const hosts = [actorNames.roster, actorNames.registrar, actorNames.missions]
+  const opened = hosts.map((name) => tell(at(context.self.peer, name), { kind: 'groups-opened' as const, incarnation: found.incarnation, lostEverything: found.lostEverything, groups: news.filter(({ group }) => name === actorNames.missions || hostOf(group) === name) }))
+  const early = state.early.splice(0)
+  return [...opened, ...effects, timer('pulse', init.tuning.groupPulseMs), timer('members', init.tuning.membersLookMs), ...early.flatMap((delivery) => [...receive(init, state, delivery, context)])]
+}
+
+function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot, entries }: GroupOnDisk, context: ActorContext): Effect[] {
+  const raft = openRaft(raftInit(init, head.group, head.incarnation, context), { head, entries, ...(snapshot === undefined ? {} : { snapshot }) }, { nowMs: context.nowMs, wallMs: context.wallMs })
+  const group = newGroup(head.group, head.incarnation, raft, true, aimedOf(head.group, limits.votersAimed, limits.rosterVotersMax))
+  group.snapshot = snapshot
+  group.leaderlessSinceMs = context.nowMs
+  state.groups.set(head.group, group)
+  const committed = head.group === 'roster' ? [tellCommitted(group, entriesOf(raft, (snapshot?.at.index ?? 0) + 1).filter(({ index }) => index <= head.commit), context, true)] : []
+  return [...committed, ...step(state, group, { type: 'tick' }, context)]
+}
+
+/**
+ * A copy that is not what was promised never votes again. With other voters its data is elsewhere: it is wiped, and joins
+ * anew under another incarnation once their leader has made it a member. A sole voter's is all there was: it is left alone.
+ */
+function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }: GroupOnDisk, store: Incarnation, context: ActorContext): Effect[] {
+  const told = [fact('error', 'group.damaged', { group: head.group, detail: damage?.detail ?? '' }), tell(at(context.self.peer, hostOf(head.group)), { kind: 'group-damaged' as const, group: head.group, fault: damage ?? fault('storage-failed', 'its copy is damaged') })]
+  const others = [...(head.membership?.voters ?? []), ...(head.membership?.outgoing ?? [])].filter(({ peer }) => peer !== context.self.peer)
+  if (head.membership !== undefined && others.length === 0) return told
+  const incarnation = nextIncarnation(head.incarnation, store)
+  const raft = joinGroup(raftInit(init, head.group, incarnation, context))
+  const group = newGroup(head.group, incarnation, raft, true, aimedOf(head.group, limits.votersAimed, limits.rosterVotersMax))
+  group.leaderlessSinceMs = context.nowMs
+  state.groups.set(head.group, group)
+  state.waitingWiped.set(head.group, group)
+  state.waiting.push({ group, persist: { number: 0, head: { group: head.group, incarnation, last: { index: 0, chain: '0'.repeat(64) }, commit: 0 }, entries: [] } })
+  return [...told, fact('warn', 'group.wiped', { group: head.group, incarnation })]
+}
+
+/** `store.n`: the n-th life of this group's copy in one store. */
+function nextIncarnation(last: Incarnation, store: Incarnation): Incarnation {
+  const [of, life] = last.split('.')
+  return `${store}.${of === store ? Number(life ?? 0) + 1 : 1}` as Incarnation
+}
+
+// ---- hosts ---------------------------------------------------------------------------------------------------------
+
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'take-over' | 'hand-over' }>
+
+function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
+  switch (message.kind) {
+    case 'found-group': {
+      if (state.groups.has(message.group) || state.incarnation === undefined) return []
+      const { raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
+      const group = newGroup(message.group, state.incarnation, raft, message.durable, message.aimed)
+      state.groups.set(message.group, group)
+      return perform(state, group, outputs, context)
+    }
+    case 'append':
+    case 'barrier': {
+      const group = state.groups.get(message.group)
+      if (group === undefined || viewOf(group.raft).role !== 'leader') return [notLed(message.tag, from, message.group)]
+      const tag = `${from.actor} ${message.tag}`
+      group.askers.set(tag, { to: from, tag: message.tag })
+      return step(state, group, message.kind === 'append' ? { type: 'append', tag, entries: message.entries } : { type: 'barrier', tag }, context)
+    }
+    case 'snapshot-taken':
+      return onSnapshotTaken(init, state, message.group, message.snapshot, context)
+    case 'end-group':
+      return endGroup(state, message.group, message.ended, context)
+    case 'take-over': {
+      const group = state.groups.get(message.group)
+      if (group === undefined) return [tell(from, { kind: 'taken-over', tag: message.tag, fault: fault('unknown-mission', `this node has no copy of ${message.group}`, { next: 'ask a node that has: skein mission show ID' }) })]
+      return [...step(state, group, { type: 'take-over' }, context), tell(from, { kind: 'taken-over', tag: message.tag })]
+    }
+    case 'hand-over': {
+      state.handingOver = from
+      const led = ledWithOthers(state)
+      return [...led.flatMap((group) => step(state, group, { type: 'transfer' }, context)), ...sayHandedOver(state, context)]
+    }
+  }
+}
+
+/** Groups led here that somebody else could lead. */
+function ledWithOthers(state: LogKeeperState): Group[] {
+  return [...state.groups.values()].filter((group) => {
+    const view = viewOf(group.raft)
+    return view.role === 'leader' && (view.membership?.voters.length ?? 0) > 1
+  })
+}
+
+function sayHandedOver(state: LogKeeperState, _context: ActorContext): Effect[] {
+  if (state.handingOver === undefined || ledWithOthers(state).length > 0) return []
+  const to = state.handingOver
+  state.handingOver = undefined
+  return [tell(to, { kind: 'leads-nothing' })]
+}
+
+// ---- members -------------------------------------------------------------------------------------------------------
+
+function fromMember(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, from: PeerId, context: ActorContext): Effect[] {
+  const group = state.groups.get(message.group) ?? join(init, state, message, from, context)
+  if (group === undefined) return [...otherLife(state, message, from), ...lookUp(state, message.group, from)]
+  if (message.toward !== group.incarnation) return otherLife(state, message, from)
+  const effects = step(state, group, { type: 'message', from, message }, context)
+  return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state, context)]
+}
+
+/** The leader is told who we are now: it believes that somebody is here who is not any more. */
+function otherLife(state: LogKeeperState, message: RaftMessage, from: PeerId): Effect[] {
+  const incarnation = state.groups.get(message.group)?.incarnation ?? state.incarnation
+  if (incarnation === undefined || message.toward === incarnation || (message.kind !== 'log-append' && message.kind !== 'log-install')) return []
+  return [tell(at(from, actorNames.logKeeper), { kind: 'other-incarnation', group: message.group, incarnation })]
+}
+
+/** A leader has made this node a member: its copy starts empty. */
+function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, _from: PeerId, context: ActorContext): Group | undefined {
+  if ((message.kind !== 'log-append' && message.kind !== 'log-install') || message.toward !== state.incarnation || state.groups.size >= limits.groupsPerNodeMax) return undefined
+  const raft = joinGroup(raftInit(init, message.group, state.incarnation, context))
+  const group = newGroup(message.group, state.incarnation, raft, true, aimedOf(message.group, limits.votersAimed, limits.rosterVotersMax))
+  state.groups.set(message.group, group)
+  return group
+}
+
