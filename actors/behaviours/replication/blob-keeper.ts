@@ -20,6 +20,8 @@ interface Securing {
   readonly sinceMs: number
   /** Voters that have them on their disks, this node among them once it has. */
   readonly held: Set<PeerId>
+  /** Parts of the list that a voter has said to hold: a long list goes in several messages. */
+  readonly partsHeld: Map<PeerId, Set<string>>
   isHere: boolean
 }
 
@@ -50,7 +52,7 @@ function receive(state: BlobKeeperState, { message, from }: Delivery, context: A
     case 'secure-blobs': {
       if (from.peer !== context.self.peer) return []
       const tag = `secure ${state.counter++}`
-      state.securing.set(tag, { ask: message, to: from, sinceMs: context.nowMs, held: new Set(), isHere: false })
+      state.securing.set(tag, { ask: message, to: from, sinceMs: context.nowMs, held: new Set(), partsHeld: new Map(), isHere: false })
       return [{ type: 'fetch-blobs', refs: message.refs, alsoTry: message.alsoTry, tag }]
     }
     case 'hold-blobs': {
@@ -61,10 +63,14 @@ function receive(state: BlobKeeperState, { message, from }: Delivery, context: A
     case 'blobs-fetched':
       return message.tag.startsWith('hold ') ? onHeldHere(state, message.tag, message.fault) : onFetched(state, message.tag, message.fault, context)
     case 'blobs-held': {
-      const securing = state.securing.get(message.requestId)
+      const tag = message.requestId.slice(0, message.requestId.lastIndexOf(' '))
+      const securing = state.securing.get(tag)
       if (securing === undefined || !message.ok || !securing.ask.voters.includes(from.peer)) return []
+      const parts = (securing.partsHeld.get(from.peer) ?? new Set<string>()).add(message.requestId)
+      securing.partsHeld.set(from.peer, parts)
+      if (parts.size < partsOf(securing.ask)) return []
       securing.held.add(from.peer)
-      return finishIfEnough(state, message.requestId, securing)
+      return finishIfEnough(state, tag, securing)
     }
     case 'tick':
       return [...[...state.securing].flatMap(([tag, securing]) => onSilence(state, tag, securing, context)), again()]
@@ -94,14 +100,13 @@ function onFetched(state: BlobKeeperState, tag: string, problem: Fault | undefin
 function askOthers(tag: string, { ask, held }: Securing, context: ActorContext): Effect[] {
   const here = ask.refs.map((ref): BlobRef => ({ ...ref, holders: [context.self.peer] }))
   return ask.voters.filter((peer) => !held.has(peer) && peer !== context.self.peer && context.connected(peer)).flatMap((peer) => {
-    const effects: Effect[] = []
-    // Few results cite more blobs than one message carries; the answer to the last part stands for all.
-    for (let i = 0; i < here.length; i += limits.blobsHeldAtOnceMax) {
-      const last = i + limits.blobsHeldAtOnceMax >= here.length
-      effects.push(tell(at(peer, actorNames.blobKeeper), { kind: 'hold-blobs', requestId: last ? tag : `${tag} part`, refs: here.slice(i, i + limits.blobsHeldAtOnceMax) }))
-    }
-    return effects
+    const parts = Array.from({ length: partsOf(ask) }, (_, part) => here.slice(part * limits.blobsHeldAtOnceMax, (part + 1) * limits.blobsHeldAtOnceMax))
+    return parts.map((refs, part) => tell(at(peer, actorNames.blobKeeper), { kind: 'hold-blobs', requestId: `${tag} ${part}`, refs }))
   })
+}
+
+function partsOf(ask: SecureBlobs): number {
+  return Math.max(1, Math.ceil(ask.refs.length / limits.blobsHeldAtOnceMax))
 }
 
 function finishIfEnough(state: BlobKeeperState, tag: string, { ask, to, held, isHere }: Securing): Effect[] {
