@@ -18,6 +18,7 @@ export const limits = Object.freeze({
   /** Levels of lists and objects in one input, in a whole request or result, and in a whole frame. */
   jsonDepthMax: 192,
   payloadDepthMax: 208,
+  eventDepthMax: 224,
   frameDepthMax: 256,
 
   // blobs
@@ -130,6 +131,7 @@ export const limits = Object.freeze({
 invariant(limits.payloadInlineBytesMax < limits.frameBytesMax, 'an inline payload fits in a frame')
 invariant(limits.jsonDepthMax + 16 <= limits.payloadDepthMax, 'a request with a legal input can be stored')
 invariant(limits.payloadDepthMax + 32 <= limits.frameDepthMax, 'what can be stored fits in a message that carries it')
+invariant(limits.payloadDepthMax + 8 <= limits.eventDepthMax && limits.eventDepthMax + 8 <= limits.frameDepthMax, 'what can be stored fits in an event, and an event in a message that carries it')
 invariant(limits.frameCoalesceBytes < limits.frameBytesMax, 'a coalesced frame is a legal frame')
 invariant(limits.advertBytesMax <= limits.gossipBytesMax, 'an advert fits in one gossip message')
 invariant(limits.hardwareSampleMs <= limits.advertRefreshMs, 'an advert tells of a fresh sample')

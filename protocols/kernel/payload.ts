@@ -66,6 +66,15 @@ export function withHolder<T>(value: T, holder: PeerId): T {
   return value
 }
 
+/** Whether two payloads say the same. Who holds their blobs does not matter; the order of an object's keys does. */
+export function samePayload(left: Payload, right: Payload): boolean {
+  return contentOf(left) === contentOf(right)
+}
+
+function contentOf(payload: Payload): string {
+  return JSON.stringify(payload, (_, value: unknown) => (isBlobRef(value) ? { ...value, holders: undefined } : value))
+}
+
 /** Bytes of the blobs a value refers to. */
 export function blobBytesIn(value: unknown): number {
   return blobRefsIn(value).reduce((sum, ref) => sum + ref.sizeBytes, 0)

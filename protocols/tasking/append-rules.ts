@@ -1,6 +1,8 @@
 /** What may be appended to a mission's log: the owner checks every event against the state it would change. See SPEC.md. */
 import { fault, type Fault } from '../kernel/errors.ts'
 import { awardIdOf, compareEpochs, parentTaskId, taskDepth, type AwardId, type TaskId } from '../kernel/ids.ts'
+import { samePayload } from '../kernel/payload.ts'
+import type { Membership } from '../membership/schema.ts'
 import { isTerminal, liveAttempt, missionEnded, type MissionFold, type TaskNode } from './mission-state.ts'
 import type { MissionEvent } from './schema.ts'
 
@@ -11,13 +13,19 @@ import type { MissionEvent } from './schema.ts'
 export type Verdict = 'apply' | 'already' | Fault
 
 /**
- * @param manager the composite task whose manager folds this, absent for the owner: a manager hears nothing of what its
- *   children's own managers write, so it cannot tell what their results may cite.
+ * @param manager the composite task whose manager folds this, absent for the owner: a manager hears nothing of what
+ *   other managers write, so it cannot tell what its children's results may cite, nor what is left of the mission's limits.
  */
 export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: TaskId): Verdict {
-  // A failed mission can be given other limits and tried again; of one that is over nothing is written any more.
+  // Who keeps a log may change as long as there is one.
+  if (event.type === 'members') return sameMembers(fold.members, event.membership) ? 'already' : 'apply'
+  if (event.type === 'archived') {
+    if (!missionEnded(fold)) return fault('wrong-state', `the mission is ${fold.state}: only one that has ended is archived`)
+    return fold.archive === undefined ? 'apply' : fold.archive.$blob === event.archive.$blob ? 'already' : fault('wrong-state', 'the mission has been archived already')
+  }
+  // A failed mission can be given other limits and tried again, and its dead be put away; of one that is over nothing else is written any more.
   const reopens = fold.state === 'failed' && (event.type === 'retried' || event.type === 'changed')
-  if (missionEnded(fold) && !reopens) return fault('cancelled', `the mission is ${fold.state}`)
+  if (missionEnded(fold) && (fold.archive !== undefined || !(reopens || event.type === 'dead-dropped'))) return fault('cancelled', `the mission is ${fold.state}`)
   switch (event.type) {
     case 'planned': {
       const task = fold.tasks.get(event.taskId)
@@ -30,7 +38,7 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
         names.add(taskId)
       }
       const leaves = event.children.filter((child) => child.kind === 'leaf').length
-      if (fold.leaves + leaves > fold.limits.leavesMax) {
+      if (manager === undefined && fold.leaves + leaves > fold.limits.leavesMax) {
         return fault('over-limit', `the plan of ${event.taskId} brings the mission to ${fold.leaves + leaves} leaves, ${fold.limits.leavesMax} are allowed`, { next: `raise the limit: --limit leaves=${fold.limits.leavesMax * 2}` })
       }
       const tooDeep = event.children.find((child) => taskDepth(child.taskId) > fold.limits.depthMax)
@@ -47,13 +55,20 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
       // S9: at most one live committed award per task.
       if (liveAttempt(task) !== undefined) return fault('wrong-state', `${event.award.taskId} already has a live award`)
       if (compareEpochs(event.award.epoch, fold.epoch) > 0) return fault('fenced', 'the award is of an epoch that does not exist yet')
-      if (fold.spentUsd + event.award.bid.priceUsd > fold.limits.budgetUsd) return fault('over-limit', `${event.award.bid.priceUsd} USD for ${event.award.taskId} are over what is left of ${fold.limits.budgetUsd} USD`, { next: 'raise the limit: --limit budgetUsd=N' })
+      if (manager === undefined && fold.spentUsd + event.award.bid.priceUsd > fold.limits.budgetUsd) return fault('over-limit', `${event.award.bid.priceUsd} USD for ${event.award.taskId} are over what is left of ${fold.limits.budgetUsd} USD`, { next: 'raise the limit: --limit budgetUsd=N' })
       return 'apply'
     }
     case 'award-ended': {
       const attempt = fold.tasks.get(event.taskId)?.attempts.find(({ award }) => award.awardId === event.awardId)
       if (attempt === undefined) return fault('wrong-state', `there is no award ${event.awardId}`)
       return attempt.outcome === 'running' ? 'apply' : 'already'
+    }
+    case 'checkpointed': {
+      const task = fold.tasks.get(event.taskId)
+      if (task === undefined) return unknownTask(event.taskId)
+      // What was given up may be repeated elsewhere by now: only who runs the task says how far it has come.
+      if (liveAttempt(task)?.award.awardId !== event.awardId) return fault('wrong-state', `${event.awardId} is not the live award of ${event.taskId}`)
+      return task.checkpoint !== undefined && samePayload(task.checkpoint, event.checkpoint) ? 'already' : 'apply'
     }
     case 'accepted': {
       const task = fold.tasks.get(event.taskId)
@@ -85,6 +100,12 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
         if (fold.tasks.get(above)?.state === 'accepted') return fault('wrong-state', `${above} has been synthesised without ${event.taskId}`)
       }
       return 'apply'
+    }
+    case 'dead-dropped': {
+      const task = fold.tasks.get(event.taskId)
+      if (task === undefined) return unknownTask(event.taskId)
+      if (task.state !== 'dead') return fault('wrong-state', `${event.taskId} is ${task.state}; only dead tasks can be dropped`)
+      return task.droppedAtWallMs === undefined ? 'apply' : 'already'
     }
     case 'paused':
       return fold.paused ? 'already' : 'apply'
@@ -118,6 +139,14 @@ function miscited(fold: MissionFold, task: TaskNode, cites: readonly AwardId[]):
   return foreign === undefined ? undefined : fault('wrong-state', `the synthesis of ${task.spec.taskId} cites ${foreign}, which is not an accepted child`)
 }
 
+function sameMembers(left: Membership | undefined, right: Membership): boolean {
+  return left !== undefined && JSON.stringify(parts(left)) === JSON.stringify(parts(right))
+}
+
+function parts({ voters, outgoing, learners }: Membership): (readonly string[] | undefined)[] {
+  return [voters, outgoing, learners].map((members) => members?.map(({ peer, incarnation }) => `${peer} ${incarnation}`).sort())
+}
+
 function unknownTask(taskId: TaskId): Fault {
   return fault('unknown-task', `there is no task ${taskId} in this mission`)
 }
@@ -125,7 +154,8 @@ function unknownTask(taskId: TaskId): Fault {
 /** A manager may write about the tasks below the one it was awarded, and nothing else. */
 export function isWithin(subtree: TaskId, event: MissionEvent): boolean {
   const taskId = event.type === 'awarded' ? event.award.taskId : 'taskId' in event ? event.taskId : undefined
-  if (taskId === undefined) return false
+  // Dead letters are put away by people, through the owner.
+  if (taskId === undefined || event.type === 'dead-dropped') return false
   if (subtree === 'root') return true
   if (event.type === 'planned') return taskId === subtree
   return taskId.startsWith(`${subtree}/`)

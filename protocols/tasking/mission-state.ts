@@ -5,8 +5,9 @@
 import { invariant, type Fault } from '../kernel/errors.ts'
 import type { AwardId, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { parentTaskId } from '../kernel/ids.ts'
-import type { Payload } from '../kernel/payload.ts'
+import type { BlobRef, Payload } from '../kernel/payload.ts'
 import type { WallMs } from '../kernel/units.ts'
+import type { Membership } from '../membership/schema.ts'
 import type { Acknowledgement, AwardRecord, IndexedEvent, MissionEvent, MissionLimits, MissionState, TaskSpec, TaskState } from './schema.ts'
 
 export interface Attempt {
@@ -24,7 +25,9 @@ export interface TaskNode {
   children: TaskId[]
   planned: boolean
   /** Of a plan: what its result is made of. */
-  planResult?: Payload | undefined
+  planResult?: Payload
+  /** The newest that an attempt has published, until the task has its result. */
+  checkpoint?: Payload
   result?: Payload
   acceptedAward?: AwardId
   tookMs?: number
@@ -33,6 +36,8 @@ export interface TaskNode {
   losses: number
   /** Wall time before which the next attempt must not be announced. */
   notBeforeWallMs: WallMs
+  /** Dead, and somebody has seen enough of it. */
+  droppedAtWallMs?: WallMs
 }
 
 export interface MissionFold {
@@ -57,6 +62,10 @@ export interface MissionFold {
   spentUsd: number
   result?: Payload
   fault?: Fault
+  /** Who keeps the log, as the newest entry about it says. */
+  members?: Membership
+  /** Of an ended mission: everything about it, in one blob. Its state stays what it was. */
+  archive?: BlobRef
 }
 
 export function newTask(spec: TaskSpec): TaskNode {
@@ -85,12 +94,17 @@ export function openMission(event: Extract<MissionEvent, { type: 'submitted' }>,
   }
 }
 
-/** @throws when the first event is not `submitted`: the log is damaged or belongs to something else. */
+/**
+ * @param events from the log's first entry on; before `submitted` there is only what the log says of itself: who keeps it, who leads it.
+ * @throws when they start otherwise: the log is damaged or belongs to something else.
+ */
 export function foldEvents(events: readonly IndexedEvent[]): MissionFold {
-  const [first, ...rest] = events
+  const start = events.findIndex(({ event }) => event.type !== 'members' && event.type !== 'took-over')
+  const first = events[start]
   invariant(first?.event.type === 'submitted', 'a mission log starts with "submitted"')
   const fold = openMission(first.event, first.index)
-  for (const { index, event } of rest) applyEvent(fold, event, index)
+  for (const { event } of events.slice(0, start)) applyEvent(fold, event, first.index)
+  for (const { index, event } of events.slice(start + 1)) applyEvent(fold, event, index)
   return fold
 }
 
@@ -109,10 +123,16 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       fold.epoch = event.epoch
       fold.owner = event.owner
       return
+    case 'members':
+      fold.members = event.membership
+      return
+    case 'archived':
+      fold.archive = event.archive
+      return
     case 'planned': {
       const task = taskOf(fold, event.taskId)
       task.planned = true
-      task.planResult = event.result
+      if (event.result !== undefined) task.planResult = event.result
       for (const spec of event.children) {
         fold.tasks.set(spec.taskId, newTask(spec))
         task.children.push(spec.taskId)
@@ -141,6 +161,9 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       task.state = 'pending'
       break
     }
+    case 'checkpointed':
+      taskOf(fold, event.taskId).checkpoint = event.checkpoint
+      return
     case 'accepted': {
       const task = taskOf(fold, event.taskId)
       const attempt = task.attempts.find(({ award }) => award.awardId === event.awardId)
@@ -150,6 +173,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       }
       Object.assign(task, { state: 'accepted', result: event.result, acceptedAward: event.awardId, tookMs: event.tookMs })
       delete task.fault
+      delete task.checkpoint
       break
     }
     case 'dead': {
@@ -160,6 +184,9 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       cancelOpenTasks(fold, event.atWallMs, `${event.taskId}/`)
       break
     }
+    case 'dead-dropped':
+      taskOf(fold, event.taskId).droppedAtWallMs = event.atWallMs
+      return
     case 'retried':
       revive(fold, event.taskId)
       delete fold.endedAtWallMs
@@ -224,6 +251,7 @@ function revive(fold: MissionFold, taskId: TaskId): void {
     if (task === undefined || (task.state !== 'dead' && task.state !== 'cancelled')) continue
     Object.assign(task, { state: 'pending', failures: 0, losses: 0, notBeforeWallMs: 0 })
     delete task.fault
+    delete task.droppedAtWallMs
   }
   // Parents come before their children. What was given up below a task that stays ended stays given up.
   for (const task of fold.tasks.values()) {

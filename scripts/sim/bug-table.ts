@@ -134,7 +134,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       // Nodes ask no price in this release: with one, the owner's check is what keeps the budget.
       { file: participant, find: 'priceUsd: 0, inputBytesMax', replace: 'priceUsd: 0.4, inputBytesMax' },
-      { file: rules, find: 'if (fold.spentUsd + event.award.bid.priceUsd > fold.limits.budgetUsd) return', replace: 'if (event.award.bid.priceUsd > fold.limits.budgetUsd) return' },
+      { file: rules, find: 'if (manager === undefined && fold.spentUsd + event.award.bid.priceUsd > fold.limits.budgetUsd) return', replace: 'if (event.award.bid.priceUsd > fold.limits.budgetUsd) return' },
     ],
   },
   {

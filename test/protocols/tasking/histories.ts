@@ -2,6 +2,7 @@
 import type { BidSummary } from '../../../protocols/bidding/schema.ts'
 import { fault } from '../../../protocols/kernel/errors.ts'
 import { awardIdOf, type CapabilityName, type Epoch, type MissionId, type PeerId, type Principal, type TaskId } from '../../../protocols/kernel/ids.ts'
+import type { Json } from '../../../protocols/kernel/payload.ts'
 import { applyEvent, openMission, type MissionFold, type TaskNode } from '../../../protocols/tasking/mission-state.ts'
 import type { AwardRecord, MissionEvent, MissionLimits, TaskSpec } from '../../../protocols/tasking/schema.ts'
 
@@ -54,6 +55,10 @@ export function ended(taskId: string, outcome: 'refused' | 'lost' | 'failed', at
 
 export function accepted(taskId: string, attempt = 1, cites: readonly string[] = []): EventOf<'accepted'> {
   return { type: 'accepted', atWallMs: 5, taskId: id(taskId), awardId: awardIdOf(missionId, id(taskId), attempt, firstEpoch), result: { inline: taskId }, cites: cites.map((path) => awardIdOf(missionId, id(path), 1, firstEpoch)), tookMs: 1 }
+}
+
+export function checkpointed(taskId: string, value: Json, attempt = 1): EventOf<'checkpointed'> {
+  return { type: 'checkpointed', atWallMs: 4, taskId: id(taskId), awardId: awardIdOf(missionId, id(taskId), attempt, firstEpoch), checkpoint: { inline: value } }
 }
 
 export function dead(taskId: string): EventOf<'dead'> {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { awardIdOf, type AwardId, type Epoch, type PeerId, type Principal, type TaskId } from '../../../protocols/kernel/ids.ts'
+import { awardIdOf, type AwardId, type Digest, type Epoch, type Incarnation, type PeerId, type Principal, type TaskId } from '../../../protocols/kernel/ids.ts'
 import { seededRandom, type Random } from '../../../protocols/kernel/prng.ts'
+import type { Json } from '../../../protocols/kernel/payload.ts'
 import { judgeEvent } from '../../../protocols/tasking/append-rules.ts'
+import { decodeFold, encodeFold, foldSlice } from '../../../protocols/tasking/fold-snapshot.ts'
 import { applyEvent, foldEvents, isTerminal, missionEnded, openMission, type MissionFold } from '../../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent } from '../../../protocols/tasking/schema.ts'
 import { awarded, missionId, planned, problem, spec, submitted } from './histories.ts'
@@ -18,7 +20,7 @@ function attempted(mission: MissionFold, past: readonly MissionEvent[], random: 
   const awardId: AwardId = task.attempts.length > 0 && random.below(5) > 0 ? pick(task.attempts).award.awardId : awardIdOf(missionId, taskId, 1, epoch)
   const atWallMs = past.length
   const cites = tasks.flatMap((child) => (task.children.includes(child.spec.taskId) && child.acceptedAward !== undefined ? [child.acceptedAward] : []))
-  switch (random.below(20)) {
+  switch (random.below(22)) {
     case 0:
     case 1: {
       const children = Array.from({ length: random.below(4) }, (_, i) => spec(`${random.below(12) === 0 ? pick(tasks).spec.taskId : taskId}/${pick(['a', 'b', 'c', 'd'])}${random.below(10) === 0 ? '' : i}`, random.below(3) === 0 ? 'composite' : 'leaf', random.below(2) === 0))
@@ -29,7 +31,7 @@ function attempted(mission: MissionFold, past: readonly MissionEvent[], random: 
     case 4:
     case 5:
     case 6:
-      return awarded(taskId, task.attempts.length + (random.below(6) === 0 ? 0 : 1), { epoch, priceUsd: pick([0, 0, 0.01, 0.3]), worker: `worker-${random.below(3)}` as PeerId })
+      return awarded(taskId, Math.max(1, task.attempts.length + (random.below(6) === 0 ? 0 : 1)), { epoch, priceUsd: pick([0, 0, 0.01, 0.3]), worker: `worker-${random.below(3)}` as PeerId })
     case 7:
     case 8:
       return { type: 'award-ended', atWallMs, taskId, awardId, outcome: pick(['refused', 'lost', 'failed']), fault: problem }
@@ -50,6 +52,13 @@ function attempted(mission: MissionFold, past: readonly MissionEvent[], random: 
       return { type: 'changed', atWallMs, priority: 1 + random.below(10) }
     case 18:
       return pick<MissionEvent>([{ type: 'completed', atWallMs, result: { inline: atWallMs } }, ...(random.below(20) === 0 ? [{ type: 'failed', atWallMs, fault: problem }, { type: 'cancelled', atWallMs }, { type: 'cancel-requested', atWallMs, by: 'local' as Principal, reason: '' }] as const : [])])
+    case 19: {
+      const running = tasks.flatMap((one) => one.attempts.filter(({ outcome }) => outcome === 'running').map(({ award }) => award))
+      const award = running.length > 0 && random.below(4) > 0 ? pick(running) : { taskId, awardId }
+      return { type: 'checkpointed', atWallMs, taskId: award.taskId, awardId: award.awardId, checkpoint: { inline: random.below(3) } }
+    }
+    case 20:
+      return pick<MissionEvent>([{ type: 'dead-dropped', atWallMs, taskId, by: 'local' as Principal }, { type: 'members', atWallMs, membership: { voters: [{ peer: `worker-${random.below(3)}` as PeerId, incarnation: 'aaaaaa' as Incarnation }], learners: [] } }, ...(random.below(4) === 0 ? [{ type: 'archived', atWallMs, archive: { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 } }] as const : [])])
     default:
       return past.length > 0 ? pick(past) : submitted()
   }
@@ -124,6 +133,9 @@ class Ledger {
       case 'task-cancelled':
         for (const taskId of [...this.live.keys()]) if (taskId === event.taskId || taskId.startsWith(`${event.taskId}/`)) this.live.delete(taskId)
         return
+      case 'checkpointed':
+        expect(this.live.get(event.taskId), 'only who runs a task says how far it is').toBe(event.awardId)
+        return
       case 'failed':
       case 'cancelled':
         this.live.clear()
@@ -138,7 +150,7 @@ const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
 
 describe('any history that the rules let through', () => {
   it('keeps S7, S8, S9, S11 and S16 at every step', () => {
-    const seen = { results: 0, awards: 0, takeovers: 0, refused: 0, already: 0, completed: 0, retried: 0 }
+    const seen = { results: 0, awards: 0, takeovers: 0, refused: 0, already: 0, completed: 0, retried: 0, checkpoints: 0, dropped: 0, archived: 0 }
     for (const seed of seeds) {
       const ledger = new Ledger()
       const made = history(seed, 400, ({ mission }, event) => {
@@ -164,6 +176,9 @@ describe('any history that the rules let through', () => {
       seen.takeovers += made.applied.filter(({ type }) => type === 'took-over').length
       seen.completed += made.mission.state === 'completed' ? 1 : 0
       seen.retried += made.applied.filter(({ type }) => type === 'retried').length
+      seen.checkpoints += made.applied.filter(({ type }) => type === 'checkpointed').length
+      seen.dropped += made.applied.filter(({ type }) => type === 'dead-dropped').length
+      seen.archived += made.applied.filter(({ type }) => type === 'archived').length
       seen.refused += made.refused
       seen.already += made.already
     }
@@ -179,6 +194,47 @@ describe('any history that the rules let through', () => {
       expect(plain(foldEvents(log))).toEqual(plain(mission))
       expect(plain(foldEvents(structuredClone(log)))).toEqual(plain(mission))
     }
+  })
+
+  it('is the same after it was stored, and goes on as if it had not been', () => {
+    for (const seed of seeds.slice(0, 20)) {
+      const copies: { readonly upTo: number; readonly json: Json; readonly text: string }[] = []
+      const { mission, applied } = history(seed, 300, ({ mission, applied }) => {
+        const json = encodeFold(mission)
+        if (applied.length % 4 === 0) copies.push({ upTo: applied.length, json, text: JSON.stringify(json) })
+        expect(decodeFold(JSON.parse(JSON.stringify(json)) as Json), `seed ${seed}`).toStrictEqual(mission)
+      })
+      expect(copies.length).toBeGreaterThan(0)
+      for (const { upTo, json, text } of copies) {
+        expect(JSON.stringify(json), 'what happened later does not change it').toBe(text)
+        const resumed = decodeFold(json)
+        applied.slice(upTo).forEach((event, i) => applyEvent(resumed, event, upTo + i + 2))
+        expect(resumed, `seed ${seed}`).toStrictEqual(mission)
+        expect(JSON.stringify(json), 'what was made of it does not change it').toBe(text)
+      }
+    }
+  })
+
+  it('gives a manager all that is below its task, and the way there', () => {
+    let deep = 0
+    for (const seed of Array.from({ length: 200 }, (_, i) => i + 1)) {
+      const { mission } = history(seed, 300, () => undefined)
+      for (const [subtree, task] of mission.tasks) {
+        const part = decodeFold(foldSlice(mission, subtree))
+        const { tasks, ...rest } = part
+        const { tasks: all, ...whole } = mission
+        expect(rest).toStrictEqual(whole)
+        for (const [taskId, one] of all) {
+          const below = subtree === 'root' || taskId === subtree || taskId.startsWith(`${subtree}/`)
+          if (below) expect(tasks.get(taskId), `seed ${seed}: ${taskId} of ${subtree}`).toStrictEqual(one)
+          else if (subtree.startsWith(`${taskId}/`)) expect(tasks.get(taskId), `seed ${seed}: ${taskId} above ${subtree}`).toMatchObject({ spec: one.spec, state: one.state, planned: true, attempts: [] })
+          else expect(tasks.has(taskId), `seed ${seed}: ${taskId} beside ${subtree}`).toBe(task.spec.after.includes(taskId))
+        }
+        for (const one of tasks.values()) for (const child of one.children) expect(tasks.has(child), `${child} is there`).toBe(true)
+        if (subtree.split('/').length > 2) deep += 1
+      }
+    }
+    expect(deep).toBeGreaterThan(10)
   })
 
   it('takes every event once: what was applied is known already or refused', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { Digest, Incarnation, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { BlobRef } from '../../../protocols/kernel/payload.ts'
+import type { Membership } from '../../../protocols/membership/schema.ts'
 import { judgeEvent } from '../../../protocols/tasking/append-rules.ts'
 import { applyEvent, foldEvents, missionEnded, type MissionFold } from '../../../protocols/tasking/mission-state.ts'
 import { missionStates, type MissionEvent, type MissionState } from '../../../protocols/tasking/schema.ts'
-import { accepted, awarded, dead, ended, fold, planned, problem, spec, submitted, taskIn } from './histories.ts'
+import { accepted, awarded, checkpointed, dead, ended, fold, planned, problem, spec, submitted, taskIn } from './histories.ts'
 
 type EventType = MissionEvent['type']
 /** The mission's state once the event was applied; `already` and refusals leave it as it is. */
@@ -13,6 +15,8 @@ const atWallMs = 9
 const path = 'root/t'
 const dyingPath = 'root/d'
 const running = () => fold(planned('root', spec(path), spec('root/u'), spec('root/c', 'composite'), spec(dyingPath)), awarded(path), awarded(dyingPath), dead(dyingPath))
+const membership: Membership = { voters: [{ peer: 'worker-1' as PeerId, incarnation: 'aaaaaa' as Incarnation }], learners: [] }
+const archive: BlobRef = { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 }
 const event = {
   paused: { type: 'paused', atWallMs }, resumed: { type: 'resumed', atWallMs }, cancelled: { type: 'cancelled', atWallMs },
   failed: { type: 'failed', atWallMs, fault: problem }, completed: { type: 'completed', atWallMs, result: { inline: 1 } },
@@ -56,26 +60,31 @@ const happening: Record<EventType, MissionEvent> = {
   'task-cancelled': { type: 'task-cancelled', atWallMs, taskId: taskIn(running(), path).spec.taskId, reason: 'not needed' },
   changed: { type: 'changed', atWallMs, limits: { leavesMax: 60 } },
   'cancel-requested': { type: 'cancel-requested', atWallMs, by: 'local' as Principal, reason: 'enough' },
+  members: { type: 'members', atWallMs, membership },
+  checkpointed: checkpointed(path, { step: 3 }),
+  'dead-dropped': { type: 'dead-dropped', atWallMs, taskId: taskIn(running(), dyingPath).spec.taskId, by: 'local' as Principal },
+  archived: { type: 'archived', atWallMs, archive },
 }
 
 const endings = { failed: 'failed', cancelled: 'cancelled', completed: 'wrong-state' } as const
 
 /** Anything that moves a task says what the mission does now; what is shown only (waiting, synthesising) gives way to it. */
 const live = (state: MissionState): Record<EventType, Expected> => ({
-  ...endings, submitted: 'already', 'took-over': state, changed: state, 'cancel-requested': state, paused: 'paused', resumed: 'already',
+  ...endings, members: state, archived: 'wrong-state', checkpointed: state, 'dead-dropped': state, submitted: 'already', 'took-over': state, changed: state, 'cancel-requested': state, paused: 'paused', resumed: 'already',
   planned: 'running', awarded: 'running', 'award-ended': 'running', accepted: 'running', dead: 'running', retried: 'running', 'task-cancelled': 'running',
 })
 const over: Record<EventType, Expected> = {
+  checkpointed: 'over', 'dead-dropped': 'over', members: 'over', archived: 'over',
   submitted: 'over', 'took-over': 'over', planned: 'over', awarded: 'over', 'award-ended': 'over', accepted: 'over', dead: 'over', retried: 'over', 'task-cancelled': 'over', paused: 'over', resumed: 'over', changed: 'over',
   'cancel-requested': 'over', completed: 'over', failed: 'over', cancelled: 'over',
 }
 
 const transitions: Record<MissionState, Record<EventType, Expected>> = {
   accepted: {
-    ...live('accepted'), planned: 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
+    ...live('accepted'), checkpointed: 'unknown-task', 'dead-dropped': 'unknown-task', planned: 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
   },
   planning: {
-    ...live('planning'), awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
+    ...live('planning'), checkpointed: 'unknown-task', 'dead-dropped': 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
   },
   running: live('running'),
   waiting: live('waiting'),
@@ -83,10 +92,11 @@ const transitions: Record<MissionState, Record<EventType, Expected>> = {
     ...live('paused'), paused: 'already', resumed: 'running', awarded: 'wrong-state', planned: 'paused', 'award-ended': 'paused', accepted: 'paused', dead: 'paused', retried: 'paused', 'task-cancelled': 'paused',
   },
   synthesising: live('synthesising'),
-  completed: over,
+  // Of one that is over it is still said who keeps its log, that its dead were looked at, and where it was put in the end.
+  completed: { ...over, members: 'completed', archived: 'completed', 'dead-dropped': 'unknown-task' },
   // A failed mission may be given other limits and another try.
-  failed: { ...over, changed: 'failed', retried: 'running' },
-  cancelled: over,
+  failed: { ...over, changed: 'failed', retried: 'running', members: 'failed', archived: 'failed', 'dead-dropped': 'failed' },
+  cancelled: { ...over, members: 'cancelled', archived: 'cancelled', 'dead-dropped': 'cancelled' },
   // Sealed tails of older lineages; no event of this release leads there.
   orphaned: live('orphaned'),
 }
@@ -145,6 +155,26 @@ describe('what an event leaves behind', () => {
     const mission = then(running(), happening['took-over'])
     expect(mission).toMatchObject({ epoch: { lineage: 1, term: 2 }, owner: 'another' })
     expect(taskIn(mission, path).state).toBe('awarded')
+  })
+
+  it('keeps who keeps its log and where it was archived, and says nothing twice', () => {
+    const mission = then(running(), happening.members)
+    expect(mission.members).toEqual(membership)
+    const another: MissionEvent = { type: 'members', atWallMs, membership: { ...membership, learners: [{ peer: 'worker-2' as PeerId, incarnation: 'bbbbbb' as Incarnation }] } }
+    expect([judgeEvent(mission, happening.members), judgeEvent(mission, another)]).toEqual(['already', 'apply'])
+    then(mission, event.failed, another, happening.archived)
+    expect(mission).toMatchObject({ state: 'failed', archive, members: another.membership })
+    expect(judgeEvent(mission, { type: 'archived', atWallMs, archive: { ...archive, holders: ['worker-1' as PeerId] } })).toBe('already')
+    expect(judgeEvent(mission, { type: 'archived', atWallMs, archive: { ...archive, $blob: 'b'.repeat(64) as Digest } })).toMatchObject({ code: 'wrong-state' })
+    // Put away, it cannot be opened again; its group may still have to change its members.
+    for (const type of ['retried', 'changed', 'dead-dropped'] as const) expect(judgeEvent(mission, happening[type]), type).toMatchObject({ code: 'cancelled' })
+    expect(judgeEvent(mission, happening.members)).toBe('apply')
+  })
+
+  it('what a log says of itself may come before the mission', () => {
+    const mission = foldEvents([happening.members, happening['took-over'], submitted(), event.paused].map((each, i) => ({ index: i + 1, event: each })))
+    expect(mission).toMatchObject({ state: 'paused', lastIndex: 4, members: membership, epoch: { lineage: 1, term: 2 }, owner: 'another' })
+    expect(() => foldEvents([{ index: 1, event: happening.members }])).toThrow('starts with "submitted"')
   })
 
   it('a log that does not start with "submitted" is not folded', () => {

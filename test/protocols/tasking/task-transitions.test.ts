@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { Principal } from '../../../protocols/kernel/ids.ts'
-import { judgeEvent } from '../../../protocols/tasking/append-rules.ts'
+import type { Digest, Incarnation, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import { isWithin, judgeEvent } from '../../../protocols/tasking/append-rules.ts'
 import { applyEvent, type MissionFold } from '../../../protocols/tasking/mission-state.ts'
 import { taskStates, type MissionEvent, type TaskState } from '../../../protocols/tasking/schema.ts'
-import { accepted, awarded, dead, ended, fold, planned, problem, root, spec, submitted, taskIn } from './histories.ts'
+import { accepted, awarded, checkpointed, dead, ended, fold, planned, problem, root, spec, submitted, taskIn } from './histories.ts'
 
 /** What the rules say of an event, and the task's state once it was applied; `already` and refusals leave the state as it is. */
 type Expected = TaskState | 'already' | 'wrong-state' | 'fenced'
@@ -51,24 +51,28 @@ const happening: Record<EventType, MissionEvent> = {
   completed: { type: 'completed', atWallMs, result: { inline: 1 } },
   failed: { type: 'failed', atWallMs, fault: problem },
   cancelled: { type: 'cancelled', atWallMs },
+  members: { type: 'members', atWallMs, membership: { voters: [{ peer: submitted().owner, incarnation: 'aaaaaa' as Incarnation }], learners: [] } },
+  checkpointed: checkpointed(path, 1),
+  'dead-dropped': { type: 'dead-dropped', atWallMs, taskId, by: 'local' as Principal },
+  archived: { type: 'archived', atWallMs, archive: { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 } },
 }
 
 /** Of events that are about the mission: the task stays where it is, unless the mission ends without it. */
-function aboutTheMission(state: TaskState, atTheEnd: TaskState): Pick<Record<EventType, Expected>, 'submitted' | 'took-over' | 'paused' | 'resumed' | 'changed' | 'cancel-requested' | 'completed' | 'failed' | 'cancelled'> {
-  return { submitted: 'already', 'took-over': state, paused: state, resumed: 'already', changed: state, 'cancel-requested': state, completed: 'wrong-state', failed: atTheEnd, cancelled: atTheEnd }
+function aboutTheMission(state: TaskState, atTheEnd: TaskState): Pick<Record<EventType, Expected>, 'submitted' | 'took-over' | 'paused' | 'resumed' | 'changed' | 'cancel-requested' | 'completed' | 'failed' | 'cancelled' | 'members' | 'archived'> {
+  return { members: state, archived: 'wrong-state', submitted: 'already', 'took-over': state, paused: state, resumed: 'already', changed: state, 'cancel-requested': state, completed: 'wrong-state', failed: atTheEnd, cancelled: atTheEnd }
 }
 
 const waiting = (state: TaskState): Record<EventType, Expected> => ({
   ...aboutTheMission(state, 'cancelled'),
-  planned: state, awarded: 'awarded', 'award-ended': 'wrong-state', accepted: 'wrong-state', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
+  checkpointed: 'wrong-state', 'dead-dropped': 'wrong-state', planned: state, awarded: 'awarded', 'award-ended': 'wrong-state', accepted: 'wrong-state', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
 })
 const underAward = (state: TaskState): Record<EventType, Expected> => ({
   ...aboutTheMission(state, 'cancelled'),
-  planned: state, awarded: 'wrong-state', 'award-ended': 'pending', accepted: 'accepted', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
+  checkpointed: state, 'dead-dropped': 'wrong-state', planned: state, awarded: 'wrong-state', 'award-ended': 'pending', accepted: 'accepted', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
 })
 const over = (state: TaskState): Record<EventType, Expected> => ({
   ...aboutTheMission(state, state),
-  planned: 'wrong-state', awarded: 'wrong-state', 'award-ended': 'already', accepted: 'wrong-state', dead: 'already', retried: 'pending', 'task-cancelled': 'already',
+  checkpointed: 'wrong-state', 'dead-dropped': 'wrong-state', planned: 'wrong-state', awarded: 'wrong-state', 'award-ended': 'already', accepted: 'wrong-state', dead: 'already', retried: 'pending', 'task-cancelled': 'already',
 })
 
 const transitions: Record<TaskState, Record<EventType, Expected>> = {
@@ -80,7 +84,7 @@ const transitions: Record<TaskState, Record<EventType, Expected>> = {
   accepted: { ...over('accepted'), accepted: 'already', retried: 'wrong-state' },
   // Its attempt has ended, but nothing was decided yet.
   failed: { ...waiting('failed'), 'award-ended': 'already' },
-  dead: over('dead'),
+  dead: { ...over('dead'), 'dead-dropped': 'dead' },
   cancelled: over('cancelled'),
 }
 
@@ -130,6 +134,42 @@ describe('what an event leaves behind', () => {
     const task = taskIn(fold(...before, awarded(path), ended(path, 'failed'), awarded(path, 2), accepted(path, 2)), path)
     expect(task).toMatchObject({ state: 'accepted', result: { inline: path }, tookMs: 1 })
     expect(task.fault).toBeUndefined()
+  })
+
+  it('the newest checkpoint outlives its attempt and the death of the task, and goes with the result', () => {
+    const mission = fold(...before, awarded(path), checkpointed(path, 1), checkpointed(path, 2))
+    expect(taskIn(mission, path)).toMatchObject({ state: 'awarded', checkpoint: { inline: 2 } })
+    expect(judgeEvent(mission, checkpointed(path, 2))).toBe('already')
+    expect(judgeEvent(mission, checkpointed(path, 3))).toBe('apply')
+    const events: MissionEvent[] = [ended(path, 'lost'), dead(path), { type: 'retried', atWallMs, taskId }, awarded(path, 2)]
+    for (const event of events) {
+      applyEvent(mission, event, mission.lastIndex + 1)
+      expect(taskIn(mission, path).checkpoint, event.type).toEqual({ inline: 2 })
+      // Whoever lost the award may still be at work, without the one who has it now.
+      expect(judgeEvent(mission, checkpointed(path, 9)), event.type).toMatchObject({ code: 'wrong-state' })
+    }
+    applyEvent(mission, accepted(path, 2), 50)
+    expect(taskIn(mission, path).checkpoint).toBeUndefined()
+  })
+
+  it('the same content is the same checkpoint, whoever holds it', () => {
+    const blob = (holder: string, digit = 'a') => ({ blob: { $blob: digit.repeat(64) as Digest, sizeBytes: 40_000, holders: [holder as PeerId] } })
+    const mission = fold(...before, awarded(path), { ...checkpointed(path, 1), checkpoint: blob('one') })
+    expect(judgeEvent(mission, { ...checkpointed(path, 1), checkpoint: blob('two') })).toBe('already')
+    expect(judgeEvent(mission, { ...checkpointed(path, 1), checkpoint: blob('one', 'b') })).toBe('apply')
+  })
+
+  it('what was dropped is not dropped twice; tried again and dead again, it is a dead letter again', () => {
+    const mission = given.dead()
+    const { 'dead-dropped': dropped, retried } = happening
+    applyEvent(mission, dropped, 20)
+    expect(taskIn(mission, path)).toMatchObject({ state: 'dead', droppedAtWallMs: atWallMs })
+    expect(judgeEvent(mission, dropped)).toBe('already')
+    applyEvent(mission, retried, 21)
+    applyEvent(mission, dead(path), 22)
+    expect(taskIn(mission, path).droppedAtWallMs).toBeUndefined()
+    expect(judgeEvent(mission, dropped)).toBe('apply')
+    expect([isWithin(root, dropped), isWithin(root, dead(path))], 'no manager drops its dead').toEqual([false, true])
   })
 
   it('the death of a composite task ends all that is open below it, and nothing beside it', () => {
