@@ -152,7 +152,9 @@ export type RegistrarMessage =
   /** With the claim that holds: another mission's, when the key was used before. */
   | { readonly kind: 'claimed'; readonly tag: string; readonly claim?: MissionClaim; readonly fault?: Fault }
   /** This node leads the mission: its shard is told where it is, until it has heard. */
-  | { readonly kind: 'tell-registrar'; readonly missionId: MissionId; readonly members: readonly PeerId[]; readonly endedAtWallMs?: number; readonly archive?: Digest }
+  | { readonly kind: 'tell-registrar'; readonly missionId: MissionId; readonly members: readonly PeerId[]; readonly endedAtWallMs?: number; readonly archive?: Digest; readonly epoch?: Epoch }
+  /** From the roster of the node that founded the mesh: nobody serves these shards yet, so that it founds them. */
+  | { readonly kind: 'found-shards'; readonly shards: readonly number[] }
   /** Answered, and told again whenever it changes, by `roster-known`. */
   | { readonly kind: 'watch-roster' }
 

@@ -69,12 +69,12 @@ export const RosterView = z.object({
 })
 export type RosterView = z.infer<typeof RosterView>
 
-/** Answered by `roster-told`; by nothing but the index when the asker has the newest. */
-export const RosterAsk = z.object({ kind: z.literal('roster-ask'), have: z.number().int().min(0) })
+/** Answered by `roster-told`; by nothing but the index when the asker has the newest. A later lineage is newer, whatever the index. */
+export const RosterAsk = z.object({ kind: z.literal('roster-ask'), have: z.number().int().min(0), lineage: z.number().int().min(1).optional() })
 export const RosterTold = z.object({ kind: z.literal('roster-told'), index: z.number().int().min(0), view: RosterView.optional() })
 /** A replica asks a keeper of the roster to be admitted, or says again what has changed. A keeper that does not lead passes it on. */
 export const RosterJoin = z.object({ kind: z.literal('roster-join'), replica: Replica })
-/** A shard's leader tells who serves it now. */
+/** A shard's leader tells who serves it now. A keeper that does not lead passes it on. */
 export const ShardReport = z.object({ kind: z.literal('shard-report'), shard: ShardNumber, members: z.array(PeerId).max(limits.votersMax + limits.learnersMax) })
 
 // ---- the registrar: which mission an idempotency key names, and who keeps its log -----------------------------------
@@ -92,15 +92,17 @@ export const MissionClaim = z.object({
   endedAtWallMs: z.number().optional(),
   /** Of an ended mission: everything about it, in one blob. */
   archive: Digest.optional(),
+  /** Of the leader that said last where the mission is: what an earlier one says after that is ignored. */
+  epoch: Epoch.optional(),
 })
 export type MissionClaim = z.infer<typeof MissionClaim>
 
 export const RegistrarEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('claimed'), ...at, claim: MissionClaim }),
   /** The members of a mission's log have changed, or it has ended. */
-  z.object({ type: z.literal('mission-moved'), ...at, missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), archive: Digest.optional() }),
-  /** Everything that had expired by then is forgotten. */
-  z.object({ type: z.literal('claims-expired'), ...at }),
+  z.object({ type: z.literal('mission-moved'), ...at, missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), archive: Digest.optional(), epoch: Epoch.optional() }),
+  /** Everything that had expired by then is forgotten: keys, and missions whose archive is kept no longer. */
+  z.object({ type: z.literal('claims-expired'), ...at, archiveKeptMs: z.number().min(0) }),
 ])
 export type RegistrarEvent = z.infer<typeof RegistrarEvent>
 
@@ -115,8 +117,8 @@ export const ClaimAnswer = z.object({
   refused: z.enum(['not-leader', 'unknown-mission', 'key-conflict', 'unavailable']).optional(),
 })
 /** A mission's leader tells its shard where the mission is now. Answered by `moved-heard`; repeated until then. */
-export const MissionMoved = z.object({ kind: z.literal('mission-moved'), missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), archive: Digest.optional() })
-export const MovedHeard = z.object({ kind: z.literal('moved-heard'), missionId: MissionId, leader: PeerId.optional(), committed: z.boolean() })
+export const MissionMoved = z.object({ kind: z.literal('mission-moved'), requestId: z.string().max(64), missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), archive: Digest.optional(), epoch: Epoch.optional() })
+export const MovedHeard = z.object({ kind: z.literal('moved-heard'), requestId: z.string().max(64), missionId: MissionId, leader: PeerId.optional(), committed: z.boolean() })
 
 export const membershipMessages = [Hello, Goodbye, NodeAsk, NodeReport, RosterAsk, RosterTold, RosterJoin, ShardReport, ClaimAsk, MissionLookUp, ClaimAnswer, MissionMoved, MovedHeard] as const
 export type MembershipMessage = z.infer<(typeof membershipMessages)[number]>
