@@ -13,9 +13,11 @@ export interface Tuning {
   readonly groupPulseMs: DurationMs
   readonly electionMsMin: DurationMs
   readonly electionMsMax: DurationMs
+  readonly lostLeaderMsMax: DurationMs
   readonly memberSilentMs: DurationMs
   readonly membersLookMs: DurationMs
   readonly missionRestMs: DurationMs
+  readonly failedMissionRestMs: DurationMs
   readonly archiveKeptMs: DurationMs
   readonly snapshotEntries: number
   readonly snapshotTailEntries: number
@@ -32,9 +34,11 @@ export const defaultTuning: Tuning = {
   groupPulseMs: limits.groupPulseMs,
   electionMsMin: limits.electionMsMin,
   electionMsMax: limits.electionMsMax,
+  lostLeaderMsMax: limits.lostLeaderMsMax,
   memberSilentMs: limits.memberSilentMs,
   membersLookMs: limits.membersLookMs,
   missionRestMs: limits.missionRestMs,
+  failedMissionRestMs: limits.failedMissionRestMs,
   archiveKeptMs: limits.archiveKeptMs,
   snapshotEntries: limits.snapshotEntries,
   snapshotTailEntries: limits.snapshotTailEntries,

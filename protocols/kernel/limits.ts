@@ -118,6 +118,8 @@ export const limits = Object.freeze({
   snapshotEntries: 4_096,
   snapshotTailEntries: 512,
   missionRestMs: 60_000,
+  /** A failed mission can be tried again so long. */
+  failedMissionRestMs: 24 * 60 * 60_000,
   archiveKeptMs: 30 * 24 * 60 * 60_000,
   foldChunkEntries: 500,
 

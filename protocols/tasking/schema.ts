@@ -6,7 +6,7 @@ import { Fault } from '../kernel/errors.ts'
 import { ActorAddress, AwardId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { unplain } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
-import { BlobRef, Payload } from '../kernel/payload.ts'
+import { Payload } from '../kernel/payload.ts'
 import { MembersChanged, TookOver } from '../membership/schema.ts'
 
 export const Priority = z.number().int().min(1).max(10)
@@ -174,8 +174,8 @@ export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('cancelled'), ...at }),
   /** A dead task that somebody has looked at and wants to see no more among the dead letters. */
   z.object({ type: z.literal('dead-dropped'), ...at, taskId: TaskId, by: Principal }),
-  /** The last entry: everything about the mission is in this blob, on a majority of its members' disks. */
-  z.object({ type: z.literal('archived'), ...at, archive: BlobRef }),
+  /** The last entry: everything about the mission is in this, on a majority of its members' disks. */
+  z.object({ type: z.literal('archived'), ...at, archive: Payload }),
 ])
 export type MissionEvent = z.infer<typeof MissionEvent>
 
@@ -203,6 +203,8 @@ export const Attach = z.object({ kind: z.literal('attach'), missionId: MissionId
 export const Attached = z.object({
   kind: z.literal('attached'), missionId: MissionId, taskId: TaskId, epoch: Epoch, paused: z.boolean(),
   limits: MissionLimits, leavesLeft: z.number().int(), priority: Priority, remainingMs: z.number(), events: z.array(IndexedEvent), last: z.boolean(),
+  /** The subtree as it was folded before the first of the events (`foldSlice`), when the log does not begin at the beginning any more. */
+  base: Payload.optional(),
 })
 /** A manager proposes events of its subtree, fenced by its award. Answered by `recorded` or `record-refused`. */
 export const RecordEvents = z.object({ kind: z.literal('record'), missionId: MissionId, taskId: TaskId, awardId: AwardId, requestId: z.number().int(), events: z.array(MissionEvent).max(1_000) })
@@ -236,13 +238,13 @@ export const MissionOperation = z.discriminatedUnion('op', [
 export type MissionOperation = z.infer<typeof MissionOperation>
 
 /** Any bridge asks the owner. Answered by `mission-answer` with the same `requestId`. */
-export const MissionAsk = z.object({ kind: z.literal('mission-ask'), requestId: z.string().max(64), principal: Principal, operation: MissionOperation })
+export const MissionAsk = z.object({ kind: z.literal('mission-ask'), requestId: z.string().max(64), principal: Principal, operation: MissionOperation, /** How often it was passed on. */ hops: z.number().int().min(0).max(4).optional() })
 export const MissionAnswer = z.object({ kind: z.literal('mission-answer'), requestId: z.string().max(64), answer: Payload.optional(), fault: Fault.optional() })
 
 /** Follow a mission from a log index on. Answered by `watched` frames until `unwatch`. */
-export const Watch = z.object({ kind: z.literal('watch'), missionId: MissionId, fromIndex: z.number().int().min(0), subscriber: ActorAddress })
+export const Watch = z.object({ kind: z.literal('watch'), missionId: MissionId, fromIndex: z.number().int().min(0), subscriber: ActorAddress, hops: z.number().int().min(0).max(4).optional() })
 export const Unwatch = z.object({ kind: z.literal('unwatch'), missionId: MissionId, subscriber: ActorAddress })
-export const Watched = z.object({ kind: z.literal('watched'), missionId: MissionId, events: z.array(IndexedEvent), notes: z.array(ProgressNote), fault: Fault.optional() })
+export const Watched = z.object({ kind: z.literal('watched'), missionId: MissionId, events: z.array(IndexedEvent), notes: z.array(ProgressNote), fault: Fault.optional(), /** The events up to this index are not kept: ask for the mission as it is. */ resetTo: z.number().int().min(0).optional() })
 
 export const taskingMessages = [Attach, Attached, RecordEvents, Recorded, RecordRefused, Progress, Control, MissionAsk, MissionAnswer, Watch, Unwatch, Watched] as const
 export type TaskingMessage = z.infer<(typeof taskingMessages)[number]>
