@@ -70,6 +70,9 @@ export const limits = Object.freeze({
   pulseMs: 500,
   adoptTimeoutMs: 3_000,
   resultKeptMs: 60 * 60_000,
+  /** A running task's checkpoints: the newest is sent so often, and is no larger than this. */
+  checkpointGapMs: 1_000,
+  checkpointBytesMax: 16 * MiB,
   resultRetryMs: 1_000,
   resultRetryMsMax: 16_000,
 
@@ -122,6 +125,12 @@ export const limits = Object.freeze({
   failedMissionRestMs: 24 * 60 * 60_000,
   archiveKeptMs: 30 * 24 * 60 * 60_000,
   foldChunkEntries: 500,
+  /** Given up when the disk is full, so that a node can still start again, finish and compact. */
+  diskReserveBytes: 16 * MiB,
+  /** With less room than this no new missions are taken. */
+  diskLowBytes: 64 * MiB,
+  /** What the watermark beside the log may grow by before it is written anew. */
+  watermarkBytesMax: 4 * MiB,
 
   // bridge
   httpBodyBytesMax: 4 * MiB,
@@ -145,6 +154,8 @@ invariant(limits.biddersAimed <= limits.askedAllMax, 'who is asked by threshold 
 invariant(limits.biddersEnough <= limits.biddersAimed, 'the answers that are enough can be expected')
 invariant(limits.refusalRepeatMs < limits.callExpiryMs, 'who waits for a call says so again before it forgets it')
 invariant(limits.reannounceMsMax < limits.callExpiryMs, 'a call is announced again before it expires')
+invariant(limits.payloadInlineBytesMax < limits.checkpointBytesMax && limits.checkpointBytesMax <= limits.blobBytesMax, 'a checkpoint is a legal payload')
+invariant(limits.pulseMs <= limits.checkpointGapMs, 'a worker looks often enough whether a checkpoint is due')
 invariant(limits.resultRetryMs <= limits.resultRetryMsMax, 'results are sent again ever more seldom')
 invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')
 invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be posted')
@@ -153,3 +164,4 @@ invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses st
 invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')
 invariant(limits.snapshotTailEntries < limits.snapshotEntries, 'a snapshot leaves a tail for members that are a little behind')
 invariant(limits.appendBytesMax < limits.frameBytesMax, 'an append fits in a frame')
+invariant(limits.diskReserveBytes < limits.diskLowBytes, 'what is reserved can be reserved again while there is room')
