@@ -3,20 +3,24 @@ import { join } from 'node:path'
 import { hexToBytes } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
 import { fault } from '../../../protocols/kernel/errors.ts'
-import type { MissionId } from '../../../protocols/kernel/ids.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
-import { chainOf, chainOrigin, extend, verifyLog } from '../../../protocols/replicated-log/chain.ts'
-import { LogEntry, type LogHead } from '../../../protocols/replicated-log/schema.ts'
+import { chainOf, chainOrigin, extend, logOrigin, positionOf, verifyLog } from '../../../protocols/replicated-log/chain.ts'
+import { LogEntry, type LogPosition } from '../../../protocols/replicated-log/schema.ts'
 import { MissionEvent } from '../../../protocols/tasking/schema.ts'
 import { decodeValue, encodeValue } from '../../../protocols/wire.ts'
 import { sampleEvents } from '../../../scripts/wire-samples.ts'
 
 const epoch = { lineage: 1, term: 3 }
 const events = Object.values(sampleEvents)
-const origin = { index: 0, chain: chainOrigin }
+const origin = logOrigin
 
-function headOf(entries: readonly LogEntry[]): LogHead {
-  return { missionId: sampleEvents.submitted.missionId as MissionId, index: entries.length, chain: entries.at(-1)?.chain ?? chainOrigin, epoch, sealed: false }
+function headOf(entries: readonly LogEntry[]): LogPosition {
+  const last = entries.at(-1)
+  return last === undefined ? logOrigin : positionOf(last)
+}
+
+function verify(entries: readonly LogEntry[], head: LogPosition) {
+  return verifyLog(sampleEvents.submitted.missionId, entries, logOrigin, head)
 }
 
 /** To disk and back, as a store that checks the schema and one that keeps what it read. */
@@ -37,33 +41,33 @@ describe('a log read back verifies', () => {
       const read = back(entry)
       expect(read).toEqual(entry)
       expect(chainOf(chainOrigin, 1, read.epoch, read.event)).toBe(entry.chain)
-      expect(verifyLog([read], headOf([entry]))).toBeUndefined()
+      expect(verify([read], headOf([entry]))).toBeUndefined()
     })
 
     it(`with all of them, ${how}`, () => {
       const entries = extend(origin, epoch, events)
-      expect(verifyLog(entries.map(back), headOf(entries))).toBeUndefined()
+      expect(verify(entries.map(back), headOf(entries))).toBeUndefined()
     })
   }
 
   it('with optional fields that were set to undefined', () => {
     const loose = { ...sampleEvents.changed, priority: undefined, limits: undefined } as unknown as MissionEvent
     const entries = extend(origin, epoch, [loose, { ...sampleEvents.failed, fault: { ...sampleEvents.failed.fault, next: undefined } } as unknown as MissionEvent])
-    for (const back of Object.values(readBack)) expect(verifyLog(entries.map(back), headOf(entries))).toBeUndefined()
+    for (const back of Object.values(readBack)) expect(verify(entries.map(back), headOf(entries))).toBeUndefined()
   })
 
   it('with a text that was cut in the middle of an emoji', () => {
     for (const padding of [0, 1, 20, 3_999]) {
       const problem = fault('skill-failed', `${'é'.repeat(padding)}🪿🪿`.slice(0, padding + 1))
       const entries = extend(origin, epoch, [{ type: 'dead', atWallMs: 1, taskId: sampleEvents.dead.taskId, fault: problem }, { ...sampleEvents.accepted, result: { inline: { ['k\ud83e']: ['\udebf tail', { x: 'head \ud83e' }] } } }])
-      for (const [how, back] of Object.entries(readBack)) expect(verifyLog(entries.map(back), headOf(entries)), how).toBeUndefined()
+      for (const [how, back] of Object.entries(readBack)) expect(verify(entries.map(back), headOf(entries)), how).toBeUndefined()
     }
   })
 
   it('with a key that JavaScript keeps for itself', () => {
     const inline = JSON.parse('{"__proto__":{"a":1},"constructor":2,"toString":3,"":4,"10":5,"9":6}') as never
     const entries = extend(origin, epoch, [{ ...sampleEvents.accepted, result: { inline } }])
-    for (const [how, back] of Object.entries(readBack)) expect(verifyLog(entries.map(back), headOf(entries)), how).toBeUndefined()
+    for (const [how, back] of Object.entries(readBack)) expect(verify(entries.map(back), headOf(entries)), how).toBeUndefined()
   })
 
   it('with any JSON as a result', () => {
@@ -79,12 +83,12 @@ describe('a log read back verifies', () => {
     }
     const results = Array.from({ length: 300 }, (): MissionEvent => ({ ...sampleEvents.accepted, result: { inline: any(0) as never } }))
     const entries = extend(origin, epoch, results)
-    for (const [how, back] of Object.entries(readBack)) expect(verifyLog(entries.map(back), headOf(entries)), how).toBeUndefined()
+    for (const [how, back] of Object.entries(readBack)) expect(verify(entries.map(back), headOf(entries)), how).toBeUndefined()
   })
 
   it('with the fields of a newer minor release, when they are kept', () => {
     const newer = extend(origin, epoch, [{ ...sampleEvents.paused, because: 'tired' } as MissionEvent])
-    expect(verifyLog(newer.map((entry) => decodeValue(encodeValue(entry)) as LogEntry), headOf(newer))).toBeUndefined()
+    expect(verify(newer.map((entry) => decodeValue(encodeValue(entry)) as LogEntry), headOf(newer))).toBeUndefined()
   })
 
   it('written by every earlier release', () => {
@@ -93,7 +97,7 @@ describe('a log read back verifies', () => {
     expect(logs.length).toBeGreaterThan(0)
     for (const name of logs) {
       const entries = (JSON.parse(readFileSync(join(golden, name), 'utf8')) as string[]).map((hex) => LogEntry.parse(decodeValue(hexToBytes(hex))))
-      expect(verifyLog(entries, headOf(entries)), name).toBeUndefined()
+      expect(verify(entries, headOf(entries)), name).toBeUndefined()
     }
   })
 })
@@ -128,14 +132,14 @@ describe('damage is found', () => {
   const last = entries.length - 1
 
   it('when an entry is missing in the middle', () => {
-    for (let lost = 0; lost < last; lost++) expect(verifyLog(entries.toSpliced(lost, 1), head)).toMatchObject({ code: 'storage-failed', retryable: false, detail: expect.stringContaining(`entry ${lost + 1} is missing or altered`) })
+    for (let lost = 0; lost < last; lost++) expect(verify(entries.toSpliced(lost, 1), head)).toMatchObject({ code: 'storage-failed', retryable: false, detail: expect.stringContaining(`entry ${lost + 1} is missing or altered`) })
   })
 
   it('when the tail is cut', () => {
     for (let kept = 0; kept < entries.length; kept++) {
-      const missing = verifyLog(entries.slice(0, kept), head)
+      const missing = verify(entries.slice(0, kept), head)
       expect(missing?.detail).toContain(`entries ${kept + 1} to ${entries.length} are missing`)
-      expect(missing?.detail).toContain(head.missionId)
+      expect(missing?.detail).toContain(sampleEvents.submitted.missionId)
       expect(missing?.next).toBeDefined()
     }
   })
@@ -148,27 +152,40 @@ describe('damage is found', () => {
         { ...entry, index: entry.index + 1 },
         { ...entry, chain: chainOrigin },
       ]
-      for (const wrong of altered) expect(verifyLog(entries.with(i, wrong), head), `entry ${i + 1}`).toBeDefined()
+      for (const wrong of altered) expect(verify(entries.with(i, wrong), head), `entry ${i + 1}`).toBeDefined()
     }
   })
 
   it('when an altered entry was chained anew: the next one tells', () => {
     const forged = { ...(entries[1] as LogEntry), event: sampleEvents.resumed }
     const rechained = { ...forged, chain: chainOf((entries[0] as LogEntry).chain, 2, epoch, forged.event) }
-    expect(verifyLog(entries.with(1, rechained), head)?.detail).toContain('entry 3')
+    expect(verify(entries.with(1, rechained), head)?.detail).toContain('entry 3')
   })
 
   it('when the last entry was altered and chained anew: the watermark tells', () => {
     const chain = chainOf((entries[last - 1] as LogEntry).chain, last + 1, epoch, sampleEvents.completed)
-    expect(verifyLog(entries.with(last, { index: last + 1, epoch, event: sampleEvents.completed, chain }), head)).toBeDefined()
+    expect(verify(entries.with(last, { index: last + 1, epoch, event: sampleEvents.completed, chain }), head)).toBeDefined()
   })
 
   it('when two entries changed places, or one is there twice', () => {
-    expect(verifyLog([...entries.slice(0, 2), entries[3], entries[2], ...entries.slice(4)] as LogEntry[], head)?.detail).toContain('entry 3')
-    expect(verifyLog([...entries.slice(0, 3), entries[2], ...entries.slice(3)] as LogEntry[], head)?.detail).toContain('entry 4')
+    expect(verify([...entries.slice(0, 2), entries[3], entries[2], ...entries.slice(4)] as LogEntry[], head)?.detail).toContain('entry 3')
+    expect(verify([...entries.slice(0, 3), entries[2], ...entries.slice(3)] as LogEntry[], head)?.detail).toContain('entry 4')
   })
 
   it('but what lies above the watermark is no damage: it was written and not yet told', () => {
-    expect(verifyLog(entries, headOf(entries.slice(0, 5)))).toBeUndefined()
+    expect(verify(entries, headOf(entries.slice(0, 5)))).toBeUndefined()
+  })
+
+  it('in what follows a snapshot, as in what follows the beginning', () => {
+    const [group, at] = [sampleEvents.submitted.missionId, positionOf(entries[3] as LogEntry)]
+    const tail = entries.slice(4)
+    expect(verifyLog(group, tail, at, head)).toBeUndefined()
+    expect(verifyLog(group, [], at, at)).toBeUndefined()
+    expect(verifyLog(group, tail, at, at)).toBeUndefined()
+    expect(verifyLog(group, tail.slice(1), at, head)?.detail).toContain('entry 5')
+    expect(verifyLog(group, tail, { ...at, chain: chainOrigin }, head)?.detail).toContain('entry 5')
+    expect(verifyLog(group, [], at, head)?.detail).toContain(`entries 5 to ${entries.length}`)
+    expect(verifyLog(group, [], at, { ...at, chain: chainOrigin })?.detail).toContain('entry 4')
+    expect(verifyLog(group, tail, at, positionOf(entries[1] as LogEntry))?.detail).toContain('snapshot')
   })
 })
