@@ -107,6 +107,10 @@ export const limits = Object.freeze({
   rosterReplicasMax: 512,
   appendEntriesMax: 256,
   appendBytesMax: 1 * MiB,
+  /** Unanswered appends to one member of one group. */
+  appendsInFlightMax: 8,
+  /** An append that is not answered is sent again. */
+  appendRetryMs: 1_000,
   groupTermsMax: 512,
   blobsHeldAtOnceMax: 4_096,
   groupsPerNodeMax: 20_000,
