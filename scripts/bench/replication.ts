@@ -1,0 +1,61 @@
+/**
+ * What replication costs and how long its takeovers are. Printed, not asserted: these figures say as much about the machine as about Skein.
+ *
+ * `npm run bench:replication [-- --owner-killed] [--worker-killed] [--worker-hung] [--commit] [--throughput] [--restart]`: those figures; all without one.
+ * `--runs 20` deaths of each kind, `--missions-at-once 4`; `--commits 1000`; `--groups 100`, `--seconds 10`, `--entries-per-append 1`, `--loads 3`;
+ * `--finished 100000`, `--no-archives`, `--starts 5`. `--directory PATH`: whose disk is measured by `--commit` and `--throughput`.
+ */
+import { parseArgs } from 'node:util'
+import { ownerKilled, workerLost } from './replication/deaths.ts'
+import { type Figure, figureRow, figuresHead } from './replication/figures.ts'
+import { commitTime, committedRate } from './replication/groups.ts'
+import { restarts } from './replication/restart.ts'
+import { machineLine } from './table.ts'
+
+const { values: flags } = parseArgs({
+  allowNegative: true,
+  options: {
+    'owner-killed': { type: 'boolean', default: false }, 'worker-killed': { type: 'boolean', default: false }, 'worker-hung': { type: 'boolean', default: false },
+    commit: { type: 'boolean', default: false }, throughput: { type: 'boolean', default: false }, restart: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '20' }, 'missions-at-once': { type: 'string', default: '4' }, commits: { type: 'string', default: '1000' },
+    groups: { type: 'string', default: '100' }, seconds: { type: 'string', default: '10' }, 'entries-per-append': { type: 'string', default: '1' }, loads: { type: 'string', default: '3' },
+    finished: { type: 'string', default: '100000' }, archives: { type: 'boolean', default: true }, starts: { type: 'string', default: '5' }, directory: { type: 'string' },
+  },
+})
+
+function numberOf(name: string, value: string): number {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} is a whole number from 1`)
+  return number
+}
+
+const say = (text: string): void => console.error(`${text} …`)
+const deaths = { runs: numberOf('runs', flags.runs), missions: numberOf('missions-at-once', flags['missions-at-once']), say }
+const groups = {
+  groups: numberOf('groups', flags.groups), commits: numberOf('commits', flags.commits), seconds: numberOf('seconds', flags.seconds), runs: numberOf('loads', flags.loads),
+  entriesPerAppend: numberOf('entries-per-append', flags['entries-per-append']), say, ...(flags.directory === undefined ? {} : { directory: flags.directory }),
+}
+
+const measures: readonly (readonly [asked: boolean, name: string, measure: () => Promise<Figure[]>])[] = [
+  [flags['owner-killed'], 'owner-killed', () => ownerKilled(deaths)],
+  [flags['worker-killed'], 'worker-killed', () => workerLost('killed', deaths)],
+  [flags['worker-hung'], 'worker-hung', () => workerLost('hung', deaths)],
+  [flags.commit, 'commit', () => commitTime(groups)],
+  [flags.throughput, 'throughput', () => committedRate(groups)],
+  [flags.restart, 'restart', () => restarts({ runs: numberOf('starts', flags.starts), missions: numberOf('finished', flags.finished), archives: flags.archives, say })],
+]
+
+const all = measures.every(([asked]) => !asked)
+console.log(machineLine())
+console.log(`\n${figuresHead}`)
+for (const [asked, name, measure] of measures) {
+  if (!asked && !all) continue
+  try {
+    for (const figure of await measure()) console.log(figureRow(figure))
+  } catch (thrown) {
+    // One figure that cannot be had takes no other with it.
+    console.error(thrown)
+    console.log(`| ${name} | | not measured: ${thrown instanceof Error ? thrown.message : String(thrown)} | | | | |`)
+    process.exitCode = 1
+  }
+}
