@@ -1,0 +1,397 @@
+import { describe, expect, it } from 'vitest'
+import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
+import { seededRandom } from '../../../protocols/kernel/prng.ts'
+import { nextMembership, type MaintenanceInput } from '../../../protocols/membership/maintenance.ts'
+import { chooseMembers } from '../../../protocols/membership/placement.ts'
+import type { Member, Membership, Replica } from '../../../protocols/membership/schema.ts'
+import { incarnationOf, memberOf, peerOf, replicaOf } from './members.ts'
+
+const names = new Map(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => [peerOf(name), name]))
+const group = 'm-00abcdef-abcdefghijkl' as GroupId
+
+/** `a b|c` : voters a and b, learner c; `a>b c` : from a to b and c. A `*` marks a later life. */
+function drawn(membership: Membership | undefined): string {
+  if (membership === undefined) return 'nothing'
+  const list = (members: readonly Member[] | undefined) => (members ?? []).map(({ peer, incarnation }) => `${names.get(peer)}${incarnation.includes('.') ? '*' : ''}`).sort().join(' ')
+  return `${membership.outgoing === undefined ? '' : `${list(membership.outgoing)}>`}${list(membership.voters)}${membership.learners.length > 0 ? `|${list(membership.learners)}` : ''}`
+}
+
+function members(...list: string[]): Member[] {
+  return list.map((name) => memberOf(name))
+}
+
+/** A group whose members answer at once, but for those that are dead. What is appended is committed if a majority of each side lives. */
+class World {
+  current: Membership
+  leader: string
+  replicas: Replica[]
+  aimed = 3
+  restless = false
+  reach = true
+  nowMs = 10_000_000
+  lastIndex = 1_000
+  readonly dead = new Map<string, number>()
+  readonly behind = new Map<string, number>()
+  readonly lives = new Map<string, number>()
+  readonly history: string[] = []
+
+  constructor(current: { voters: Member[]; learners?: Member[] }, replicas: string[], leader = 'a') {
+    this.current = { voters: current.voters, learners: current.learners ?? [] }
+    this.replicas = replicas.map((name) => replicaOf(name))
+    this.leader = leader
+  }
+
+  /** Silent for so long by now. */
+  kill(name: string, silentMs = 60_000): void {
+    this.dead.set(name, this.nowMs - silentMs)
+  }
+
+  /** Its copy is gone; it answers as another. */
+  wipe(name: string): void {
+    this.lives.set(name, (this.lives.get(name) ?? 0) + 1)
+  }
+
+  input(): MaintenanceInput {
+    const all = [...this.current.voters, ...(this.current.outgoing ?? []), ...this.current.learners]
+    const followers = new Map(all.filter(({ peer }) => peer !== peerOf(this.leader)).map(({ peer }) => {
+      const name = names.get(peer) ?? ''
+      return [peer, { matched: this.isDead(name) ? 0 : this.lastIndex - (this.behind.get(name) ?? 0), heardAtMs: this.dead.get(name) ?? this.nowMs }] as const
+    }))
+    const incarnationsHeard = new Map<PeerId, Incarnation>([...this.lives].map(([name, life]) => [peerOf(name), incarnationOf(name, life)]))
+    const reachable = (peer: PeerId): boolean => !this.dead.has(names.get(peer) ?? '')
+    return { group, current: this.current, self: memberOf(this.leader, this.lives.get(this.leader)), aimed: this.aimed, replicas: this.replicas, followers, lastIndex: this.lastIndex, nowMs: this.nowMs, incarnationsHeard, memberSilentMs: limits.memberSilentMs, restless: this.restless, ...(this.reach ? { reachable } : {}) }
+  }
+
+  isDead(name: string): boolean {
+    return this.dead.has(name)
+  }
+
+  votes({ peer, incarnation }: Member): boolean {
+    const name = names.get(peer) ?? ''
+    return !this.isDead(name) && incarnation === incarnationOf(name, this.lives.get(name))
+  }
+
+  /** @returns false when there was nothing to do. Throws when the step could not be committed, or is none. */
+  step(): boolean {
+    const next = nextMembership(this.input())
+    if (next === undefined) return false
+    expect(nextMembership(this.input()), 'the same again').toEqual(next)
+    for (const side of [next.voters, next.outgoing ?? next.voters, this.current.voters]) {
+      expect(side.filter((member) => this.votes(member)).length, `${drawn(next)} after ${drawn(this.current)} cannot be committed`).toBeGreaterThan(side.length / 2)
+    }
+    this.checkShape(next)
+    this.history.push(drawn(next))
+    this.current = next
+    this.lastIndex += 1
+    // A leader that is no voter any more steps down once that is committed.
+    if (next.outgoing === undefined && !next.voters.some(({ peer }) => peer === peerOf(this.leader))) this.leader = names.get(next.voters.find((member) => this.votes(member))?.peer ?? ('' as PeerId)) ?? ''
+    return true
+  }
+
+  checkShape(next: Membership): void {
+    const key = (list: readonly Member[] = []) => list.map(({ peer, incarnation }) => `${peer} ${incarnation}`).sort().join()
+    // Voters change jointly, from what they were to what they will be, and no other way.
+    if (next.outgoing !== undefined) expect(key(next.outgoing)).toBe(key(this.current.voters))
+    else expect(key(next.voters)).toBe(key(this.current.voters))
+    expect(`${key(next.voters)}/${key(next.learners)}/${key(next.outgoing)}`, 'a step changes something').not.toBe(`${key(this.current.voters)}/${key(this.current.learners)}/${key(this.current.outgoing)}`)
+    const peers = [...next.voters, ...next.learners].map(({ peer }) => peer)
+    expect(new Set(peers).size, 'nobody is there twice').toBe(peers.length)
+    expect(next.voters.length).toBeLessThanOrEqual(limits.votersMax)
+    expect(next.learners.length).toBeLessThanOrEqual(limits.learnersMax)
+  }
+
+  settle(): string[] {
+    for (let steps = 0; this.step(); steps++) if (steps > 30) throw new Error(`it does not come to rest: ${this.history.join(' → ')}`)
+    return this.history.splice(0)
+  }
+}
+
+describe('growing', () => {
+  it('one replica is a voter alone', () => {
+    expect(new World({ voters: members('a') }, ['a']).settle()).toEqual([])
+  })
+
+  it('of two replicas one votes and the other learns', () => {
+    expect(new World({ voters: members('a') }, ['a', 'b']).settle()).toEqual(['a|b'])
+  })
+
+  it('a third makes three voters of one, in one joint step', () => {
+    const world = new World({ voters: members('a') }, ['a', 'b'])
+    world.settle()
+    world.replicas.push(replicaOf('c'))
+    expect(world.settle()).toEqual(['a|b c', 'a>a b c', 'a b c'])
+  })
+
+  it('learners that are behind are waited for, both of them', () => {
+    const world = new World({ voters: members('a') }, ['a', 'b', 'c'])
+    world.behind.set('b', limits.appendEntriesMax + 1)
+    expect(world.settle()).toEqual(['a|b c'])
+    world.behind.set('b', limits.appendEntriesMax)
+    expect(world.settle()).toEqual(['a>a b c', 'a b c'])
+  })
+
+  it('learners that do not answer are no voters, however far they were', () => {
+    const world = new World({ voters: members('a') }, ['a', 'b', 'c'])
+    world.step()
+    world.reach = false
+    world.kill('c', 2 * limits.membersLookMs + 1)
+    world.isDead = () => false
+    expect(nextMembership(world.input())).toBeUndefined()
+  })
+
+  it('a learner out of reach makes room for one that can be reached', () => {
+    const world = new World({ voters: members('a') }, ['a', 'b', 'c'])
+    world.step()
+    world.kill('c')
+    expect(world.settle()).toEqual(['a|b c'])
+    world.replicas.push(replicaOf('d'))
+    expect(world.settle()).toEqual(['a|b d', 'a>a b d', 'a b d'])
+  })
+
+  it('the roster grows to five, of which none is in vain', () => {
+    const world = new World({ voters: members('a') }, ['a', 'b', 'c', 'd'])
+    world.aimed = 5
+    world.settle()
+    expect(world.current.voters).toHaveLength(3)
+    world.replicas.push(replicaOf('e'))
+    world.settle()
+    expect(drawn(world.current)).toBe('a b c d e')
+    world.replicas.push(replicaOf('f'))
+    expect(world.settle()).toEqual([])
+  })
+
+  it('a mission acknowledged locally stays on its node, and keeps no copies', () => {
+    const world = new World({ voters: members('a'), learners: members('b') }, ['a', 'b', 'c', 'd'])
+    world.aimed = 1
+    expect(world.settle()).toEqual(['a'])
+  })
+
+  it('spreads over domains', () => {
+    const world = new World({ voters: members('a') }, ['a'])
+    world.replicas.push(replicaOf('b', 'a'), replicaOf('c', 'a'), replicaOf('d'), replicaOf('e'))
+    world.settle()
+    expect(drawn(world.current)).toBe('a d e')
+  })
+})
+
+describe('replacing', () => {
+  it('a voter that left the roster: the spare learns first', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'd'])
+    expect(world.settle()).toEqual(['a b c|d', 'a b c>a b d', 'a b d'])
+  })
+
+  it('a voter that is silent, once it has been so for long', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c', 'd'])
+    world.kill('c', limits.memberSilentMs - 1)
+    expect(world.settle()).toEqual([])
+    world.nowMs += 1
+    expect(world.settle()).toEqual(['a b c|d', 'a b c>a b d', 'a b d'])
+  })
+
+  it('nobody, where there is no spare', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c'])
+    world.kill('c', limits.memberSilentMs)
+    expect(world.settle()).toEqual([])
+    world.replicas.pop()
+    expect(world.settle()).toEqual([])
+  })
+
+  it('not while a majority does not answer', () => {
+    const world = new World({ voters: members('a', 'b', 'c'), learners: members('d') }, ['a', 'b', 'c', 'd'])
+    world.kill('b', 60_000)
+    world.kill('c', limits.memberSilentMs)
+    expect(drawn(nextMembership(world.input()))).toBe('nothing')
+  })
+
+  it('a silent learner is let go', () => {
+    const world = new World({ voters: members('a'), learners: members('b') }, ['a', 'b'])
+    world.kill('b', limits.memberSilentMs - 1)
+    expect(world.settle()).toEqual([])
+    world.nowMs += 1
+    expect(world.settle()).toEqual(['a'])
+  })
+
+  it('a learner that is not needed any more is let go', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c', 'd'])
+    world.kill('c', limits.memberSilentMs)
+    world.step()
+    world.dead.clear()
+    expect(world.settle()).toEqual(['a b c|d', 'a b c'])
+  })
+
+  it('two at once, as far as they have caught up', () => {
+    const world = new World({ voters: members('a', 'b', 'c', 'd', 'e') }, ['a', 'b', 'c', 'f', 'g'])
+    world.aimed = 5
+    world.kill('d')
+    world.behind.set('g', 10_000)
+    expect(world.settle()).toEqual(['a b c d e|f g', 'a b c d e>a b c e f|g', 'a b c e f|g'])
+    world.behind.clear()
+    expect(world.settle()).toEqual(['a b c e f>a b c f g', 'a b c f g'])
+  })
+
+  it('five of which two are gone become three', () => {
+    const world = new World({ voters: members('a', 'b', 'c', 'd', 'e') }, ['a', 'b', 'c'])
+    world.aimed = 5
+    world.kill('d')
+    world.kill('e')
+    expect(world.settle()).toEqual(['a b c d e>a b c', 'a b c'])
+  })
+
+  it('missions do not move otherwise; shards follow their rendezvous choice', () => {
+    const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+    const mission = new World({ voters: members('a', 'b', 'c') }, all)
+    expect(mission.settle()).toEqual([])
+    const shard = new World({ voters: members('a', 'b', 'c') }, all)
+    shard.restless = true
+    shard.settle()
+    expect(new Set(shard.current.voters.map(({ peer }) => peer))).toEqual(new Set(chooseMembers(shard.replicas, group, 3).map(({ peer }) => peer)))
+    expect(shard.current.learners).toEqual([])
+  })
+
+  it('a shard that is new grows before it moves', () => {
+    const shard = new World({ voters: members('a') }, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+    shard.restless = true
+    const steps = shard.settle()
+    expect(steps[1]).toMatch(/^a>a \w \w$/)
+    expect(new Set(shard.current.voters.map(({ peer }) => peer))).toEqual(new Set(chooseMembers(shard.replicas, group, 3).map(({ peer }) => peer)))
+  })
+
+  it('a shard does not move to whom it cannot talk to', () => {
+    const shard = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+    shard.restless = true
+    for (const name of ['d', 'e', 'f', 'g', 'h']) shard.kill(name)
+    expect(shard.settle()).toEqual([])
+  })
+})
+
+describe('the leader itself', () => {
+  it('leaves last', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['b', 'd', 'e'])
+    expect(world.settle()).toEqual(['a b c|d e', 'a b c>a b e|d', 'a b e|d', 'a b e>b d e', 'b d e'])
+    expect(world.leader).not.toBe('a')
+  })
+
+  it('leaves two nodes to the one that stays', () => {
+    const world = new World({ voters: members('a'), learners: members('b') }, ['b'])
+    expect(world.settle()).toEqual(['a>b', 'b'])
+    expect(world.leader).toBe('b')
+  })
+
+  it('a follower, or one that was voted out, proposes nothing', () => {
+    const world = new World({ voters: members('b', 'c', 'd'), learners: members('a') }, ['a', 'b', 'c', 'e'])
+    expect(nextMembership(world.input())).toBeUndefined()
+  })
+})
+
+describe('a lost copy', () => {
+  it('of a voter is voted out at once and comes back as a learner, then as a voter', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c'])
+    world.wipe('c')
+    expect(world.settle()).toEqual(['a b c>a b|c*', 'a b|c*', 'a b>a b c*', 'a b c*'])
+  })
+
+  it('of a voter whose node has left the roster leaves its place to a spare', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'd'])
+    world.wipe('c')
+    expect(world.settle()).toEqual(['a b c>a b', 'a b', 'a b|d', 'a b>a b d', 'a b d'])
+  })
+
+  it('of a learner: its new life learns', () => {
+    const world = new World({ voters: members('a'), learners: members('b') }, ['a', 'b'])
+    world.wipe('b')
+    expect(world.settle()).toEqual(['a|b*'])
+    world.wipe('b')
+    expect(world.settle()).toEqual(['a|b*'])
+  })
+
+  it('of one voter of two: nothing can be agreed on any more', () => {
+    const world = new World({ voters: members('a', 'b') }, ['a', 'b', 'c'])
+    world.wipe('b')
+    while (true) {
+      const next = nextMembership(world.input())
+      if (next === undefined) break
+      expect(next.outgoing).toBeUndefined()
+      expect(next.voters).toEqual(world.current.voters)
+      world.current = next
+    }
+  })
+
+  it('of most voters: their group is not told to go on without them', () => {
+    const world = new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c'])
+    world.wipe('b')
+    world.wipe('c')
+    expect(nextMembership(world.input())).toBeUndefined()
+  })
+
+  it('whoever lost a copy before it was chosen is called by its newest life', () => {
+    const world = new World({ voters: members('a') }, ['a', 'b'])
+    world.wipe('b')
+    expect(world.settle()).toEqual(['a|b*'])
+  })
+})
+
+it('what was begun jointly is finished first', () => {
+  const world = new World({ voters: members('a', 'b', 'c') }, [])
+  world.current = { voters: members('a', 'b', 'd'), outgoing: members('a', 'b', 'c'), learners: members('e') }
+  expect(world.settle()).toEqual(['a b d|e'])
+})
+
+it('without a roster nobody is judged', () => {
+  expect(nextMembership(new World({ voters: members('a', 'b', 'c'), learners: members('d') }, []).input())).toBeUndefined()
+})
+
+describe('whatever happens', () => {
+  it('every step can be committed, comes to rest, and leaves enough voters where there are enough replicas', () => {
+    const all = [...names.values()]
+    let replaced = 0
+    let lost = 0
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = seededRandom([seed, 99])
+      const world = new World({ voters: members('a') }, ['a'])
+      world.aimed = [1, 3, 5][random.below(3)] ?? 3
+      world.restless = random.below(2) === 0
+      for (let turn = 0; turn < 30; turn++) {
+        const name = all[random.below(all.length)] ?? 'a'
+        const inRoster = world.replicas.some((replica) => replica.name === name)
+        const living = (without: string): boolean => [world.current.voters, world.current.outgoing ?? []].every((side) => side.length === 0 || side.filter((member) => world.votes(member) && names.get(member.peer) !== without).length > side.length / 2)
+        switch (random.below(6)) {
+          case 0:
+          case 1:
+            if (!inRoster) world.replicas.push(replicaOf(name, `rack-${random.below(4)}`))
+            break
+          case 2:
+            if (inRoster && world.replicas.length > 1) world.replicas = world.replicas.filter((replica) => replica.name !== name)
+            break
+          case 3:
+            if (name !== world.leader && living(name)) world.kill(name, 60_000 + random.below(2) * limits.memberSilentMs)
+            break
+          case 4:
+            if (name !== world.leader && living(name)) {
+              world.wipe(name)
+              lost += 1
+            }
+            break
+          default:
+            world.dead.delete(name)
+        }
+        const before = drawn(world.current)
+        for (let steps = random.below(4); steps > 0; steps--) world.step()
+        if (drawn(world.current) !== before) replaced += 1
+        world.nowMs += 1_000
+      }
+      // All that lives on can be reached: it comes to rest in good order.
+      world.dead.clear()
+      world.settle()
+      if (world.replicas.length >= 3) {
+        const want = world.aimed === 1 ? 1 : world.aimed === 3 || world.replicas.length < 5 ? 3 : 5
+        expect(world.current.voters.length, `seed ${seed}: ${drawn(world.current)} of ${world.replicas.length}`).toBeGreaterThanOrEqual(want)
+        expect(world.current.voters.length % 2, `seed ${seed}: ${drawn(world.current)}`).toBe(1)
+        for (const { peer } of world.current.voters) expect(world.replicas.some((replica) => replica.peer === peer), `seed ${seed}`).toBe(true)
+        expect(world.current.learners).toEqual([])
+      }
+    }
+    expect(replaced).toBeGreaterThan(1_000)
+    expect(lost).toBeGreaterThan(300)
+  })
+})
