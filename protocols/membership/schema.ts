@@ -87,6 +87,8 @@ export const MissionClaim = z.object({
   requestDigest: z.string().max(64),
   /** Who keeps the mission's log; the first leads at first. */
   members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax),
+  /** Of the first member's store: only in that life can it found the mission's log, so that there are never two of one name. */
+  founder: Incarnation.optional(),
   atWallMs: z.number(),
   /** When the mission ended; a key outlives it by `limits.idempotencyKeyKeptMs`. */
   endedAtWallMs: z.number().optional(),

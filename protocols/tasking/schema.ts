@@ -238,13 +238,15 @@ export const MissionOperation = z.discriminatedUnion('op', [
 export type MissionOperation = z.infer<typeof MissionOperation>
 
 /** Any bridge asks the owner. Answered by `mission-answer` with the same `requestId`. */
-export const MissionAsk = z.object({ kind: z.literal('mission-ask'), requestId: z.string().max(64), principal: Principal, operation: MissionOperation, /** How often it was passed on. */ hops: z.number().int().min(0).max(4).optional() })
+export const MissionAsk = z.object({ kind: z.literal('mission-ask'), requestId: z.string().max(64), principal: Principal, operation: MissionOperation })
 export const MissionAnswer = z.object({ kind: z.literal('mission-answer'), requestId: z.string().max(64), answer: Payload.optional(), fault: Fault.optional() })
+/** The node asked does not lead the mission: it names who does, if it knows. `subscriber`: of a watch; absent: of the question of this id. */
+export const MissionElsewhere = z.object({ kind: z.literal('mission-elsewhere'), missionId: MissionId, leader: PeerId.optional(), requestId: z.string().max(64).optional(), subscriber: ActorAddress.optional() })
 
 /** Follow a mission from a log index on. Answered by `watched` frames until `unwatch`. */
-export const Watch = z.object({ kind: z.literal('watch'), missionId: MissionId, fromIndex: z.number().int().min(0), subscriber: ActorAddress, hops: z.number().int().min(0).max(4).optional() })
+export const Watch = z.object({ kind: z.literal('watch'), missionId: MissionId, fromIndex: z.number().int().min(0), subscriber: ActorAddress })
 export const Unwatch = z.object({ kind: z.literal('unwatch'), missionId: MissionId, subscriber: ActorAddress })
 export const Watched = z.object({ kind: z.literal('watched'), missionId: MissionId, events: z.array(IndexedEvent), notes: z.array(ProgressNote), fault: Fault.optional(), /** The events up to this index are not kept: ask for the mission as it is. */ resetTo: z.number().int().min(0).optional() })
 
-export const taskingMessages = [Attach, Attached, RecordEvents, Recorded, RecordRefused, Progress, Control, MissionAsk, MissionAnswer, Watch, Unwatch, Watched] as const
+export const taskingMessages = [Attach, Attached, RecordEvents, Recorded, RecordRefused, Progress, Control, MissionAsk, MissionAnswer, MissionElsewhere, Watch, Unwatch, Watched] as const
 export type TaskingMessage = z.infer<(typeof taskingMessages)[number]>
