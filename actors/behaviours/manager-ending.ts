@@ -4,7 +4,8 @@ import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { callOff, withdrawCalls } from './manager-contracts.ts'
+import { withdrawCalls } from './manager-calls.ts'
+import { callOff } from './manager-contracts.ts'
 import { childrenOf, type ManagerState } from './manager-state.ts'
 
 /** Cancellation reaches every running child. */

@@ -2,15 +2,19 @@
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { AwardId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import type { Json } from '../../protocols/kernel/payload.ts'
 import { judgeEvent } from '../../protocols/tasking/append-rules.ts'
-import { applyEvent, foldEvents } from '../../protocols/tasking/mission-state.ts'
+import { decodeFold } from '../../protocols/tasking/fold-snapshot.ts'
+import { applyEvent, foldEvents, type MissionFold } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { advance } from './manager-advance.ts'
-import { adoptLiveAwards, closeCall, endAward, onAwardCommitted, withdrawCalls, withdrawUndecided } from './manager-contracts.ts'
+import { closeCall, withdrawCalls, withdrawUndecided } from './manager-calls.ts'
+import { onCheckpointCommitted, onCheckpointRefused } from './manager-checkpoints.ts'
+import { adoptLiveAwards, endAward, onAwardCommitted } from './manager-contracts.ts'
 import { cancelAll, end, stopSkill } from './manager-ending.ts'
 import { fail, startPlanning } from './manager-planning.ts'
 import { attach, foldOf, record, taskOf, type ManagerState } from './manager-state.ts'
@@ -19,20 +23,43 @@ export function onAttached(state: ManagerState, message: MessageOf<'attached'>, 
   if (state.phase === 'finished') return []
   if (state.phase !== 'attaching') return message.last ? onRefreshed(state, message, context) : []
   state.attachEvents.push(...message.events)
+  state.attachBase = message.base ?? state.attachBase
   if (!message.last) return []
+  const base = state.attachBase
+  if (base === undefined || 'inline' in base) return begin(state, message, base?.inline, context)
+  state.attached = message
+  return [{ type: 'load-value', payload: base, alsoTry: [state.orchestrator.peer], tag: baseTag }]
+}
+
+export const baseTag = 'base'
+
+/** What the events come after has been fetched. When it cannot be had, the owner is asked again in time. */
+export function onBaseLoaded(state: ManagerState, base: Json | undefined, context: ActorContext): Effect[] {
+  const message = state.attached
+  return state.phase !== 'attaching' || message === undefined || base === undefined ? [] : begin(state, message, base, context)
+}
+
+/** Everything is there: the part of the mission that is this manager's is folded, and its work begins or goes on. */
+function begin(state: ManagerState, message: MessageOf<'attached'>, base: Json | undefined, context: ActorContext): Effect[] {
   // Frames of two answers may have come: each is complete and in order, so together they hold every event at least once.
   const events = [...new Map(state.attachEvents.map((indexed) => [indexed.index, indexed])).values()].sort((left, right) => left.index - right.index)
-  state.attachEvents = []
+  Object.assign(state, { attachEvents: [], attachBase: undefined, attached: undefined })
   if (state.stale) {
     state.stale = false
     return [attach(state, context)]
   }
-  state.fold = foldEvents(events)
+  state.fold = base === undefined ? foldEvents(events) : foldAfter(base, events)
   takeTerms(state, message, context)
   const task = taskOf(state, state.init.taskId)
   if (!task.planned) return startPlanning(state, context)
   state.phase = 'running'
   return [...adoptLiveAwards(state, context), ...advance(state, context)]
+}
+
+function foldAfter(base: Json, events: readonly IndexedEvent[]): MissionFold {
+  const fold = decodeFold(base)
+  for (const { index, event } of events) if (index > fold.lastIndex) applyEvent(fold, event, index)
+  return fold
 }
 
 /** The mission's terms as its owner has them now. */
@@ -78,6 +105,8 @@ function onCommitted(state: ManagerState, { event }: IndexedEvent, context: Acto
       return onAwardCommitted(state, event.award.awardId, context)
     case 'award-ended':
       return acknowledge(state, event.awardId)
+    case 'checkpointed':
+      return onCheckpointCommitted(state, event.awardId)
     case 'accepted': {
       if (event.taskId === state.init.taskId) return end(state, context)
       const contract = state.contracts.get(event.awardId)
@@ -107,6 +136,8 @@ export function onRecordRefused(state: ManagerState, message: MessageOf<'record-
   // The mission is over, and everything of it that still runs.
   if (code === 'cancelled') return [fact('info', 'manager.over', { task: state.init.taskId, detail }), ...cancelAll(state, detail, context)]
   if (pending === undefined) return []
+  const checkpointed = pending.events.find((event): event is Extract<MissionEvent, { type: 'checkpointed' }> => event.type === 'checkpointed')
+  if (checkpointed !== undefined) return onCheckpointRefused(state, checkpointed.awardId, message.fault)
   const awarded = pending.events.find((event): event is Extract<MissionEvent, { type: 'awarded' }> => event.type === 'awarded')
   const accepted = pending.events.find((event): event is Extract<MissionEvent, { type: 'accepted' }> => event.type === 'accepted')
   if (pending.events.some((event) => event.type === 'planned')) return fail(state, { ...message.fault, retryable: false }, context)
@@ -115,8 +146,8 @@ export function onRecordRefused(state: ManagerState, message: MessageOf<'record-
     return [...closeCall(state, awarded.award.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: awarded.award.taskId, fault: { ...message.fault, retryable: false } }], context)]
   }
   // A result whose content cannot be had is no result.
-  if (accepted !== undefined && code === 'unknown-blob') {
-    const problem = fault('bad-output', `the result cites content that cannot be fetched: ${detail}`)
+  if (accepted !== undefined && (code === 'unknown-blob' || code === 'bad-request')) {
+    const problem = fault('bad-output', code === 'unknown-blob' ? `the result cites content that cannot be fetched: ${detail}` : `the result cannot be stored: ${detail}`)
     return accepted.taskId === state.init.taskId ? fail(state, problem, context) : endAward(state, accepted.awardId, 'failed', problem, context)
   }
   return resync(state, detail, context)
@@ -137,8 +168,8 @@ export function attachAgain(state: ManagerState, context: ActorContext, eager = 
     return []
   }
   const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
-  Object.assign(state, { phase: 'attaching', fold: undefined, draft: undefined, attachEvents: [] })
-  for (const collection of [state.leases, state.adopting, state.records, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling]) collection.clear()
+  Object.assign(state, { phase: 'attaching', fold: undefined, draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
+  for (const collection of [state.leases, state.adopting, state.records, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints]) collection.clear()
   return eager ? [...left, attach(state, context)] : left
 }
 

@@ -9,7 +9,8 @@ import type { ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { callOff, closeCall, endAward, onConfirm } from './manager-contracts.ts'
+import { closeCall } from './manager-calls.ts'
+import { callOff, endAward, onConfirm } from './manager-contracts.ts'
 import { note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
 export function onRenew(state: ManagerState, message: MessageOf<'renew'>, from: ActorAddress, context: ActorContext): Effect[] {

@@ -12,7 +12,7 @@ import { actorNames, at } from '../names.ts'
 import type { SkillRun } from '../ports/skill-runner.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { childrenOf, foldOf, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, foldOf, hasUnsettled, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
 
 function skillRun(state: ManagerState, step: 'plan' | 'synthesise', context: ActorContext): SkillRun | undefined {
   const award = state.init.award
@@ -74,7 +74,7 @@ export function onPlanOffers(state: ManagerState, offers: readonly Offer[], cont
 
 /** @returns the effects that end this task when all of its children have ended; undefined while some have not. */
 export function finishIfDone(state: ManagerState, context: ActorContext): Effect[] | undefined {
-  if (state.phase !== 'running' || state.records.size > 0) return undefined
+  if (state.phase !== 'running' || hasUnsettled(state)) return undefined
   const children = childrenOf(state)
   const broken = children.find((child) => child.state === 'dead' && !child.spec.optional)
   if (broken !== undefined) {

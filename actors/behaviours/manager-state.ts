@@ -10,6 +10,7 @@ import type { Holder } from '../../protocols/leasing/holder.ts'
 import type { LeaseTable } from '../../protocols/leasing/lease.ts'
 import type { MissionFold, TaskNode } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent, Plan, ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
@@ -47,6 +48,10 @@ export interface ManagerState {
   orchestrator: ActorAddress
   epoch: Epoch
   attachEvents: IndexedEvent[]
+  /** What the events come after, when the log does not begin at its beginning any more. */
+  attachBase: Payload | undefined
+  /** The last part of an answer whose base is being fetched. */
+  attached: MessageOf<'attached'> | undefined
   attachSentAtMs: InstantMs
   /** Something was changed while this manager attached: what it is being sent may be older than that. */
   stale: boolean
@@ -78,6 +83,8 @@ export interface ManagerState {
   readonly attemptsMade: Map<TaskId, number>
   /** Outcomes that arrived and are not committed yet: whom to acknowledge. */
   readonly settling: Map<AwardId, ActorAddress>
+  /** Checkpoints that are being committed, one per award: who waits to hear of which. */
+  readonly checkpoints: Map<AwardId, { readonly worker: ActorAddress; readonly number: number }>
   readonly assessments: Map<PeerId, Assessment>
   /** The planning or synthesising run that is under way. */
   skillRunId: string | undefined
@@ -87,9 +94,9 @@ export interface ManagerState {
 
 export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
   return {
-    init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
+    init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
     book: emptyCallBook(), leases: new Map(), adopting: new Map(), records: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
   }
 }
 
@@ -131,6 +138,11 @@ export function record(state: ManagerState, events: readonly MissionEvent[], con
   const requestId = state.nextRequest++
   state.records.set(requestId, { events, sentAtMs: context.nowMs })
   return [tell(state.orchestrator, { kind: 'record', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId, requestId, events: [...events] }, state.init.principal)]
+}
+
+/** Whether something proposed decides what comes next, and is not known to be committed. A checkpoint on its way decides nothing. */
+export function hasUnsettled(state: ManagerState): boolean {
+  return [...state.records.values()].some(({ events }) => events.some(({ type }) => type !== 'checkpointed'))
 }
 
 export function note(state: ManagerState, ...notes: ProgressNote[]): Effect {

@@ -14,11 +14,14 @@ import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { advance, finishGiven } from './manager-advance.ts'
-import { claimAgain, drive, endAward, onAwardRefused, onConfirm, onHolding, onInputResolved, onOffers, onPeerDown, onValueForInput, withdrawUndecided } from './manager-contracts.ts'
+import { drive, onOffers, withdrawUndecided } from './manager-calls.ts'
+import { onCheckpoint } from './manager-checkpoints.ts'
+import { claimAgain, endAward, onAwardRefused, onConfirm, onHolding, onPeerDown } from './manager-contracts.ts'
 import { cancelAll, end, handBack } from './manager-ending.ts'
-import { attachAgain, onAttached, onRecorded, onRecordRefused, resend } from './manager-log.ts'
+import { attachAgain, baseTag, onAttached, onBaseLoaded, onRecorded, onRecordRefused, resend } from './manager-log.ts'
 import { onOutcome, onRenew, onSilence, settle } from './manager-outcomes.ts'
 import { complete, fail, onPlan, onPlannedInput, onPlanOffers } from './manager-planning.ts'
+import { onInputResolved, onValueForInput } from './manager-preparing.ts'
 import { attach, childrenOf, newManagerState, taskIdOf, taskOf, type ManagerInit, type ManagerState } from './manager-state.ts'
 
 const recordRetryMs = 2_000
@@ -62,6 +65,8 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
       return onAwardRefused(state, from.peer, message.awardId, message.refusal, context)
     case 'renew':
       return onRenew(state, message, from, context)
+    case 'checkpoint':
+      return onCheckpoint(state, message, from, context)
     case 'holding':
       return message.worker.peer === from.peer ? onHolding(state, message.awardId, message.worker, context) : []
     case 'not-holding':
@@ -167,6 +172,7 @@ function onSkill(state: ManagerState, runId: string, event: SkillRunEvent, conte
   switch (event.type) {
     case 'started':
     case 'pulse':
+    case 'checkpoint':
       if (state.holder !== undefined) pulse(state.holder, undefined, event.type === 'pulse' ? event.text : undefined)
       return []
     case 'failed':
@@ -182,6 +188,7 @@ function onValue(state: ManagerState, message: Extract<Delivery['message'], { ki
   const space = message.tag.indexOf(' ')
   const what = space < 0 ? message.tag : message.tag.slice(0, space)
   const which = message.tag.slice(space + 1)
+  if (what === baseTag && message.kind === 'value-loaded') return onBaseLoaded(state, message.value, context)
   if (state.fold === undefined || state.phase === 'finished') return []
   if (message.fault !== undefined) {
     if (what === 'check') return endAward(state, (JSON.parse(which) as { awardId: AwardId }).awardId, 'failed', message.fault, context)

@@ -1,7 +1,8 @@
-/** Executes one leaf award through a skill: renews its lease with the skill's pulse, keeps the outcome until it is acknowledged. */
+/** Executes one leaf award through a skill: renews its lease with the skill's pulse, hands its checkpoints on, keeps the outcome until it is acknowledged. */
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import { checkpointDue, checkpointHeard, newCheckpoints, publish, sayCheckpointAgain, type Checkpoints } from '../../protocols/leasing/checkpoints.ts'
 import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
 import { actorNames, at } from '../names.ts'
 import type { SkillRunEvent } from '../ports/skill-runner.ts'
@@ -10,6 +11,7 @@ import { fact, tell, type Effect } from '../runtime/effects.ts'
 
 interface WorkerState {
   readonly holder: Holder
+  readonly checkpoints: Checkpoints
   running: boolean
 }
 
@@ -18,9 +20,9 @@ export function worker(award: Award): Behaviour<WorkerState> {
     kind: 'worker',
     supervision: 'stop',
     start: (context) => ({
-      state: { holder: newHolder(award, context.nowMs), running: true },
+      state: { holder: newHolder(award, context.nowMs), checkpoints: newCheckpoints(award.awardId, award.checkpoint), running: true },
       effects: [
-        { type: 'start-skill', run: { runId: award.awardId, capability: award.capability, version: award.version, step: 'run', input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, timeLimitMs: Math.min(award.timeLimitMs, award.remainingMs) } },
+        { type: 'start-skill', run: { runId: award.awardId, capability: award.capability, version: award.version, step: 'run', input: award.input, ...(award.checkpoint === undefined ? {} : { checkpoint: award.checkpoint }), principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, timeLimitMs: Math.min(award.timeLimitMs, award.remainingMs) } },
         nextTick(),
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
       ],
@@ -38,10 +40,14 @@ export function worker(award: Award): Behaviour<WorkerState> {
         case 'renewed':
           if (from.peer === holder.manager.peer) renewed(holder, message.round, message.leaseMs, context.nowMs)
           return []
+        case 'checkpoint-heard':
+          if (from.peer === holder.manager.peer) checkpointHeard(state.checkpoints, message.number)
+          return []
         case 'adopt':
           if (message.manager.peer !== from.peer) return []
           if (!adopt(holder, message, context.nowMs)) return [tell(message.manager, { kind: 'not-holding', awardId: award.awardId })]
-          return [tell(message.manager, { kind: 'holding', awardId: award.awardId, worker: context.self }), ...sendOutcome(holder, context)]
+          sayCheckpointAgain(state.checkpoints)
+          return [tell(message.manager, { kind: 'holding', awardId: award.awardId, worker: context.self }), ...sendCheckpoint(state, context), ...sendOutcome(state, context)]
         case 'acknowledge':
           return from.peer === holder.manager.peer ? end(state, context) : []
         case 'cancel':
@@ -71,12 +77,15 @@ function onSkill(state: WorkerState, event: SkillRunEvent, context: ActorContext
     case 'pulse':
       pulse(holder, event.fraction, event.text)
       return []
+    case 'checkpoint':
+      publish(state.checkpoints, event.value)
+      return sendCheckpoint(state, context)
     case 'done':
     case 'failed': {
       state.running = false
       finish(holder, event.type === 'done' ? { kind: 'inform', awardId: award.awardId, result: event.output, cites: [], stats: event.stats } : { kind: 'failure', awardId: award.awardId, fault: event.fault, stats: event.stats }, context.nowMs)
       return [
-        ...sendOutcome(holder, context),
+        ...sendOutcome(state, context),
         tell(at(context.self.peer, actorNames.participant), { kind: 'award-finished', awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(event.type === 'done' ? { runMs: event.stats.runMs } : {}) }),
         fact('info', event.type === 'done' ? 'award.done' : 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), ...(event.type === 'failed' ? { code: event.fault.code, detail: event.fault.detail } : {}) }),
       ]
@@ -94,26 +103,36 @@ function onTick(state: WorkerState, context: ActorContext): Effect[] {
   const message = renewal(holder, context.nowMs)
   const question = stillWanted(holder, context.nowMs)
   return [
-    ...(message === undefined ? [] : [tell(holder.manager, message)]), ...sendOutcome(holder, context),
+    ...(message === undefined ? [] : [tell(holder.manager, message)]), ...sendCheckpoint(state, context), ...sendOutcome(state, context),
     ...(question === undefined ? [] : [tell(at(holder.orchestrator.peer, actorNames.missions), question)]), nextTick(),
   ]
 }
 
 /** What was said while the connection was gone is said again. */
-function onManagerBack({ holder }: WorkerState, context: ActorContext): Effect[] {
-  sayAgain(holder)
-  return sendOutcome(holder, context)
+function onManagerBack(state: WorkerState, context: ActorContext): Effect[] {
+  sayAgain(state.holder)
+  sayCheckpointAgain(state.checkpoints)
+  return [...sendCheckpoint(state, context), ...sendOutcome(state, context)]
 }
 
-function sendOutcome(holder: Holder, context: ActorContext): Effect[] {
+function sendCheckpoint({ checkpoints, holder, running }: WorkerState, context: ActorContext): Effect[] {
+  const due = running ? checkpointDue(checkpoints, context.nowMs) : undefined
+  return due === undefined ? [] : [tell(holder.manager, due, holder.award.principal)]
+}
+
+/** A failure takes the newest checkpoint along: the next attempt goes on from there. */
+function sendOutcome({ checkpoints, holder }: WorkerState, context: ActorContext): Effect[] {
   const outcome = outcomeDue(holder, context.nowMs)
-  return outcome === undefined ? [] : [tell(holder.manager, outcome, holder.award.principal)]
+  if (outcome === undefined) return []
+  const last = outcome.kind === 'failure' ? checkpointDue(checkpoints, context.nowMs, true) : undefined
+  return [...(last === undefined ? [] : [tell(holder.manager, last, holder.award.principal)]), tell(holder.manager, outcome, holder.award.principal)]
 }
 
 function handBack(state: WorkerState, context: ActorContext): Effect[] {
   if (!state.running) return end(state, context)
   const { holder } = state
-  return [{ type: 'stop-skill', runId: holder.award.awardId, why: fault('cancelled', 'the node is stopping') }, tell(holder.manager, { kind: 'hand-back', awardId: holder.award.awardId, reason: 'the node is stopping' }), ...end(state, context)]
+  const last = checkpointDue(state.checkpoints, context.nowMs, true)
+  return [{ type: 'stop-skill', runId: holder.award.awardId, why: fault('cancelled', 'the node is stopping') }, ...(last === undefined ? [] : [tell(holder.manager, last, holder.award.principal)]), tell(holder.manager, { kind: 'hand-back', awardId: holder.award.awardId, reason: 'the node is stopping' }), ...end(state, context)]
 }
 
 function end(state: WorkerState, context: ActorContext): Effect[] {

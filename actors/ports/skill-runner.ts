@@ -21,6 +21,8 @@ export interface SkillRun {
   /** Leaf skills `run`; composite skills `plan` (→ a Plan) and then `synthesise` (→ the output). */
   readonly step: 'run' | 'plan' | 'synthesise'
   readonly input: Payload
+  /** For `run` only: what an earlier attempt has published last, to go on from. One whose content cannot be had is as good as none. */
+  readonly checkpoint?: Payload
   /** For `synthesise` only, in the plan's order. */
   readonly children?: readonly ChildOutcome[]
   readonly principal: Principal
@@ -32,10 +34,14 @@ export interface SkillRun {
   readonly timeLimitMs: number
 }
 
-/** `started` once, `pulse` at least every `pulseMs` while the executing thread lives, then exactly one of `done` and `failed`. */
+/**
+ * `started` once, `pulse` at least every `pulseMs` while the executing thread lives, then exactly one of `done` and `failed`.
+ * `checkpoint` is stored here by then; before `failed` comes the newest that the skill has published, unless it was terminated.
+ */
 export type SkillRunEvent =
   | { readonly type: 'started' }
   | { readonly type: 'pulse'; readonly fraction?: number; readonly text?: string }
+  | { readonly type: 'checkpoint'; readonly value: Payload }
   | { readonly type: 'done'; readonly output: Payload; readonly stats: RunStats }
   | { readonly type: 'failed'; readonly fault: Fault; readonly stats: RunStats }
 

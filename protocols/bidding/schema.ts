@@ -133,6 +133,8 @@ export const Award = z.object({
   effects: Effects,
   effort: z.number().positive(),
   input: Payload,
+  /** The newest that an earlier attempt has published: this one may go on from there. */
+  checkpoint: Payload.optional(),
   priority: z.number().int().min(1).max(10),
   timeLimitMs: z.number().int().min(1),
   leaseMs: z.number().int().min(1),

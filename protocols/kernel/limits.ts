@@ -125,6 +125,7 @@ export const limits = Object.freeze({
   snapshotEntries: 4_096,
   snapshotTailEntries: 512,
   missionRestMs: 60_000,
+  whereaboutsKept: 10_000,
   /** A failed mission can be tried again so long. */
   failedMissionRestMs: 24 * 60 * 60_000,
   archiveKeptMs: 30 * 24 * 60 * 60_000,

@@ -1,6 +1,7 @@
 /** The right to run one award until a deadline. Durations are remaining milliseconds; a holder stops early, a grantor waits longer. */
 import { z } from 'zod'
 import { ActorAddress, AwardId, Epoch } from '../kernel/ids.ts'
+import { Payload } from '../kernel/payload.ts'
 
 /** Worker → manager: these awards' threads have given a pulse since the last renewal. The answer repeats `round`. */
 export const Renew = z.object({
@@ -16,6 +17,10 @@ export const Holding = z.object({ kind: z.literal('holding'), awardId: AwardId, 
 export const NotHolding = z.object({ kind: z.literal('not-holding'), awardId: AwardId })
 /** The worker gives the award back unharmed (graceful stop). */
 export const HandBack = z.object({ kind: z.literal('hand-back'), awardId: AwardId, reason: z.string().max(280) })
+/** Worker → manager: the newest that the running skill has published to go on from. Sent again until `checkpoint-heard`. `number` grows with each that was published. */
+export const Checkpoint = z.object({ kind: z.literal('checkpoint'), awardId: AwardId, number: z.number().int().min(1), checkpoint: Payload })
+/** Manager → worker: that one is in the mission's log, or never will be. */
+export const CheckpointHeard = z.object({ kind: z.literal('checkpoint-heard'), awardId: AwardId, number: z.number().int().min(1) })
 
-export const leasingMessages = [Renew, Renewed, Adopt, Holding, NotHolding, HandBack] as const
+export const leasingMessages = [Renew, Renewed, Adopt, Holding, NotHolding, HandBack, Checkpoint, CheckpointHeard] as const
 export type LeasingMessage = z.infer<(typeof leasingMessages)[number]>

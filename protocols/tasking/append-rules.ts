@@ -21,7 +21,7 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
   if (event.type === 'members') return sameMembers(fold.members, event.membership) ? 'already' : 'apply'
   if (event.type === 'archived') {
     if (!missionEnded(fold)) return fault('wrong-state', `the mission is ${fold.state}: only one that has ended is archived`)
-    return fold.archive === undefined ? 'apply' : fold.archive.$blob === event.archive.$blob ? 'already' : fault('wrong-state', 'the mission has been archived already')
+    return fold.archive === undefined ? 'apply' : samePayload(fold.archive, event.archive) ? 'already' : fault('wrong-state', 'the mission has been archived already')
   }
   // A failed mission can be given other limits and tried again, and its dead be put away; of one that is over nothing else is written any more.
   const reopens = fold.state === 'failed' && (event.type === 'retried' || event.type === 'changed')
@@ -66,9 +66,10 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
     case 'checkpointed': {
       const task = fold.tasks.get(event.taskId)
       if (task === undefined) return unknownTask(event.taskId)
+      if (task.checkpoint !== undefined && samePayload(task.checkpoint, event.checkpoint)) return 'already'
       // What was given up may be repeated elsewhere by now: only who runs the task says how far it has come.
       if (liveAttempt(task)?.award.awardId !== event.awardId) return fault('wrong-state', `${event.awardId} is not the live award of ${event.taskId}`)
-      return task.checkpoint !== undefined && samePayload(task.checkpoint, event.checkpoint) ? 'already' : 'apply'
+      return 'apply'
     }
     case 'accepted': {
       const task = fold.tasks.get(event.taskId)

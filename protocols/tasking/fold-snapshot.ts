@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { Fault, MeshError } from '../kernel/errors.ts'
 import { AwardId, Epoch, MissionId, parentTaskId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
-import { BlobRef, Payload, type Json } from '../kernel/payload.ts'
+import { Payload, type Json } from '../kernel/payload.ts'
 import { Membership } from '../membership/schema.ts'
 import type { MissionFold, TaskNode } from './mission-state.ts'
 import { Acknowledgement, AwardRecord, MissionLimits, missionStates, TaskSpec, taskStates } from './schema.ts'
@@ -59,7 +59,7 @@ const StoredFold = z.object({
   result: Payload.optional(),
   fault: Fault.optional(),
   members: Membership.optional(),
-  archive: BlobRef.optional(),
+  archive: Payload.optional(),
 })
 
 /** What the fold is now; events that it folds later do not change the value. */

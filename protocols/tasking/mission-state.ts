@@ -5,7 +5,7 @@
 import { invariant, type Fault } from '../kernel/errors.ts'
 import type { AwardId, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { parentTaskId } from '../kernel/ids.ts'
-import type { BlobRef, Payload } from '../kernel/payload.ts'
+import type { Payload } from '../kernel/payload.ts'
 import type { WallMs } from '../kernel/units.ts'
 import type { Membership } from '../membership/schema.ts'
 import type { Acknowledgement, AwardRecord, IndexedEvent, MissionEvent, MissionLimits, MissionState, TaskSpec, TaskState } from './schema.ts'
@@ -64,8 +64,8 @@ export interface MissionFold {
   fault?: Fault
   /** Who keeps the log, as the newest entry about it says. */
   members?: Membership
-  /** Of an ended mission: everything about it, in one blob. Its state stays what it was. */
-  archive?: BlobRef
+  /** Of an ended mission: everything about it. Its state stays what it was. */
+  archive?: Payload
 }
 
 export function newTask(spec: TaskSpec): TaskNode {

@@ -22,7 +22,8 @@ export interface PlantedBug {
 const logKeeper = 'actors/behaviours/log-keeper.ts'
 const orchestrator = 'actors/behaviours/orchestrator.ts'
 const orchestratorState = 'actors/behaviours/orchestrator-state.ts'
-const contracts = 'actors/behaviours/manager-contracts.ts'
+const calls = 'actors/behaviours/manager-calls.ts'
+const preparing = 'actors/behaviours/manager-preparing.ts'
 const outcomes = 'actors/behaviours/manager-outcomes.ts'
 const planning = 'actors/behaviours/manager-planning.ts'
 const participant = 'actors/behaviours/participant.ts'
@@ -81,15 +82,15 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'out-of-turn', promise: 'S9', scenario: 'calm',
     why: 'what a task needs will be there by the time it runs',
-    edits: [{ file: contracts, find: 'if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready', replace: 'if (child.spec.after.length < 100 || isTerminal(child.state)) ready' }],
+    edits: [{ file: preparing, find: 'if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready', replace: 'if (child.spec.after.length < 100 || isTerminal(child.state)) ready' }],
   },
   {
     name: 'awarded-while-running', promise: 'S9', scenario: 'calm',
     why: 'two workers are faster than one',
     edits: [
       { file: rules, find: 'if (liveAttempt(task) !== undefined) return', replace: 'if (task.attempts.length > 3) return' },
-      { file: contracts, find: `if (child.state !== 'pending' || state.preparing`, replace: `if ((child.state !== 'pending' && child.state !== 'awarded') || state.preparing` },
-      { file: contracts, find: `if (offer === undefined || task.state !== 'pending' || state.callOf`, replace: `if (offer === undefined || state.callOf` },
+      { file: preparing, find: `if (child.state !== 'pending' || state.preparing`, replace: `if ((child.state !== 'pending' && child.state !== 'awarded') || state.preparing` },
+      { file: calls, find: `if (offer === undefined || task.state !== 'pending' || state.callOf`, replace: `if (offer === undefined || state.callOf` },
     ],
   },
   {
@@ -124,8 +125,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'started-before-committed', promise: 'S14', scenario: 'outside-effects',
     why: 'the commit will come, and the worker can begin meanwhile',
     edits: [
-      { file: contracts, find: `  return record(state, [{\n    type: 'awarded'`, replace: `  return [tell(output.participant, { kind: 'accept-proposal', award: full }, state.init.principal), ...record(state, [{\n    type: 'awarded'` },
-      { file: contracts, find: 'why: output.why.slice(0, 500) },\n  }], context)', replace: 'why: output.why.slice(0, 500) },\n  }], context)]' },
+      { file: calls, find: `  return record(state, [{\n    type: 'awarded'`, replace: `  return [tell(output.participant, { kind: 'accept-proposal', award: full }, state.init.principal), ...record(state, [{\n    type: 'awarded'` },
+      { file: calls, find: 'why: output.why.slice(0, 500) },\n  }], context)', replace: 'why: output.why.slice(0, 500) },\n  }], context)]' },
     ],
   },
   {

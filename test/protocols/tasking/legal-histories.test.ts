@@ -58,7 +58,7 @@ function attempted(mission: MissionFold, past: readonly MissionEvent[], random: 
       return { type: 'checkpointed', atWallMs, taskId: award.taskId, awardId: award.awardId, checkpoint: { inline: random.below(3) } }
     }
     case 20:
-      return pick<MissionEvent>([{ type: 'dead-dropped', atWallMs, taskId, by: 'local' as Principal }, { type: 'members', atWallMs, membership: { voters: [{ peer: `worker-${random.below(3)}` as PeerId, incarnation: 'aaaaaa' as Incarnation }], learners: [] } }, ...(random.below(4) === 0 ? [{ type: 'archived', atWallMs, archive: { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 } }] as const : [])])
+      return pick<MissionEvent>([{ type: 'dead-dropped', atWallMs, taskId, by: 'local' as Principal }, { type: 'members', atWallMs, membership: { voters: [{ peer: `worker-${random.below(3)}` as PeerId, incarnation: 'aaaaaa' as Incarnation }], learners: [] } }, ...(random.below(4) === 0 ? [{ type: 'archived', atWallMs, archive: { blob: { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 } } }] as const : [])])
     default:
       return past.length > 0 ? pick(past) : submitted()
   }

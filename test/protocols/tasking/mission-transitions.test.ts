@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Digest, Incarnation, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
-import type { BlobRef } from '../../../protocols/kernel/payload.ts'
+import type { Payload } from '../../../protocols/kernel/payload.ts'
 import type { Membership } from '../../../protocols/membership/schema.ts'
 import { judgeEvent } from '../../../protocols/tasking/append-rules.ts'
 import { applyEvent, foldEvents, missionEnded, type MissionFold } from '../../../protocols/tasking/mission-state.ts'
@@ -16,7 +16,8 @@ const path = 'root/t'
 const dyingPath = 'root/d'
 const running = () => fold(planned('root', spec(path), spec('root/u'), spec('root/c', 'composite'), spec(dyingPath)), awarded(path), awarded(dyingPath), dead(dyingPath))
 const membership: Membership = { voters: [{ peer: 'worker-1' as PeerId, incarnation: 'aaaaaa' as Incarnation }], learners: [] }
-const archive: BlobRef = { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 }
+const blob = { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 }
+const archive: Payload = { blob }
 const event = {
   paused: { type: 'paused', atWallMs }, resumed: { type: 'resumed', atWallMs }, cancelled: { type: 'cancelled', atWallMs },
   failed: { type: 'failed', atWallMs, fault: problem }, completed: { type: 'completed', atWallMs, result: { inline: 1 } },
@@ -164,8 +165,8 @@ describe('what an event leaves behind', () => {
     expect([judgeEvent(mission, happening.members), judgeEvent(mission, another)]).toEqual(['already', 'apply'])
     then(mission, event.failed, another, happening.archived)
     expect(mission).toMatchObject({ state: 'failed', archive, members: another.membership })
-    expect(judgeEvent(mission, { type: 'archived', atWallMs, archive: { ...archive, holders: ['worker-1' as PeerId] } })).toBe('already')
-    expect(judgeEvent(mission, { type: 'archived', atWallMs, archive: { ...archive, $blob: 'b'.repeat(64) as Digest } })).toMatchObject({ code: 'wrong-state' })
+    expect(judgeEvent(mission, { type: 'archived', atWallMs, archive: { blob: { ...blob, holders: ['worker-1' as PeerId] } } })).toBe('already')
+    expect(judgeEvent(mission, { type: 'archived', atWallMs, archive: { blob: { ...blob, $blob: 'b'.repeat(64) as Digest } } })).toMatchObject({ code: 'wrong-state' })
     // Put away, it cannot be opened again; its group may still have to change its members.
     for (const type of ['retried', 'changed', 'dead-dropped'] as const) expect(judgeEvent(mission, happening[type]), type).toMatchObject({ code: 'cancelled' })
     expect(judgeEvent(mission, happening.members)).toBe('apply')

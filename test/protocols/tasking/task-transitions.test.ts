@@ -54,7 +54,7 @@ const happening: Record<EventType, MissionEvent> = {
   members: { type: 'members', atWallMs, membership: { voters: [{ peer: submitted().owner, incarnation: 'aaaaaa' as Incarnation }], learners: [] } },
   checkpointed: checkpointed(path, 1),
   'dead-dropped': { type: 'dead-dropped', atWallMs, taskId, by: 'local' as Principal },
-  archived: { type: 'archived', atWallMs, archive: { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 } },
+  archived: { type: 'archived', atWallMs, archive: { blob: { $blob: 'a'.repeat(64) as Digest, sizeBytes: 9 } } },
 }
 
 /** Of events that are about the mission: the task stays where it is, unless the mission ends without it. */

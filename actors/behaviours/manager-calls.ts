@@ -1,0 +1,191 @@
+/** A manager's contract net, as its initiator: it puts tasks out to tender, follows those who come and go, and awards to the best. */
+import { stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput, type OpenedCall } from '../../protocols/bidding/initiator.ts'
+import type { Award, Call } from '../../protocols/bidding/schema.ts'
+import { announcementFor, callTopic } from '../../protocols/capability/shards.ts'
+import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import { awardIdOf, callIdOf, type CallId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import { blobRefsIn } from '../../protocols/kernel/payload.ts'
+import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
+import type { Offer } from '../messages.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { tell, type Effect } from '../runtime/effects.ts'
+import { lookUpProviders } from './manager-preparing.ts'
+import { foldOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+
+const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
+
+/** The directory has answered. */
+export function onOffers(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+  return tag.startsWith('update ') ? updateCalls(state, tag, offers, context) : openCalls(state, tag, offers, context)
+}
+
+/** Notes who offers a task's capability. @returns whom to exclude from its call, and how many answers to expect. */
+function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
+  const { taskId, capability } = task.spec
+  const providers = offer.providers.filter((provider) => provider.connected)
+  state.providers.set(capability, { population: offer.population, shards: offer.shards })
+  for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
+  // In a mesh that is known in part, announcing is what connects.
+  if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovidedSinceMs.delete(taskId)
+  else if (!state.unprovidedSinceMs.has(taskId)) state.unprovidedSinceMs.set(taskId, context.nowMs)
+  const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
+  // Who failed at it or was lost with it is avoided, unless there is nobody else.
+  const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
+  const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
+  // Known in part, the mesh is asked by threshold: how many of those asked there are is a matter of chance.
+  const asksAll = offer.population <= limits.askedAllMax
+  const known = fit > 0 && asksAll && !offer.partial
+  const expectedBidders = known ? fit : asksAll ? Number.MAX_SAFE_INTEGER : limits.biddersEnough
+  return { excluded, expectedBidders, asksAll, connected: offer.partial ? offer.population : providers.length }
+}
+
+/** A call that stays open follows those who come and go. */
+function updateCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+  const taskIds = state.questions.get(tag) ?? []
+  state.questions.delete(tag)
+  return taskIds.flatMap((taskId, i) => {
+    const offer = offers[i]
+    const callId = state.callOf.get(taskId)
+    if (offer === undefined || callId === undefined) return []
+    const { excluded, expectedBidders } = weigh(state, taskOf(state, taskId), offer, context)
+    return drive(state, { type: 'update', callId, excluded, expectedBidders }, context)
+  })
+}
+
+/** Puts tasks out to tender. */
+function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
+  const taskIds = state.questions.get(tag) ?? []
+  state.questions.delete(tag)
+  const calls: OpenedCall[] = []
+  const effects: Effect[] = []
+  taskIds.forEach((taskId, i) => {
+    const task = taskOf(state, taskId)
+    const offer = offers[i]
+    // Withdrawn in the meantime, it is prepared again when its time has come.
+    if (!state.preparing.delete(taskId)) return
+    if (offer === undefined || task.state !== 'pending' || state.callOf.has(taskId)) return
+    const { excluded, expectedBidders, asksAll, connected } = weigh(state, task, offer, context)
+    const input = state.inputs.get(taskId) ?? task.spec.input
+    const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
+    const attempt = attemptNumber(state, task)
+    const call: Call = {
+      callId: callIdOf(state.init.missionId, taskId, attempt, state.epoch), missionId: state.init.missionId, taskId, attempt, kind: task.spec.kind, capability: task.spec.capability,
+      ...(task.spec.version === undefined ? {} : { version: task.spec.version }), ...(task.spec.attributes === undefined ? {} : { attributes: task.spec.attributes }), effects: task.spec.effects,
+      priority: state.priority ?? task.spec.priority, effort: task.spec.effort, inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0),
+      holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: Math.max(0, foldOf(state).limits.budgetUsd - foldOf(state).spentUsd), remainingMs: state.deadlineAtMs - context.nowMs,
+    }
+    state.callOf.set(taskId, call.callId)
+    calls.push({ call, expectedBidders, asksAll })
+    effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
+    if (connected === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
+  })
+  return [...effects, ...drive(state, { type: 'open', windowMs: state.init.tuning.bidWindowMs, calls }, context)]
+}
+
+function noProviderText(task: TaskNode): string {
+  const wanted = `${task.spec.capability}${task.spec.version === undefined ? '' : `@${task.spec.version}`}`
+  return `no live node offers ${wanted}; start one that does: skein node start --join INVITE (see: skein capabilities)`
+}
+
+function attemptNumber(state: ManagerState, task: TaskNode): number {
+  return Math.max(task.attempts.at(-1)?.award.attempt ?? 0, state.attemptsMade.get(task.spec.taskId) ?? 0) + 1
+}
+
+/** One step of the initiator's machine, its outputs turned into effects. */
+export function drive(state: ManagerState, input: InitiatorInput, context: ActorContext): Effect[] {
+  const outputs = stepInitiator(state.book, input, context.nowMs, (peer) => state.assessments.get(peer) ?? noAssessment)
+  const effects = outputs.flatMap((output) => perform(state, output, context))
+  const tickAtMs = nextInitiatorTickMs(state.book, context.nowMs)
+  if (tickAtMs !== undefined) effects.push({ type: 'set-timer', key: 'auction', delayMs: Math.max(1, tickAtMs - context.nowMs), message: { kind: 'tick', what: 'auction' } })
+  return effects
+}
+
+function perform(state: ManagerState, output: InitiatorOutput, context: ActorContext): Effect[] {
+  switch (output.type) {
+    case 'announce':
+      return announce(state, output.calls, output.round, context)
+    case 'award':
+      return award(state, output, context)
+    case 'reject':
+      return [tell(at(output.participant, actorNames.participant), { kind: 'reject-proposal', callIds: [...output.callIds] })]
+    case 'silent': {
+      const task = taskOf(state, output.call.taskId)
+      const sinceMs = state.unprovidedSinceMs.get(output.call.taskId)
+      if (sinceMs !== undefined && output.proposals === 0 && output.refusals.length === 0 && context.nowMs - sinceMs >= state.init.tuning.noProviderMs) {
+        return giveUp(state, task, fault('no-provider', noProviderText(task), { retryable: false, next: 'start a node that offers it, then: skein mission retry' }), context)
+      }
+      const permanent = output.refusals.length > 0 && output.proposals === 0 && output.refusals.every((refusal) => !refusal.retryable)
+      const text = output.refusals.length > 0 ? `${output.refusals.length} refused: ${output.refusals.slice(0, 3).map((refusal) => `${refusal.name}: ${refusal.detail}`).join('; ')}` : sinceMs !== undefined ? noProviderText(task) : 'no node has answered yet'
+      if (permanent && output.openForMs >= state.init.tuning.noProviderMs) return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next: 'see why: skein mission why' }), context)
+      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...output.refusals] }), ...lookUpProviders(state, [task], context, 'update')]
+    }
+  }
+}
+
+function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
+  const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
+  for (const call of calls) {
+    const known = state.providers.get(call.capability) ?? { population: 1, shards: 1 }
+    const { shards, threshold } = announcementFor(context.self.peer, known.shards, known.population, round)
+    for (const shard of shards) {
+      const topic = callTopic(call.capability, shard)
+      const group = groups.get(topic)
+      if (group === undefined) groups.set(topic, { topic, threshold, calls: [call] })
+      else group.calls.push(call)
+    }
+  }
+  return [...groups.values()].map(({ topic, threshold, calls: grouped }) => ({
+    type: 'publish', topic, to: actorNames.participant, principal: state.init.principal,
+    message: { kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped },
+  }))
+}
+
+/** The best bid is committed as an award first; the accept-proposal leaves when the log has it. */
+function award(state: ManagerState, output: Extract<InitiatorOutput, { type: 'award' }>, context: ActorContext): Effect[] {
+  const { call, winner } = output
+  const task = taskOf(state, call.taskId)
+  const attempt = attemptNumber(state, task)
+  const awardId = awardIdOf(state.init.missionId, call.taskId, attempt, state.epoch)
+  state.attemptsMade.set(call.taskId, attempt)
+  const full: Award = {
+    awardId, callId: call.callId, missionId: state.init.missionId, taskId: call.taskId, attempt, epoch: state.epoch, kind: task.spec.kind, manager: context.self, orchestrator: state.orchestrator, principal: state.init.principal,
+    capability: call.capability, version: winner.version, effects: call.effects, effort: call.effort, input: state.inputs.get(call.taskId) ?? task.spec.input, ...(task.checkpoint === undefined || task.spec.kind !== 'leaf' ? {} : { checkpoint: task.checkpoint }), priority: call.priority, timeLimitMs: task.spec.timeLimitMs,
+    leaseMs: state.init.tuning.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
+  }
+  state.committing.set(awardId, { award: full, participant: output.participant })
+  return record(state, [{
+    type: 'awarded', atWallMs: context.wallMs,
+    award: { awardId, taskId: call.taskId, attempt, epoch: state.epoch, worker: winner.peer, workerName: winner.name, capability: call.capability, version: winner.version, bid: winner, bids: [...output.bids], refusals: [...output.refusals], why: output.why.slice(0, 500) },
+  }], context)
+}
+
+/** Nobody need bid for it any more. */
+export function closeCall(state: ManagerState, taskId: TaskId, context: ActorContext): Effect[] {
+  const callId = state.callOf.get(taskId)
+  if (callId === undefined) return []
+  state.callOf.delete(taskId)
+  return drive(state, { type: 'close', callIds: [callId] }, context)
+}
+
+/** A task that nobody can take is dead. */
+function giveUp(state: ManagerState, task: TaskNode, problem: Fault, context: ActorContext): Effect[] {
+  return [...closeCall(state, task.spec.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: task.spec.taskId, fault: problem }], context)]
+}
+
+/** Every call ends. */
+export function withdrawCalls(state: ManagerState, context: ActorContext): Effect[] {
+  const callIds: CallId[] = [...state.callOf.values()]
+  state.callOf.clear()
+  state.preparing.clear()
+  return drive(state, { type: 'close', callIds }, context)
+}
+
+/** Nothing more is awarded for now; an award that was made takes its course. */
+export function withdrawUndecided(state: ManagerState, context: ActorContext): Effect[] {
+  const decided = new Set<TaskId | undefined>([...state.committing.values()].map(({ award }) => award.taskId))
+  for (const awardId of state.contracts.keys()) decided.add(taskIdOf(awardId, state))
+  state.preparing.clear()
+  return [...state.callOf.keys()].filter((taskId) => !decided.has(taskId)).flatMap((taskId) => closeCall(state, taskId, context))
+}

@@ -1,0 +1,91 @@
+/** What a manager does before it calls for proposals: it finds the tasks that are ready, puts their inputs together, and asks who offers what they need. */
+import type { TaskId } from '../../protocols/kernel/ids.ts'
+import type { Payload } from '../../protocols/kernel/payload.ts'
+import { isTerminal, type TaskNode } from '../../protocols/tasking/mission-state.ts'
+import { referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { tell, type Effect } from '../runtime/effects.ts'
+import { childrenOf, taskName, taskOf, type ManagerState } from './manager-state.ts'
+
+/** Starts whatever can be started now. */
+export function startReadyTasks(state: ManagerState, context: ActorContext): Effect[] {
+  if (state.phase !== 'running' || state.paused) return []
+  const unsettled = tasksOfRecords(state)
+  const ready: TaskNode[] = []
+  for (const child of childrenOf(state)) {
+    if (child.state !== 'pending' || state.preparing.has(child.spec.taskId) || state.callOf.has(child.spec.taskId) || child.notBeforeWallMs > context.wallMs) continue
+    if (unsettled.has(child.spec.taskId)) continue
+    if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready.push(child)
+  }
+  for (const child of ready) state.preparing.add(child.spec.taskId)
+  return [...ready.flatMap((child) => resolveInput(state, child)), ...lookUpProviders(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
+}
+
+/** Tasks that something proposed and not yet committed is about. */
+function tasksOfRecords(state: ManagerState): Set<TaskId> {
+  const taskIds = new Set<TaskId>()
+  for (const { events } of state.records.values()) {
+    for (const event of events) {
+      if (event.type === 'awarded') taskIds.add(event.award.taskId)
+      else if (event.type !== 'checkpointed' && 'taskId' in event) taskIds.add(event.taskId)
+    }
+  }
+  return taskIds
+}
+
+/** An input that refers to other tasks' outputs is put together once all of those are loaded. */
+function resolveInput(state: ManagerState, task: TaskNode): Effect[] {
+  const { taskId, input, after } = task.spec
+  if (state.inputs.has(taskId)) return []
+  if (after.length === 0) {
+    state.inputs.set(taskId, input)
+    return []
+  }
+  const inputKey = `input of ${taskId}`
+  const own = 'inline' in input ? input.inline : state.values.get(inputKey)
+  if (own === undefined) return load(state, inputKey, input)
+  const names = referencesIn(own)
+  if (names.length === 0) {
+    state.inputs.set(taskId, input)
+    return []
+  }
+  const outputs = new Map<string, unknown>()
+  const loads: Effect[] = []
+  for (const neededId of after) {
+    const needed = taskOf(state, neededId)
+    const name = taskName(neededId)
+    if (!names.includes(name) || needed.result === undefined) continue
+    const value = 'inline' in needed.result ? needed.result.inline : state.values.get(neededId)
+    if (value === undefined) loads.push(...load(state, neededId, needed.result))
+    else outputs.set(name, value)
+  }
+  if (loads.length > 0 || [...after].some((neededId) => state.loading.has(neededId))) return loads
+  return [{ type: 'store-value', value: resolveReferences(own, outputs), tag: `resolved ${taskId}` }]
+}
+
+function load(state: ManagerState, key: string, payload: Payload): Effect[] {
+  if (state.loading.has(key)) return []
+  state.loading.add(key)
+  return [{ type: 'load-value', payload, alsoTry: [state.orchestrator.peer], tag: `load ${key}` }]
+}
+
+/** A value arrived that some task's input waited for. */
+export function onValueForInput(state: ManagerState, context: ActorContext): Effect[] {
+  const waiting = [...state.preparing].filter((taskId) => !state.inputs.has(taskId)).map((taskId) => taskOf(state, taskId))
+  return [...waiting.flatMap((task) => resolveInput(state, task)), ...lookUpProviders(state, waiting.filter((task) => state.inputs.has(task.spec.taskId)), context)]
+}
+
+export function onInputResolved(state: ManagerState, taskId: TaskId, payload: Payload, context: ActorContext): Effect[] {
+  state.inputs.set(taskId, payload)
+  return lookUpProviders(state, [taskOf(state, taskId)], context)
+}
+
+/** Asks who offers what these tasks need. */
+export function lookUpProviders(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext, what: 'offers' | 'update' = 'offers'): Effect[] {
+  if (tasks.length === 0) return []
+  const tag = `${what} ${state.nextRequest++}`
+  state.questions.set(tag, tasks.map((task) => task.spec.taskId))
+  const queries = tasks.map(({ spec }) => ({ capability: spec.capability, ...(spec.version === undefined ? {} : { version: spec.version }), ...(spec.attributes === undefined ? {} : { attributes: spec.attributes }) }))
+  return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag, patient: false, queries })]
+}
