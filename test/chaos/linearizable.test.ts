@@ -63,7 +63,7 @@ describe('a write-once register', () => {
         const returnedMs = invokedMs + random.below(5)
         return random.below(3) === 0
           ? write(invokedMs, pick(returnedMs, returnedMs, Infinity), pick('a', 'b'), pick('won', 'lost', 'unknown', 'unknown'))
-          : read(invokedMs, returnedMs, pick(undefined, 'a', 'a', something, pick('a', 'b')))
+          : read(invokedMs, returnedMs, pick<RegisterRead['value']>(undefined, 'a', 'a', something, pick('a', 'b')))
       })
       const legal = search(history)
       found[legal ? 'legal' : 'illegal'] += 1
