@@ -94,7 +94,7 @@ export async function commitTime(options: GroupsOptions): Promise<Figure[]> {
     await first.ask({ op: 'commit-one-by-one', group: benchGroup(0), count: 50 })
     const { timesMs } = await first.ask({ op: 'commit-one-by-one', group: benchGroup(0), count: options.commits })
     return [
-      { name: 'one entry committed by three local processes', unit: 'ms', values: timesMs, beside: `a sync of this disk alone: median ${text(quantileOf(syncsMs, 0.5))} ms; a commit waits for the leader's and one follower's, at the same time` },
+      { name: 'one entry committed by three local processes', unit: 'ms', values: timesMs, beside: `a sync of this disk alone: median ${text(quantileOf(syncsMs, 0.5))} ms; every member syncs its log and the watermark beside it, a follower after it was sent the entry` },
     ]
   })
 }

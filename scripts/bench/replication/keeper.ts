@@ -166,7 +166,7 @@ const answers: { [Op in KeeperAsk['op']]: (ask: Extract<KeeperAsk, { op: Op }>) 
   disk: async ({ batchRecords, seconds }) => ({ recordsPerSecond: await levelRate(dataDir, batchRecords, seconds) }),
   async found({ groups, members }) {
     const own = running()
-    for (const group of groups) own.tell({ kind: 'found-group', group, membership: { voters: [...members], learners: [] }, durable: true })
+    for (const group of groups) own.tell({ kind: 'found-group', group, membership: { voters: [...members], learners: [] }, durable: true, aimed: members.length })
     await until('that the groups are led', () => groups.every((group) => own.led.has(group)) || undefined)
     await Promise.all(groups.map((group) => own.append(group, [anEvent()])))
     return {}
