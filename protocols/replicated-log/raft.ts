@@ -1,115 +1,195 @@
 /**
  * One member of one replicated log: Raft (Ongaro & Ousterhout 2014; Ongaro's thesis for pre-vote, leadership transfer,
  * joint consensus, learners and ReadIndex), as a machine that does nothing itself. See SPEC.md.
+ *
+ *     const { state, outputs } = foundGroup(init, membership, now)
+ *     stepRaft(state, { type: 'message', from, message }, now)     // → what to persist, what to send after it, when to come back
+ *
+ * The state belongs to the machine: callers read it through `viewOf`, `entriesOf` and `headOf`.
+ *
+ * @packageDocumentation
  */
-import type { Fault } from '../kernel/errors.ts'
-import type { Epoch, GroupId, Incarnation, PeerId } from '../kernel/ids.ts'
-import type { Random } from '../kernel/prng.ts'
-import type { DurationMs, InstantMs, WallMs } from '../kernel/units.ts'
+import { invariant } from '../kernel/errors.ts'
+import { compareEpochs, type Epoch, type PeerId } from '../kernel/ids.ts'
+import type { InstantMs } from '../kernel/units.ts'
 import type { Membership } from '../membership/schema.ts'
-import type { LogEntry, LogHead, LogPosition, LogRecord, LogSnapshot, RaftMessage } from './schema.ts'
+import { logOrigin, positionOf } from './chain.ts'
+import { askForVotes, loseLeader, onVote, onVoteAsk } from './raft-election.ts'
+import { stopLeading } from './raft-epochs.ts'
+import { onAppend, onLeadNow } from './raft-following.ts'
+import type { RaftDisk, RaftInit, RaftInput, RaftNow, RaftOutputs, RaftView } from './raft-io.ts'
+import { attend, leaderWakesAt, onHostAppend, openEpoch, stepDown, transfer } from './raft-leading.ts'
+import { readMembership } from './raft-log.ts'
+import { agreed, decides } from './raft-quorum.ts'
+import { onBarrier } from './raft-reads.ts'
+import { onAppended, onConnection } from './raft-replication.ts'
+import { onCompacted, onInstall, onInstalled } from './raft-snapshots.ts'
+import { boxOf, drawElection, emptyBox, emptyState, noteSynced, recordEpoch, selfOf, type RaftState } from './raft-state.ts'
+import type { LogEntry, RaftMessage } from './schema.ts'
 
-export type Role = 'follower' | 'candidate' | 'leader'
+export type * from './raft-io.ts'
+export type { RaftState } from './raft-state.ts'
+export { headOf } from './raft-state.ts'
+export { installFor } from './raft-replication.ts'
 
-export interface RaftInit {
-  readonly group: GroupId
-  readonly self: PeerId
-  readonly incarnation: Incarnation
-  readonly random: Random
-  readonly electionMsMin: DurationMs
-  readonly electionMsMax: DurationMs
-  readonly lostLeaderMsMax: DurationMs
-  /** False for a witness: it asks for votes later than the others, and hands leadership on as soon as somebody else has caught up. */
-  readonly likesToLead: boolean
+/** The only member that can: it leads at once under (1, 1), and entry 1 says who the members are. */
+export function foundGroup(init: RaftInit, membership: Membership, now: RaftNow): { state: RaftState; outputs: RaftOutputs } {
+  const state = emptyState(init)
+  invariant(decides(membership, selfOf(state)), 'whoever founds a group is a voter of it')
+  recordEpoch(state, { lineage: 1, term: 1 }, init.self)
+  openEpoch(state, [{ type: 'members', atWallMs: now.wallMs, membership }], now)
+  return { state, outputs: finish(state, now) }
 }
 
-/** What a member starts from: what its disk holds. `entries` are all that are there, in order; those after the snapshot are kept in memory. */
-export interface RaftDisk {
-  readonly head: LogHead
-  readonly snapshot?: Omit<LogSnapshot, 'state'>
-  readonly entries: readonly LogEntry[]
+/** An empty copy, for a member that was just heard of: it votes, takes what a leader sends, and never asks for votes before. */
+export function joinGroup(init: RaftInit): RaftState {
+  return emptyState(init)
 }
 
-export type RaftInput =
-  | { readonly type: 'message'; readonly from: PeerId; readonly message: RaftMessage }
-  /** Time has passed: at the latest at `wakeAtMs`. */
-  | { readonly type: 'tick' }
-  /** The connection to a peer was lost, or came back. */
-  | { readonly type: 'peer'; readonly peer: PeerId; readonly connected: boolean }
-  /** A pulse from this peer agreed with what we hold: as a follower, its leader lives; as its leader, it follows. `sentAtMs`: when the pulse that it answers was sent (leaders only). */
-  | { readonly type: 'pulse'; readonly peer: PeerId; readonly sentAtMs: InstantMs }
-  /** Of a leader's host: entries that continue the log (`extend` of chain.ts), one call at a time. Answered by `settled` with the same tag. */
-  | { readonly type: 'append'; readonly tag: string; readonly entries: readonly LogEntry[] }
-  /** ReadIndex: answered by `settled` once a majority has confirmed this leader after the question, and everything appended before it is committed. */
-  | { readonly type: 'barrier'; readonly tag: string }
-  /** Graceful stop: hand leadership to the voter that is furthest. */
-  | { readonly type: 'transfer' }
-  /** The disk is slow or full: follow for a while, if there is anybody else to lead. */
-  | { readonly type: 'step-down'; readonly reason: string }
-  /** Everything that was to be persisted up to this number is synced. */
-  | { readonly type: 'persisted'; readonly upTo: number }
-  /** A snapshot of our own was written: the log before `dropBelow` is gone. */
-  | { readonly type: 'compacted'; readonly snapshot: Omit<LogSnapshot, 'state'>; readonly dropBelow: number }
-  /** The snapshot that a `log-install` brought is on this disk (its state fetched and verified), or could not be fetched. */
-  | { readonly type: 'installed'; readonly ok: boolean }
-  /** By hand: go on alone under the next lineage. */
-  | { readonly type: 'take-over' }
-
-/** The persistence a step asks for. Outputs with `after` wait until the write of this number is synced. */
-export interface RaftPersist {
-  readonly number: number
-  readonly head: LogHead
-  readonly truncateFrom?: number
-  readonly entries: readonly LogEntry[]
-  /** Replaces everything: the snapshot of a `log-install`. */
-  readonly snapshot?: LogSnapshot
+/** After a restart: a follower of nobody yet. One that is the only voter elects itself at its first tick. */
+export function openRaft(init: RaftInit, { head, snapshot, entries }: RaftDisk, { nowMs }: RaftNow): RaftState {
+  const state = emptyState(init)
+  const [first] = entries
+  state.snapshot = snapshot
+  const end = snapshot?.at ?? logOrigin
+  if (first === undefined || first.index === end.index + 1) {
+    state.base = end
+    state.entries = [...entries]
+  } else {
+    // The place before the first entry is not known any more, so the first one stands for it.
+    invariant(first.index <= end.index, 'the entries kept follow the snapshot or begin before it')
+    state.base = positionOf(first)
+    state.entries = entries.slice(1)
+  }
+  const last = entries.at(-1)
+  state.last = last === undefined || last.index < end.index ? end : positionOf(last)
+  state.syncedIndex = state.last.index
+  state.commit = Math.max(end.index, Math.min(head.commit, state.last.index))
+  readMembership(state)
+  state.membership ??= head.membership
+  state.epoch = newest(head.epoch, state.last.epoch)
+  state.votedFor = head.votedFor
+  const { membership } = state
+  if (membership === undefined) return state
+  const alone = decides(membership, selfOf(state)) && agreed(membership, ({ peer }) => peer === init.self)
+  state.electionAtMs = alone ? nowMs : nowMs + drawElection(state)
+  return state
 }
 
-export interface RaftOutputs {
-  readonly persist: RaftPersist | undefined
-  /** `after`: not before the write of this number is synced; 0 at once. */
-  readonly send: readonly { readonly to: PeerId; readonly message: RaftMessage; readonly after: number }[]
-  /** Answers to `append` and `barrier`. */
-  readonly settled: readonly { readonly tag: string; readonly fault?: Fault }[]
-  /** The commit index has moved: it was `from` and is `to`. */
-  readonly committed: { readonly from: number; readonly to: number } | undefined
-  /**
-   * `leads`: it leads under this epoch from now on, and has appended `took-over`, the entry at `openedAt`.
-   * `follows`: it leads no more; whatever was not settled is settled with `fenced`.
-   */
-  readonly role: { readonly became: 'leads'; readonly epoch: Epoch; readonly openedAt: number } | { readonly became: 'follows' } | undefined
-  /** The leader, when it is known and has changed; undefined inside: nobody is known. */
-  readonly leader: { readonly peer: PeerId | undefined } | undefined
-  /** A peer is to be sent our snapshot: the keeper loads its state and calls `installFor`. */
-  readonly needsSnapshot: readonly PeerId[]
-  /** A snapshot has come: its state is to be fetched and written; answered by `installed`. */
-  readonly install: { readonly from: PeerId; readonly snapshot: LogSnapshot } | undefined
-  /** A member answers under another incarnation than the log knows: its copy was lost. */
-  readonly strangers: readonly { readonly peer: PeerId }[]
-  /** When to call with `tick` at the latest; Infinity: never. */
-  readonly wakeAtMs: InstantMs
+function newest(left: Epoch | undefined, right: Epoch | undefined): Epoch | undefined {
+  if (left === undefined || right === undefined) return left ?? right
+  return compareEpochs(left, right) < 0 ? right : left
 }
 
-/** What may be asked of a member at any time. */
-export interface RaftView {
-  readonly role: Role
-  readonly epoch: Epoch
-  readonly leader: PeerId | undefined
-  readonly last: LogPosition
-  readonly commit: number
-  readonly membership: Membership | undefined
-  /** Of a leader: how far each member is, and when it was heard last. */
-  readonly followers: ReadonlyMap<PeerId, { readonly matched: number; readonly heardAtMs: InstantMs }>
+/** One input, and everything that follows from it. @throws when a leader contradicts what is committed here: somebody's disk or code is broken. */
+export function stepRaft(state: RaftState, input: RaftInput, now: RaftNow): RaftOutputs {
+  const { leading } = state
+  switch (input.type) {
+    case 'message':
+      onMessage(state, input.from, input.message, now)
+      break
+    case 'tick':
+      if (leading === undefined && now.nowMs >= state.electionAtMs) askForVotes(state, now)
+      break
+    case 'peer':
+      onPeer(state, input.peer, input.connected, now.nowMs)
+      break
+    case 'pulse':
+      onPulse(state, input.peer, input.sentAtMs, now.nowMs)
+      break
+    case 'append':
+      onHostAppend(state, input.tag, input.entries, now.nowMs)
+      break
+    case 'barrier':
+      onBarrier(state, input.tag, now.nowMs)
+      break
+    case 'transfer':
+      if (leading !== undefined) transfer(state, leading, now.nowMs)
+      break
+    case 'step-down':
+      if (leading !== undefined) stepDown(state, leading, now.nowMs)
+      break
+    case 'persisted':
+      noteSynced(state, input.upTo)
+      break
+    case 'compacted':
+      onCompacted(state, input.snapshot, input.dropBelow)
+      break
+    case 'installed':
+      onInstalled(state, input.ok)
+      break
+    case 'take-over':
+      takeOver(state, now)
+      break
+  }
+  return finish(state, now)
 }
 
-export interface RaftNow {
-  readonly nowMs: InstantMs
-  readonly wallMs: WallMs
+function finish(state: RaftState, now: RaftNow): RaftOutputs {
+  if (state.leading !== undefined) attend(state, state.leading, now)
+  return emptyBox(state, state.leading === undefined ? state.electionAtMs : leaderWakesAt(state, state.leading, now.nowMs))
 }
 
-// To be exported from here: 
-//   foundGroup(init, membership, now): { state, outputs }   the only member that can found it; leads at once under (1, 1); entry 1 is `members`, no `took-over`
-//   joinGroup(init): RaftState                              an empty copy, for a member that was just heard of
-//   openRaft(init, disk, now): RaftState                    after a restart: a follower, its election timer freshly drawn
-//   stepRaft(state, input, now): RaftOutputs
-//   viewOf(state): RaftView       entriesOf(state, fromIndex): readonly LogEntry[]     installFor(state, peer, snapshot): RaftMessage | undefined
+function onMessage(state: RaftState, from: PeerId, message: RaftMessage, now: RaftNow): void {
+  if (message.toward !== state.init.incarnation) {
+    boxOf(state).strangers.push({ peer: from, why: 'means-another' })
+    return
+  }
+  switch (message.kind) {
+    case 'vote-ask':
+      return onVoteAsk(state, from, message, now)
+    case 'vote':
+      return onVote(state, from, message, now)
+    case 'log-append':
+      return onAppend(state, from, message, now)
+    case 'log-appended':
+      return onAppended(state, from, message, now.nowMs)
+    case 'log-install':
+      return onInstall(state, from, message, now.nowMs)
+    case 'lead-now':
+      return onLeadNow(state, from, message, now)
+  }
+}
+
+function onPeer(state: RaftState, peer: PeerId, connected: boolean, nowMs: InstantMs): void {
+  if (connected) state.disconnected.delete(peer)
+  else state.disconnected.add(peer)
+  if (state.leading !== undefined) onConnection(state.leading, peer)
+  else if (state.leader === peer && connected) state.leaderLost = false
+  else if (state.leader === peer && !state.leaderLost) loseLeader(state, nowMs)
+}
+
+function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs, nowMs: InstantMs): void {
+  if (state.leading === undefined) {
+    if (state.leader !== peer || state.role !== 'follower') return
+    state.heardLeaderAtMs = nowMs
+    state.electionAtMs = nowMs + drawElection(state)
+    return
+  }
+  const follower = state.leading.followers.get(peer)
+  if (follower === undefined) return
+  follower.heardAtMs = nowMs
+  follower.answeredPulseMs = Math.max(follower.answeredPulseMs, sentAtMs)
+}
+
+/** By hand, when the others are gone for good: alone under the next lineage, whose first entries say so. */
+function takeOver(state: RaftState, now: RaftNow): void {
+  if (state.membership === undefined || state.epoch === undefined) return
+  stopLeading(state)
+  const epoch = { lineage: state.epoch.lineage + 1, term: 1 }
+  recordEpoch(state, epoch, state.init.self)
+  openEpoch(state, [
+    { type: 'took-over', atWallMs: now.wallMs, epoch, owner: state.init.self },
+    { type: 'members', atWallMs: now.wallMs, membership: { voters: [selfOf(state)], learners: [] } },
+  ], now)
+}
+
+export function viewOf(state: RaftState): RaftView {
+  const { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, leading } = state
+  return { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, followers: new Map([...(leading?.followers ?? [])].map(([peer, { matched, heardAtMs }]) => [peer, { matched, heardAtMs }])) }
+}
+
+/** Those in memory: all after the snapshot, and a tail before it. */
+export function entriesOf(state: RaftState, fromIndex: number): readonly LogEntry[] {
+  return state.entries.slice(Math.max(0, fromIndex - state.base.index - 1))
+}
