@@ -156,7 +156,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       phase = 'running'
       system.spawn(actorNames.root, erased(root({
         name: options.name, nodeName: options.name, release: options.release, duties: options.duties, addrs: options.addrs ?? (() => []), http: options.http ?? (() => undefined), capabilities: ports.skillRunner.capabilities(),
-        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, nodesExpected: options.nodesExpected ?? 10, tuning, replica: options.duties.includes('replica'),
+        slots: options.slots, refuseOnBattery: options.refuseOnBattery ?? false, nodesExpected: options.nodesExpected ?? 10, tuning, replica: options.duties.includes('replica'), founds: options.founds ?? false, domain: options.domain ?? options.name,
       })))
       for (const peer of transport.connectedPeers()) {
         connected.add(peer)
@@ -172,6 +172,8 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       phase = 'draining'
       toActor(actorNames.advertiser, { kind: 'drain' }, 'drain')
       await question((name) => toActor(actorNames.participant, { kind: 'drain' }, name), (message) => (message.kind === 'drained' ? true : undefined), tuning.drainMs + 2_000).catch(() => undefined)
+      // Whoever leads next begins at once, and not when silence tells.
+      await question((name) => toActor(actorNames.logKeeper, { kind: 'hand-over' }, name), (message) => (message.kind === 'leads-nothing' ? true : undefined), tuning.electionMsMax).catch(() => undefined)
       for (const peer of connected) transport.send(peer, { to: actorNames.directory, from: actorNames.directory, message: { kind: 'goodbye', reason: 'the node is stopping' } })
     },
     stop() {

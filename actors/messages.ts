@@ -118,6 +118,10 @@ export type LogMessage =
   | { readonly kind: 'snapshot-taken'; readonly group: GroupId; readonly snapshot: LogSnapshot }
   /** Of a leader's host: `archived` is committed; the members keep this record and drop the rest. */
   | { readonly kind: 'end-group'; readonly group: MissionId; readonly ended: EndedMission }
+  /** A mission's orchestrator failed: `group-led` is told again, with everything that was appended. */
+  | { readonly kind: 'lead-again'; readonly group: GroupId }
+  /** Archived missions that were kept long enough. */
+  | { readonly kind: 'forget-ended'; readonly ended: readonly EndedMission[] }
   /** By hand: this member leads from now on, alone, under the next lineage. Answered by `taken-over`. */
   | { readonly kind: 'take-over'; readonly tag: string; readonly group: GroupId }
   /** The node is about to stop: leadership is handed on. Answered by `leads-nothing`. */

@@ -1,16 +1,20 @@
 /** What the missions desk remembers between two messages. */
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, MissionId, PeerId } from '../../protocols/kernel/ids.ts'
-import type { Json } from '../../protocols/kernel/payload.ts'
+import type { ActorAddress, Incarnation, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { Json } from '../../protocols/kernel/payload.ts'
+import type { RosterView } from '../../protocols/membership/schema.ts'
+import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
+import type { MissionOperation } from '../../protocols/tasking/schema.ts'
 import type { DeadView, MissionView } from '../../protocols/tasking/views.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
 import type { Member } from '../messages.ts'
-import { actorNames, fingerprintOf } from '../names.ts'
-import type { Claim } from '../ports/log-store.ts'
+import { actorNames } from '../names.ts'
+import type { DiskRoom } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
+import type { LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import type { Submission } from './submission.ts'
 
@@ -35,58 +39,99 @@ export interface Gathering {
   readonly found: unknown[]
 }
 
+/** A log that this node is a member of. `led`: it leads it, and its orchestrator lives or is started again. */
+export interface KnownGroup {
+  leader: PeerId | undefined
+  led: LedLog | undefined
+}
+
+/** Something that only the node which leads a mission can do, on its way there. */
+export interface Inquiry {
+  readonly id: string
+  readonly missionId: MissionId
+  readonly what: { readonly kind: 'ask'; readonly operation: MissionOperation; readonly principal: Principal; readonly asker: Asker } | { readonly kind: 'watch'; readonly message: MessageOf<'watch'> }
+  readonly untilMs: number
+  readonly tried: Set<PeerId>
+  sentTo: PeerId | undefined
+  /** The archives of this node were looked through. */
+  isArchiveChecked: boolean
+  /** What the registrar says of it: not asked in this round, being asked, told. */
+  lookUp: 'not-asked' | 'asking' | 'told'
+  problem: Fault | undefined
+}
+
 export interface MissionsState {
   ready: boolean
   readonly early: Delivery[]
-  readonly heads: Map<MissionId, LogHead>
+  incarnation: Incarnation | undefined
+  roster: RosterView | undefined
+  room: DiskRoom
+  readonly groups: Map<MissionId, KnownGroup>
   readonly views: Map<MissionId, MissionView>
   readonly dead: Map<MissionId, readonly DeadView[]>
-  /** Missions whose log cannot be read. */
-  readonly damaged: Set<MissionId>
+  /** Missions whose only log is here and cannot be read. */
+  readonly damaged: Map<MissionId, Fault>
   /** How often a mission's orchestrator failed and was opened again. */
   readonly reopened: Map<MissionId, number>
-  readonly claims: Map<string, Claim>
   readonly submissions: Map<string, { readonly submission: Submission; readonly askers: Asker[] }>
+  /** Submissions that wait for a roster. */
+  readonly rosterless: Delivery[]
   /** Submissions in the making, by claim: a second one with the same key waits for the first. */
   readonly claiming: Map<string, string>
+  /** Missions whose group is being founded or whose first events are being committed, by submission. */
   readonly opening: Map<MissionId, string>
-  /** Questions passed on, by our own request id. */
-  readonly relayed: Map<string, Asker & { readonly peer: PeerId }>
+  readonly inquiries: Map<string, Inquiry>
+  /** Where missions of other nodes were found: the leader as it was heard of last, and the members. */
+  readonly whereabouts: Map<MissionId, { readonly leader: PeerId | undefined; readonly members: readonly PeerId[] }>
+  /** Questions to orchestrators of this node, and submissions passed on, by our own request id. */
+  readonly relayed: Map<string, Asker & { readonly peer: PeerId; readonly inquiry?: string }>
   readonly gatherings: Map<string, Gathering>
   /** Answers on their way to another node, while they are packed. */
   readonly packing: Map<string, Asker>
-  /** The other nodes, by their fingerprints. */
-  readonly members: Map<string, Member>
+  /** Takeovers by hand, until the log-keeper has answered. */
+  readonly takeovers: Map<string, Inquiry>
+  readonly members: Map<PeerId, Member>
   counter: number
 }
 
 export function newMissionsState(): MissionsState {
-  return { ready: false, early: [], heads: new Map(), views: new Map(), dead: new Map(), damaged: new Set(), reopened: new Map(), claims: new Map(), submissions: new Map(), claiming: new Map(), opening: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), members: new Map(), counter: 0 }
+  return {
+    ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(),
+    opening: new Map(), inquiries: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), members: new Map(), counter: 0,
+  }
 }
 
-/** Spawns the orchestrator of a mission of this node's log, unless it lives already. */
+/** Spawns the orchestrator of a mission that this node leads, unless it lives already. */
 export function openOrchestrator(init: MissionsInit, state: MissionsState, missionId: MissionId, context: ActorContext): Effect[] {
-  const head = state.heads.get(missionId)
+  const led = state.groups.get(missionId)?.led
   const name = actorNames.orchestrator(missionId)
+  if (led === undefined || context.exists(name)) return []
+  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, from: { kind: 'led', led } })) }]
+}
+
+/** The orchestrator that answers for an archived mission, for a while. */
+export function openEnded(init: MissionsInit, ended: EndedMission, context: ActorContext): Effect[] {
+  const name = actorNames.orchestrator(ended.missionId)
   if (context.exists(name)) return []
-  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, ...(head === undefined ? {} : { head }) })) }]
+  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId: ended.missionId, nodeName: init.nodeName, tuning: init.tuning, from: { kind: 'ended', ended } })) }]
 }
 
 /** The one heard of longest ago makes room: a peer that invents nodes cannot fill the memory. */
 export function learnMembers(state: MissionsState, members: readonly Member[]): void {
   for (const member of members) {
-    const fingerprint = fingerprintOf(member.peer)
-    state.members.delete(fingerprint)
-    state.members.set(fingerprint, member)
+    state.members.delete(member.peer)
+    state.members.set(member.peer, member)
     const [oldest] = state.members.keys()
     if (state.members.size > limits.adverts && oldest !== undefined) state.members.delete(oldest)
   }
 }
 
-export function ownerOf(state: MissionsState, missionId: MissionId, context: ActorContext): PeerId | undefined {
-  const fingerprint = missionId.split('-')[1]
-  if (fingerprint === fingerprintOf(context.self.peer)) return context.self.peer
-  return state.members.get(fingerprint ?? '')?.peer
+export function learnWhereabouts(state: MissionsState, missionId: MissionId, leader: PeerId | undefined, members?: readonly PeerId[]): void {
+  const before = state.whereabouts.get(missionId)
+  state.whereabouts.delete(missionId)
+  state.whereabouts.set(missionId, { leader, members: members ?? before?.members ?? [] })
+  const [oldest] = state.whereabouts.keys()
+  if (state.whereabouts.size > limits.whereaboutsKept && oldest !== undefined) state.whereabouts.delete(oldest)
 }
 
 export function claimKey(principal: string, key: string): string {

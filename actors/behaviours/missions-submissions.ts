@@ -1,32 +1,27 @@
-/** The desk's submissions: admission, idempotency, checks, and the mission's first events. */
+/** The desk's submissions: admission, checks, the claim at the registrar, and the mission's log with its first events. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { MissionId, Principal } from '../../protocols/kernel/ids.ts'
+import type { MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+import { chooseMembers, newMissionId } from '../../protocols/membership/placement.ts'
+import type { Membership, MissionClaim, Replica } from '../../protocols/membership/schema.ts'
 import type { MissionRequest } from '../../protocols/tasking/schema.ts'
 import { actorNames, at, fingerprintOf } from '../names.ts'
-import type { Claim } from '../ports/log-store.ts'
 import { erased, type ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { ask } from './missions-questions.ts'
+import { ask, passOn } from './missions-questions.ts'
 import { claimKey, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import type { LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import { citedBlobs, digestOfRequest, firstEvents, planOf, type Submission } from './submission.ts'
 
 export function submit(init: MissionsInit, state: MissionsState, request: MissionRequest, key: string | undefined, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
   const digest = digestOfRequest(request)
-  if (key !== undefined) {
-    const claim = state.claims.get(claimKey(principal, key))
-    if (claim !== undefined && claim.atWallMs + limits.idempotencyKeyKeptMs > context.wallMs) {
-      if (claim.requestDigest !== digest) return reply(state, asker, undefined, keyConflict(key))
-      return ask(init, state, { op: 'view', missionId: claim.missionId }, principal, asker, context)
-    }
-    const making = state.submissions.get(state.claiming.get(claimKey(principal, key)) ?? '')
-    if (making !== undefined) {
-      if (making.submission.digest !== digest) return reply(state, asker, undefined, keyConflict(key))
-      making.askers.push(asker)
-      return []
-    }
+  const making = key === undefined ? undefined : state.submissions.get(state.claiming.get(claimKey(principal, key)) ?? '')
+  if (making !== undefined && key !== undefined) {
+    if (making.submission.digest !== digest) return reply(state, asker, undefined, keyConflict(key))
+    making.askers.push(asker)
+    return []
   }
   const overload = admission(init, state, principal)
   if (overload !== undefined) return reply(state, asker, undefined, overload)
@@ -34,8 +29,8 @@ export function submit(init: MissionsInit, state: MissionsState, request: Missio
   if (!('tasks' in plan)) return reply(state, asker, undefined, plan)
   state.counter += 1
   const tag = `submit-${state.counter}`
-  const missionId = `m-${fingerprintOf(context.self.peer)}-${context.random.text(12)}` as MissionId
-  const submission: Submission = { missionId, principal, key, digest, request, plan, inputs: new Map(), requestPayload: undefined, offers: [], inputsChecked: 0 }
+  const missionId = newMissionId(principal, key, fingerprintOf(context.self.peer), context.random.text(12))
+  const submission: Submission = { missionId, principal, key, digest, request, plan, inputs: new Map(), requestPayload: undefined, offers: [], inputsChecked: 0, members: [] }
   state.submissions.set(tag, { submission, askers: [asker] })
   if (key !== undefined) state.claiming.set(claimKey(principal, key), tag)
   const queries = Object.values(plan.tasks).map((task) => ({ capability: task.capability, ...(task.version === undefined ? {} : { version: task.version }), ...(task.attributes === undefined ? {} : { attributes: task.attributes }) }))
@@ -47,6 +42,7 @@ export function keyConflict(key: string): Fault {
 }
 
 export function admission(init: MissionsInit, state: MissionsState, principal: Principal): Fault | undefined {
+  if (state.room !== 'enough') return fault('overloaded', `the disk of this node is ${state.room === 'low' ? 'nearly ' : ''}full: it takes no new missions`, { retryAfterMs: 10_000, next: 'free some space, or submit to another node' })
   const making = [...state.submissions.values()].map(({ submission }) => submission.principal)
   const live = [...state.views.values()].filter((view) => view.endedAtWallMs === undefined).map((view) => view.principal)
   const all = [...making, ...live]
@@ -56,12 +52,17 @@ export function admission(init: MissionsInit, state: MissionsState, principal: P
   return undefined
 }
 
-export function drop(state: MissionsState, tag: string, problem: Fault): Effect[] {
+function drop(state: MissionsState, tag: string, problem: Fault): Effect[] {
+  const made = finish(state, tag)
+  return made === undefined ? [] : made.askers.flatMap((asker) => reply(state, asker, undefined, problem))
+}
+
+function finish(state: MissionsState, tag: string): { readonly submission: Submission; readonly askers: Asker[] } | undefined {
   const made = state.submissions.get(tag)
-  if (made === undefined) return []
+  if (made === undefined) return undefined
   state.submissions.delete(tag)
   if (made.submission.key !== undefined) state.claiming.delete(claimKey(made.submission.principal, made.submission.key))
-  return made.askers.flatMap((asker) => reply(state, asker, undefined, problem))
+  return made
 }
 
 export function onOffers(state: MissionsState, tag: string, offers: Submission['offers'], context: ActorContext): Effect[] {
@@ -76,7 +77,7 @@ export function onOffers(state: MissionsState, tag: string, offers: Submission['
   return checks.map((task) => ({ type: 'check-input' as const, capability: task.capability, version: task.version, input: (task.input ?? {}) as Json, tag }))
 }
 
-export function onInputChecked(_init: MissionsInit, state: MissionsState, tag: string, problem: Fault | undefined, _context: ActorContext): Effect[] {
+export function onInputChecked(state: MissionsState, tag: string, problem: Fault | undefined): Effect[] {
   const made = state.submissions.get(tag)
   if (made === undefined) return []
   if (problem !== undefined) return drop(state, tag, problem)
@@ -84,11 +85,11 @@ export function onInputChecked(_init: MissionsInit, state: MissionsState, tag: s
   return made.submission.inputsChecked > 0 ? [] : [fetchCited(made.submission, tag)]
 }
 
-export function fetchCited(submission: Submission, tag: string): Effect {
+function fetchCited(submission: Submission, tag: string): Effect {
   return { type: 'fetch-blobs', refs: citedBlobs(submission), alsoTry: [], tag }
 }
 
-export function onBlobs(state: MissionsState, tag: string, problem: Fault | undefined, _context: ActorContext): Effect[] {
+export function onBlobs(state: MissionsState, tag: string, problem: Fault | undefined): Effect[] {
   const made = state.submissions.get(tag)
   if (made === undefined) return []
   if (problem !== undefined) return drop(state, tag, { ...problem, next: 'upload it first: PUT /v1/blobs/{sha256}' })
@@ -99,7 +100,8 @@ export function onBlobs(state: MissionsState, tag: string, problem: Fault | unde
   ]
 }
 
-export function onStored(init: MissionsInit, state: MissionsState, stored: string, payload: Payload | undefined, problem: Fault | undefined, context: ActorContext): Effect[] {
+/** Everything is here: the mission is claimed, so that its key names one mission and its id is found from every bridge. */
+export function onStored(state: MissionsState, stored: string, payload: Payload | undefined, problem: Fault | undefined, context: ActorContext): Effect[] {
   const [tag = '', what, name = ''] = stored.split(' ')
   const made = state.submissions.get(tag)
   if (made === undefined) return []
@@ -108,25 +110,93 @@ export function onStored(init: MissionsInit, state: MissionsState, stored: strin
   if (what === 'request') submission.requestPayload = payload
   else submission.inputs.set(name, payload)
   if (submission.requestPayload === undefined || submission.inputs.size < Object.keys(submission.plan.tasks).length) return []
-  const events = firstEvents(submission, context.self.peer, context.wallMs)
-  if (!Array.isArray(events)) return drop(state, tag, events)
-  const claim: Claim | undefined = submission.key === undefined ? undefined : { principal: submission.principal, key: submission.key, requestDigest: submission.digest, missionId: submission.missionId, atWallMs: context.wallMs }
-  state.opening.set(submission.missionId, tag)
-  return [{ type: 'spawn', name: actorNames.orchestrator(submission.missionId), behaviour: erased(orchestrator({ missionId: submission.missionId, nodeName: init.nodeName, tuning: init.tuning, opening: { events, ...(claim === undefined ? {} : { claim }) } })) }]
+  submission.members = membersFor(state, submission, context)
+  const claim: MissionClaim = {
+    missionId: submission.missionId, principal: submission.principal, ...(submission.key === undefined ? {} : { key: submission.key }), requestDigest: submission.digest, members: submission.members.map(({ peer }) => peer), atWallMs: context.wallMs,
+    ...(state.incarnation === undefined ? {} : { founder: state.incarnation }),
+  }
+  return [tell(at(context.self.peer, actorNames.registrar), { kind: 'claim-mission', tag, claim })]
 }
 
-/** The first events are synced: only now does anybody hear "accepted". */
-export function onOpened(init: MissionsInit, state: MissionsState, missionId: MissionId, problem: Fault | undefined, context: ActorContext): Effect[] {
+/** The node it was submitted to leads first; the others are chosen by rendezvous among those that can be reached. */
+function membersFor(state: MissionsState, { missionId, request }: Submission, context: ActorContext): Replica[] {
+  const replicas = state.roster?.replicas ?? []
+  const aimed = request.acknowledgement === 'quorum' ? limits.votersAimed : 1
+  const reachable = replicas.filter(({ peer }) => context.connected(peer))
+  return chooseMembers(reachable.length >= aimed ? reachable : replicas, missionId, aimed, context.self.peer)
+}
+
+export function onClaimed(init: MissionsInit, state: MissionsState, tag: string, claim: MissionClaim | undefined, problem: Fault | undefined, context: ActorContext): Effect[] {
+  const made = state.submissions.get(tag)
+  if (made === undefined) return []
+  if (problem !== undefined || claim === undefined) return drop(state, tag, problem ?? fault('timeout', 'the registrar did not answer: the outcome is unknown', { next: 'try again with the same key' }))
+  const { submission } = made
+  if (claim.missionId !== submission.missionId) return onClaimedBefore(init, state, tag, claim, context)
+  const events = firstEvents(submission, context.self.peer, context.wallMs)
+  if (!Array.isArray(events)) return drop(state, tag, events)
+  state.opening.set(submission.missionId, tag)
+  return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'found-group', group: submission.missionId, membership: membershipOf(submission), durable: submission.request.acknowledgement !== 'ephemeral', aimed: submission.request.acknowledgement === 'quorum' ? limits.votersAimed : 1 })]
+}
+
+/** Fewer than three replicas: one votes, the others learn. From three on all vote from the first entry on. */
+function membershipOf({ members }: Submission): Membership {
+  const [first, ...others] = members.map(({ peer, incarnation }) => ({ peer, incarnation }))
+  if (first === undefined) throw new Error('a mission has no member: the roster is not known')
+  return others.length + 1 >= limits.votersAimed ? { voters: [first, ...others], learners: [] } : { voters: [first], learners: others }
+}
+
+/**
+ * The key was used before. If that mission was claimed and its log never begun, as its founder stopped in between, only
+ * that founder can begin it: two logs of one name would be worse than a mission that has to wait for its node.
+ */
+function onClaimedBefore(init: MissionsInit, state: MissionsState, tag: string, claim: MissionClaim, context: ActorContext): Effect[] {
+  const [founder] = claim.members
+  const isKnown = state.groups.has(claim.missionId) || state.opening.has(claim.missionId) || claim.endedAtWallMs !== undefined || claim.epoch !== undefined
+  const made = state.submissions.get(tag)
+  if (made === undefined) return []
+  if (founder === context.self.peer && !isKnown && claim.founder === state.incarnation) {
+    return [{ type: 'read-ended', which: { missionId: claim.missionId }, tag: `refound ${tag} ${claim.missionId}` }]
+  }
+  const first = made.askers[0]
+  if (founder !== undefined && founder !== context.self.peer && !isKnown && claim.epoch === undefined && first !== undefined && !first.remote && context.connected(founder)) {
+    // Its own desk knows whether it has begun.
+    const { submission, askers } = finish(state, tag) as { submission: Submission; askers: Asker[] }
+    return askers.flatMap((asker) => passOn(state, { op: 'submit', request: submission.request, ...(submission.key === undefined ? {} : { key: submission.key }) }, submission.principal, asker, founder))
+  }
+  const { submission, askers } = finish(state, tag) as { submission: Submission; askers: Asker[] }
+  return askers.flatMap((asker) => ask(init, state, { op: 'view', missionId: claim.missionId }, submission.principal, asker, context))
+}
+
+/** Nothing is left of an earlier attempt to begin it: it is begun now, under the name that was claimed. */
+export function onNeverBegun(init: MissionsInit, state: MissionsState, tag: string, missionId: MissionId, wasEnded: boolean, context: ActorContext): Effect[] {
+  const made = state.submissions.get(tag)
+  if (made === undefined) return []
+  if (wasEnded || state.groups.has(missionId)) {
+    const { submission, askers } = finish(state, tag) as { submission: Submission; askers: Asker[] }
+    return askers.flatMap((asker) => ask(init, state, { op: 'view', missionId }, submission.principal, asker, context))
+  }
+  const renamed = { ...made.submission, missionId }
+  state.submissions.set(tag, { submission: renamed, askers: made.askers })
+  return onClaimed(init, state, tag, { missionId, principal: renamed.principal, requestDigest: renamed.digest, members: renamed.members.map(({ peer }): PeerId => peer), atWallMs: context.wallMs }, undefined, context)
+}
+
+/** The log is there, with its members: its owner begins. */
+export function onFounded(init: MissionsInit, state: MissionsState, missionId: MissionId, led: LedLog, context: ActorContext): Effect[] {
   const tag = state.opening.get(missionId)
   const made = tag === undefined ? undefined : state.submissions.get(tag)
-  state.opening.delete(missionId)
   if (tag === undefined || made === undefined) return []
+  const events = firstEvents(made.submission, context.self.peer, context.wallMs)
+  if (!Array.isArray(events)) return drop(state, tag, events)
+  return [{ type: 'spawn', name: actorNames.orchestrator(missionId), behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, from: { kind: 'opening', led, events } })) }]
+}
+
+/** The first events are committed: only now does anybody hear "accepted". */
+export function onOpened(init: MissionsInit, state: MissionsState, missionId: MissionId, problem: Fault | undefined, context: ActorContext): Effect[] {
+  const tag = state.opening.get(missionId)
+  state.opening.delete(missionId)
+  if (tag === undefined) return []
   if (problem !== undefined) return drop(state, tag, problem)
-  const { submission, askers } = made
-  state.submissions.delete(tag)
-  if (submission.key !== undefined) {
-    state.claiming.delete(claimKey(submission.principal, submission.key))
-    state.claims.set(claimKey(submission.principal, submission.key), { principal: submission.principal, key: submission.key, requestDigest: submission.digest, missionId, atWallMs: context.wallMs })
-  }
-  return [fact('info', 'mission.accepted', { mission: missionId, principal: submission.principal }), ...askers.flatMap((asker) => ask(init, state, { op: 'view', missionId }, submission.principal, asker, context))]
+  const made = finish(state, tag)
+  if (made === undefined) return []
+  return [fact('info', 'mission.accepted', { mission: missionId, principal: made.submission.principal }), ...made.askers.flatMap((asker) => ask(init, state, { op: 'view', missionId }, made.submission.principal, asker, context))]
 }

@@ -1,19 +1,22 @@
 /**
- * The desk where missions are handed in and asked for. It admits, checks and opens the ones this node will own, recovers
- * them after a restart, and passes questions about any other mission of the mesh to the node that owns it.
+ * The desk where missions are handed in and asked for. It admits, checks, claims and opens new ones, starts the orchestrators
+ * of those whose logs this node leads, and brings questions about any mission of the mesh to the node that leads it.
  */
-import { fault, type Fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
-import type { LogHead } from '../../protocols/replicated-log/schema.ts'
+import { fault } from '../../protocols/kernel/errors.ts'
+import { isMissionGroup, type ActorAddress, type AwardId, type MissionId } from '../../protocols/kernel/ids.ts'
+import type { LogMessage } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
-import type { Claim } from '../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { addPart, ask, fillGatherings, forwardSubmission, onAnswer, onPacked, onTimeout, watch } from './missions-questions.ts'
-import { claimKey, learnMembers, newMissionsState, openOrchestrator, ownerOf, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
-import { onBlobs, onInputChecked, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
+import { addEnded, addPart, ask, forwardSubmission, onAnswer, onPacked, onTakenOver, onTimeout, watch } from './missions-questions.ts'
+import { forgetExpired, lookForExpired, onExpired } from './missions-retention.ts'
+import { onElsewhere, onEndedRead, onFound, onPeerLost } from './missions-routing.ts'
+import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { onBlobs, onClaimed, onFounded, onInputChecked, onNeverBegun, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
 
 export type { MissionsInit } from './missions-state.ts'
+
+const roomMs = 5_000
 
 export function missions(init: MissionsInit): Behaviour<MissionsState> {
   return {
@@ -22,9 +25,10 @@ export function missions(init: MissionsInit): Behaviour<MissionsState> {
     start: (context) => ({
       state: newMissionsState(),
       effects: [
-        { type: 'open-log', tag: 'open' },
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-members' }),
+        { type: 'look-for-room', tag: 'room' },
+        lookForExpired(),
       ],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -32,122 +36,210 @@ export function missions(init: MissionsInit): Behaviour<MissionsState> {
 }
 
 function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, context: ActorContext): readonly Effect[] {
-  const { message, from, principal } = delivery
+  const { message, from } = delivery
   switch (message.kind) {
-    case 'log-opened':
-      return message.tag === 'open' ? onLogOpened(init, state, message.heads, message.claims, message.fault, context) : onReopened(init, state, message.tag as MissionId, message.heads, message.fault, context)
+    // ---- the logs of this node
+    case 'groups-opened':
+      return onGroupsOpened(init, state, message, context)
+    case 'group-led':
+      return onGroupLed(init, state, message, context)
+    case 'group-followed':
+      return onGroupFollowed(state, message, context)
+    case 'members-wanted': {
+      const name = isMissionGroup(message.group) ? actorNames.orchestrator(message.group) : ''
+      return context.exists(name) ? [tell(at(context.self.peer, name), message)] : []
+    }
+    case 'group-damaged': {
+      if (!isMissionGroup(message.group)) return []
+      // Asking again does not mend a disk.
+      state.damaged.set(message.group, { ...message.fault, retryable: false, next: message.fault.next ?? 'look at the log: skein store verify; then submit the mission again' })
+      return [fact('error', 'mission.damaged', { mission: message.group, detail: message.fault.detail })]
+    }
+    case 'group-ended':
+      if (!('ended' in message) || 'group' in message) return []
+      state.groups.delete(message.ended.missionId)
+      state.views.delete(message.ended.missionId)
+      state.dead.delete(message.ended.missionId)
+      return []
+    case 'taken-over':
+      return onTakenOver(init, state, message.tag, message.fault, context)
+    case 'ended-read':
+      return onEnded(init, state, message.tag, message.ended, context)
+    // ---- the mesh
     case 'members':
       learnMembers(state, message.members)
       return []
-    case 'tick':
-      return message.what === undefined ? [] : onTimeout(state, message.what)
-    case 'local-ask':
-    case 'mission-ask': {
-      if (!state.ready) {
-        state.early.push(delivery)
-        return []
-      }
-      const remote = message.kind === 'mission-ask'
-      const asker: Asker = remote ? { to: from, requestId: message.requestId, remote } : { to: message.replyTo, requestId: message.requestId, remote }
-      const by = message.principal ?? principal
-      if (message.operation.op !== 'submit') return ask(init, state, message.operation, by, asker, context)
-      return init.replica ? submit(init, state, message.operation.request, message.operation.key, by, asker, context) : forwardSubmission(state, message.operation, by, asker, context)
+    case 'roster-known': {
+      state.roster = message.view
+      return state.rosterless.splice(0).flatMap((waiting) => [...receive(init, state, waiting, context)])
     }
+    case 'peer-down':
+      return [...onPeerLost(init, state, message.peer, context), ...[...state.relayed].flatMap(([id, relay]) => {
+        if (relay.peer !== message.peer || relay.inquiry !== undefined) return []
+        state.relayed.delete(id)
+        return reply(state, relay, undefined, fault('timeout', 'the connection to the node that was asked was lost: the outcome is unknown', { next: 'try again with the same key' }))
+      })]
+    case 'room-looked':
+      state.room = message.room
+      return [{ type: 'set-timer', key: 'room', delayMs: roomMs, message: { kind: 'tick', what: 'room' } }]
+    case 'tick':
+      if (message.what === 'room') return [{ type: 'look-for-room', tag: 'room' }]
+      if (message.what?.startsWith('open ') === true) return openOrchestrator(init, state, message.what.slice('open '.length) as MissionId, context)
+      if (message.what === 'expired') return forgetExpired(context)
+      return message.what === undefined ? [] : onTimeout(init, state, message.what, context)
+    // ---- questions
+    case 'local-ask':
+    case 'mission-ask':
+      return onAsk(init, state, delivery, context)
+    case 'mission-elsewhere':
+      return onElsewhere(init, state, message, from.peer, context)
     case 'local-watch':
     case 'watch': {
-      if (!state.ready) {
-        state.early.push(delivery)
-        return []
-      }
+      if (!state.ready) return later(state, delivery)
       if (message.kind === 'watch' && message.subscriber.peer !== from.peer) return [fact('warn', 'watch.forged', { from: from.peer })]
       return watch(init, state, { kind: 'watch', missionId: message.missionId, fromIndex: message.fromIndex, subscriber: message.subscriber }, context)
     }
-    case 'unwatch': {
-      if (message.subscriber.peer !== from.peer) return []
-      const owner = ownerOf(state, message.missionId, context)
-      if (owner === context.self.peer) return context.exists(actorNames.orchestrator(message.missionId)) ? [tell(at(owner, actorNames.orchestrator(message.missionId)), message)] : []
-      return owner === undefined ? [] : [tell(at(owner, actorNames.missions), message)]
-    }
-    // ---- submissions
-    case 'offers':
-      return onOffers(state, message.tag, message.offers, context)
-    case 'input-checked':
-      return onInputChecked(init, state, message.tag, message.fault, context)
-    case 'blobs-fetched':
-      return onBlobs(state, message.tag, message.fault, context)
-    case 'value-stored':
-      return message.tag.startsWith('answer ') ? onPacked(state, message.tag, message.payload, message.fault) : onStored(init, state, message.tag, message.payload, message.fault, context)
-    case 'mission-opened':
-      return onOpened(init, state, message.missionId, message.fault, context)
-    // ---- answers
+    case 'unwatch':
+      return onUnwatch(state, message, from, context)
     case 'local-answer':
     case 'mission-answer':
-      return onAnswer(state, message, from, context)
+      return onAnswer(init, state, message, from, context)
     case 'value-loaded': {
       if (message.tag.startsWith('part ')) return addPart(state, message.tag.slice('part '.length), message.value)
       const relay = state.relayed.get(message.tag)
       state.relayed.delete(message.tag)
       return relay === undefined ? [] : reply(state, relay, message.value, message.fault)
     }
+    // ---- submissions
+    case 'offers':
+      return onOffers(state, message.tag, message.offers, context)
+    case 'input-checked':
+      return onInputChecked(state, message.tag, message.fault)
+    case 'blobs-fetched':
+      return onBlobs(state, message.tag, message.fault)
+    case 'value-stored':
+      return message.tag.startsWith('answer ') ? onPacked(state, message.tag, message.payload, message.fault) : onStored(state, message.tag, message.payload, message.fault, context)
+    case 'claimed': {
+      const inquiry = state.inquiries.get(message.tag)
+      return inquiry === undefined ? onClaimed(init, state, message.tag, message.claim, message.fault, context) : onFound(init, state, inquiry, message.claim, message.fault, context)
+    }
+    case 'mission-opened':
+      return onOpened(init, state, message.missionId, message.fault, context)
+    // ---- orchestrators
     case 'mission-changed':
+      if (!state.groups.has(message.view.id)) return []
       state.views.set(message.view.id, message.view)
       if (message.dead.length > 0) state.dead.set(message.view.id, message.dead)
       else state.dead.delete(message.view.id)
-      return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: message.view.id, hosts: !message.ended }), ...fillGatherings(state)]
-    case 'mission-rested':
-      state.heads.set(message.head.missionId, message.head)
-      return []
-    case 'mission-damaged':
-      state.damaged.add(message.missionId)
-      return fillGatherings(state)
+      return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: message.view.id, hosts: !message.ended })]
     case 'renew':
-      return message.leases.flatMap(({ awardId }) => stillWanted(init, state, awardId, from, context))
-    case 'peer-down':
-      return [...state.relayed].flatMap(([id, relay]) => {
-        if (relay.peer !== message.peer) return []
-        state.relayed.delete(id)
-        return reply(state, relay, undefined, fault('owner-unreachable', 'the connection to the node that owns the mission was lost', { next: 'try again when it is back' }))
-      })
+      return message.leases.flatMap(({ awardId }) => stillWanted(state, awardId, from, context))
     case 'child-failed':
-      return onOrchestratorFailed(state, message.name, message.reason)
+      return onOrchestratorFailed(state, message.name, message.reason, context)
     default:
       return []
   }
 }
 
+function later(state: MissionsState, delivery: Delivery): Effect[] {
+  state.early.push(delivery)
+  return []
+}
+
+function onAsk(init: MissionsInit, state: MissionsState, delivery: Delivery, context: ActorContext): Effect[] {
+  const { message, from, principal } = delivery
+  if (message.kind !== 'mission-ask' && message.kind !== 'local-ask') return []
+  if (!state.ready) return later(state, delivery)
+  const remote = message.kind === 'mission-ask'
+  const asker: Asker = remote ? { to: from, requestId: message.requestId, remote } : { to: message.replyTo, requestId: message.requestId, remote }
+  const by = message.principal ?? principal
+  if (message.operation.op !== 'submit') return ask(init, state, message.operation, by, asker, context)
+  if (!init.replica) return forwardSubmission(state, message.operation, by, asker, context)
+  if (state.roster?.replicas.some(({ peer }) => peer === context.self.peer) === true) return submit(init, state, message.operation.request, message.operation.key, by, asker, context)
+  // Not admitted yet: whoever is takes it, and if nobody is there it waits for the roster.
+  if (!remote && state.roster?.replicas.some(({ peer }) => context.connected(peer)) === true) return forwardSubmission(state, message.operation, by, asker, context)
+  if (state.rosterless.length >= init.tuning.missionsLiveMax) return reply(state, asker, undefined, fault('overloaded', 'this node is not admitted to the mesh’s roster yet', { retryAfterMs: 2_000 }))
+  state.rosterless.push(delivery)
+  return []
+}
+
+// ---- the logs of this node -------------------------------------------------------------------------------------------
+
+type GroupMessage<Kind extends LogMessage['kind']> = Extract<LogMessage, { kind: Kind }>
+
+function onGroupsOpened(init: MissionsInit, state: MissionsState, message: GroupMessage<'groups-opened'>, context: ActorContext): Effect[] {
+  state.ready = true
+  state.incarnation = message.incarnation
+  for (const { group, damage } of message.groups) {
+    if (!isMissionGroup(group)) continue
+    if (damage === undefined && !state.groups.has(group)) state.groups.set(group, { leader: undefined, led: undefined })
+  }
+  return state.early.splice(0).flatMap((delivery) => [...receive(init, state, delivery, context)])
+}
+
+function onGroupLed(init: MissionsInit, state: MissionsState, message: GroupMessage<'group-led'>, context: ActorContext): Effect[] {
+  const { group } = message
+  if (!isMissionGroup(group)) return []
+  state.damaged.delete(group)
+  if (state.opening.has(group) && !state.groups.has(group)) {
+    state.groups.set(group, { leader: context.self.peer, led: message })
+    return onFounded(init, state, group, message, context)
+  }
+  state.groups.set(group, { leader: context.self.peer, led: message })
+  const name = actorNames.orchestrator(group)
+  // An orchestrator of an earlier epoch ends first: its place is taken when it has.
+  return context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'group-followed', group }), { type: 'set-timer', key: `open ${group}`, delayMs: 1, message: { kind: 'tick', what: `open ${group}` } }] : openOrchestrator(init, state, group, context)
+}
+
+function onGroupFollowed(state: MissionsState, message: GroupMessage<'group-followed'>, context: ActorContext): Effect[] {
+  const { group } = message
+  if (!isMissionGroup(group)) return []
+  const wasLed = state.groups.get(group)?.led !== undefined
+  state.damaged.delete(group)
+  state.groups.set(group, { leader: message.leader, led: undefined })
+  if (!wasLed) return []
+  state.views.delete(group)
+  state.dead.delete(group)
+  const name = actorNames.orchestrator(group)
+  return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: group, hosts: false }), ...(context.exists(name) ? [tell(at(context.self.peer, name), message)] : [])]
+}
+
+function onEnded(init: MissionsInit, state: MissionsState, tag: string, ended: Parameters<typeof onEndedRead>[3], context: ActorContext): Effect[] {
+  const inquiry = state.inquiries.get(tag)
+  if (inquiry !== undefined) return onEndedRead(init, state, inquiry, ended, context)
+  if (tag.startsWith('expired')) return onExpired(state, ended, context)
+  if (tag.startsWith('refound ')) {
+    const [, submission = '', missionId = ''] = tag.split(' ')
+    return onNeverBegun(init, state, submission, missionId as MissionId, ended.length > 0, context)
+  }
+  return addEnded(state, tag, ended)
+}
+
 /** An orchestrator that failed is opened again from the log, but not without end: a mission that always fails it is left alone. */
 const reopensMax = 3
 
-function onOrchestratorFailed(state: MissionsState, name: string, reason: string): Effect[] {
+function onOrchestratorFailed(state: MissionsState, name: string, reason: string, context: ActorContext): Effect[] {
   const missionId = name.slice(actorNames.orchestrator('' as MissionId).length) as MissionId
   const times = (state.reopened.get(missionId) ?? 0) + 1
   state.reopened.set(missionId, times)
   const log = fact('error', 'mission.stopped', { actor: name, reason, times })
-  return times > reopensMax ? [log] : [log, { type: 'open-log', tag: missionId }]
+  // What it had appended and not heard of is in the log-keeper's copy only: that is asked for it again.
+  if (times > reopensMax || state.groups.get(missionId)?.led === undefined) return [log]
+  return [log, tell(at(context.self.peer, actorNames.logKeeper), { kind: 'lead-again', group: missionId })]
 }
 
-function onReopened(init: MissionsInit, state: MissionsState, missionId: MissionId, heads: readonly LogHead[], problem: Fault | undefined, context: ActorContext): Effect[] {
-  const head = heads.find((candidate) => candidate.missionId === missionId)
-  if (problem !== undefined || head === undefined) return []
-  state.heads.set(missionId, head)
-  return openOrchestrator(init, state, missionId, context)
-}
-
-/** The award's mission decides, if there is one; what belongs to none any more is called off. */
-function stillWanted(init: MissionsInit, state: MissionsState, awardId: AwardId, worker: ActorAddress, context: ActorContext): Effect[] {
+/** The award's mission decides, if this node leads it; of one that is over here nothing is wanted. */
+function stillWanted(state: MissionsState, awardId: AwardId, worker: ActorAddress, context: ActorContext): Effect[] {
   const missionId = awardId.slice(0, awardId.indexOf(':')) as MissionId
-  if (!state.ready || ownerOf(state, missionId, context) !== context.self.peer || state.damaged.has(missionId)) return []
-  const lives = context.exists(actorNames.orchestrator(missionId))
-  if (!lives && state.heads.get(missionId)?.sealed !== false) return [tell(worker, { kind: 'cancel', awardId, reason: 'the mission is over' })]
-  return [...openOrchestrator(init, state, missionId, context), tell(at(context.self.peer, actorNames.orchestrator(missionId)), { kind: 'still-wanted', awardId, worker })]
+  if (!state.ready || state.damaged.has(missionId)) return []
+  const name = actorNames.orchestrator(missionId)
+  return state.groups.get(missionId)?.led !== undefined && context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'still-wanted', awardId, worker })] : []
 }
 
-function onLogOpened(init: MissionsInit, state: MissionsState, heads: readonly LogHead[], claims: readonly Claim[], problem: Fault | undefined, context: ActorContext): Effect[] {
-  if (problem !== undefined) return [{ type: 'give-up', reason: `the log could not be opened: ${problem.detail}` }]
-  for (const head of heads) state.heads.set(head.missionId, head)
-  state.ready = true
-  for (const claim of claims) state.claims.set(claimKey(claim.principal, claim.key), claim)
-  const recovered = heads.filter((head) => !head.sealed).flatMap((head) => openOrchestrator(init, state, head.missionId, context))
-  const early = state.early.splice(0)
-  return [...recovered, ...early.flatMap((delivery) => [...receive(init, state, delivery, context)])]
+function onUnwatch(state: MissionsState, message: Extract<Delivery['message'], { kind: 'unwatch' }>, from: ActorAddress, context: ActorContext): Effect[] {
+  if (message.subscriber.peer !== from.peer) return []
+  const name = actorNames.orchestrator(message.missionId)
+  if (context.exists(name)) return [tell(at(context.self.peer, name), message)]
+  const leader = state.groups.get(message.missionId)?.leader ?? state.whereabouts.get(message.missionId)?.leader
+  return leader === undefined || leader === context.self.peer || message.subscriber.peer !== context.self.peer ? [] : [tell(at(leader, actorNames.missions), message)]
 }

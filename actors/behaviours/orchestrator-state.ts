@@ -1,93 +1,130 @@
 /** What an orchestrator remembers, and the few things that all of its parts do: append, end, tell. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
-import { awardIdOf, type ActorAddress, type Epoch, type MissionId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { awardIdOf, type ActorAddress, type Epoch, type MissionId, type PeerId, type Principal, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
+import type { Membership } from '../../protocols/membership/schema.ts'
 import { chainOrigin, extend } from '../../protocols/replicated-log/chain.ts'
-import type { LogEntry, LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { EndedMission, LogEntry, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 import { applyEvent, missionEnded, openMission, type MissionFold } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
-import type { Claim } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
 import { manager } from './manager.ts'
 import { deadViews, missionView } from './mission-views.ts'
 
+/** A mission's log as the log-keeper hands it to whoever leads it now. */
+export interface LedLog {
+  readonly epoch: Epoch
+  readonly membership: Membership
+  readonly snapshot?: LogSnapshot
+  readonly entries: readonly LogEntry[]
+  readonly commit: number
+}
+
 export interface OrchestratorInit {
   readonly missionId: MissionId
   readonly nodeName: string
   readonly tuning: Tuning
-  /** A new mission: its first events and the claim that is committed with them. Absent: recover from the log. */
-  readonly opening?: { readonly events: readonly MissionEvent[]; readonly claim?: Claim }
-  /** Of a mission in the log. */
-  readonly head?: LogHead
+  /** The mission is new, or this node leads it after another; or it has ended, and questions are answered from its archive. */
+  readonly from:
+    | { readonly kind: 'opening'; readonly led: LedLog; readonly events: readonly MissionEvent[] }
+    | { readonly kind: 'led'; readonly led: LedLog }
+    | { readonly kind: 'ended'; readonly ended: EndedMission }
 }
 
-/** What is done once an append is synced. */
+/** What is done once an append is committed, or this node's leadership was confirmed. */
 export type Continuation =
   | { readonly then: 'nothing' }
   | { readonly then: 'opened' }
   | { readonly then: 'start' }
-  /** Something that was asked before everything known was synced: handled when it is. */
+  /** Something that was asked before everything known was committed: handled when it is. */
   | { readonly then: 'deliver'; readonly delivery: Delivery }
+  | { readonly then: 'answer-ask'; readonly message: MessageOf<'mission-ask'>; readonly from: ActorAddress; readonly principal: Principal | undefined }
   | { readonly then: 'recorded'; readonly to: ActorAddress; readonly requestId: number; readonly firstIndex: number }
   | { readonly then: 'answer'; readonly to: ActorAddress; readonly requestId: string; readonly restartManager?: boolean }
+  | { readonly then: 'archived'; readonly ended: EndedMission }
+
+/** What waits until blobs are on the disks of a majority. */
+export type Securing =
+  | { readonly for: 'opening' }
+  | { readonly for: 'record'; readonly key: string; readonly message: MessageOf<'record'>; readonly from: ActorAddress }
+  | { readonly for: 'archive'; readonly ended: EndedMission }
 
 export interface OrchestratorState {
   fold: MissionFold | undefined
+  /** Of the log; those before `firstKept` are only in the snapshot. */
   events: IndexedEvent[]
+  firstKept: number
   head: { index: number; chain: string }
   committed: number
+  membership: Membership | undefined
   readonly appends: Map<string, { readonly upTo: number; readonly continuation: Continuation }>
-  /** Records whose blobs are being made local. */
-  readonly fetching: Map<string, { readonly key: string; readonly message: MessageOf<'record'>; readonly from: ActorAddress }>
+  readonly securing: Map<string, Securing>
   readonly watchers: Map<string, { readonly to: ActorAddress; sent: number; renewedAtMs: number }>
   readonly notes: Map<TaskId, ProgressNote>
-  readonly asks: { readonly message: MessageOf<'mission-ask'>; readonly from: ActorAddress }[]
+  readonly asks: { readonly message: MessageOf<'mission-ask'>; readonly from: ActorAddress; readonly principal: Principal | undefined }[]
   readonly results: Map<string, { readonly to: ActorAddress; readonly requestId: string }>
-  read: LogEntry[]
+  /** Managers that attach to a log which begins with a snapshot: told once their slice of it is packed. */
+  readonly attaching: Map<string, { readonly message: MessageOf<'attach'>; readonly to: ActorAddress; readonly upTo: number }>
+  /** A snapshot that is being stored: where it was taken. */
+  snapshotting: { readonly at: LogSnapshot['at']; readonly membership: Membership } | undefined
   damaged: Fault | undefined
   restAtMs: number
+  isArchiving: boolean
   counter: number
 }
 
-/** An ended mission's orchestrator stays this long for questions, then its log answers when asked again. */
-export const restAfterMs = 60_000
-
 export function newOrchestratorState(): OrchestratorState {
-  return { fold: undefined, events: [], head: { index: 0, chain: chainOrigin }, committed: 0, appends: new Map(), fetching: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(), read: [], damaged: undefined, restAtMs: Infinity, counter: 0 }
+  return {
+    fold: undefined, events: [], firstKept: 1, head: { index: 0, chain: chainOrigin }, committed: 0, membership: undefined, appends: new Map(), securing: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(),
+    attaching: new Map(), snapshotting: undefined, damaged: undefined, restAtMs: Infinity, isArchiving: false, counter: 0,
+  }
 }
 
-/** Folds the events at once and asks for them to be synced; nobody is told before. */
-export function append(init: OrchestratorInit, state: OrchestratorState, events: readonly MissionEvent[], continuation: Continuation, context: ActorContext, claim?: Claim): Effect[] {
-  const epoch: Epoch = state.fold?.epoch ?? { lineage: 1, term: 1 }
-  const entries = extend(state.head, epoch, events)
-  for (const { index, event } of entries) {
-    if (event.type === 'submitted' && state.fold === undefined) state.fold = openMission(event, index)
-    else if (state.fold !== undefined) applyEvent(state.fold, event, index)
+export function epochOf(init: OrchestratorInit): Epoch {
+  return init.from.kind === 'ended' ? { lineage: 1, term: 1 } : init.from.led.epoch
+}
+
+export function votersOf(state: OrchestratorState): PeerId[] {
+  return state.membership?.voters.map(({ peer }) => peer) ?? []
+}
+
+export function membersOf(state: OrchestratorState): PeerId[] {
+  const { membership } = state
+  return membership === undefined ? [] : [...new Set([...membership.voters, ...membership.learners].map(({ peer }) => peer))]
+}
+
+/** Folds the events at once and proposes them; nobody is told before they are committed. */
+export function append(init: OrchestratorInit, state: OrchestratorState, events: readonly MissionEvent[], continuation: Continuation, context: ActorContext): Effect[] {
+  const entries = extend(state.head, epochOf(init), events)
+  for (const { index, event } of entries as readonly { index: number; event: MissionEvent }[]) {
+    if (event.type === 'submitted' && state.fold === undefined) {
+      state.fold = openMission(event, index)
+      if (state.membership !== undefined) state.fold.members = state.membership
+    } else if (state.fold !== undefined) applyEvent(state.fold, event, index)
+    if (event.type === 'members') state.membership = event.membership
     state.events.push({ index, event })
   }
   const last = entries.at(-1)
   if (last !== undefined) state.head = { index: last.index, chain: last.chain }
   const tag = `append ${state.counter++}`
   state.appends.set(tag, { upTo: state.head.index, continuation })
-  return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'append', tag, entries, head: headNow(init, state), ...(claim === undefined ? {} : { claim }) })]
+  return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'append', tag, group: init.missionId, entries })]
 }
 
-export function headNow(init: OrchestratorInit, state: OrchestratorState): LogHead {
-  return { missionId: init.missionId, index: state.head.index, chain: state.head.chain, epoch: state.fold?.epoch ?? { lineage: 1, term: 1 }, sealed: state.fold !== undefined && missionEnded(state.fold) }
-}
-
-/** True while something is folded that is not synced yet: nobody is told of it. */
+/** True while something is folded that is not committed yet: nobody is told of it. */
 export function isAhead(state: OrchestratorState): boolean {
   return state.committed < state.head.index
 }
 
-/** Waits for the sync of everything folded so far, in the log-keeper's order, then takes the delivery up again. */
-export function whenSynced(init: OrchestratorInit, state: OrchestratorState, delivery: Delivery, context: ActorContext): Effect[] {
-  return append(init, state, [], { then: 'deliver', delivery }, context)
+/** Waits until everything folded so far is committed and this node is known to lead still. */
+export function whenConfirmed(init: OrchestratorInit, state: OrchestratorState, continuation: Continuation, context: ActorContext): Effect[] {
+  const tag = `barrier ${state.counter++}`
+  state.appends.set(tag, { upTo: state.head.index, continuation })
+  return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'barrier', tag, group: init.missionId })]
 }
 
 /** The root's own end is the mission's end. */
@@ -102,9 +139,14 @@ export function endWithRoot(init: OrchestratorInit, state: OrchestratorState, co
 
 export function endMission(init: OrchestratorInit, state: OrchestratorState, event: Extract<MissionEvent, { type: 'completed' | 'failed' | 'cancelled' }>, context: ActorContext, continuation: Continuation = { then: 'nothing' }): Effect[] {
   if (state.fold === undefined || missionEnded(state.fold)) return []
-  state.restAtMs = context.nowMs + restAfterMs
+  restLater(init, state, event.type, context)
   const stop = event.type === 'completed' ? [] : [tell(at(context.self.peer, actorNames.rootManager(init.missionId)), { kind: 'cancel' as const, awardId: awardIdOf(init.missionId, 'root' as TaskId, 1, state.fold.epoch), reason: event.type === 'failed' ? 'the mission failed' : 'the mission was cancelled' })]
   return [...(context.exists(actorNames.rootManager(init.missionId)) ? stop : []), ...append(init, state, [event], continuation, context), fact('info', `mission.${event.type}`, { mission: init.missionId, ...(event.type === 'failed' ? { detail: event.fault.detail } : {}) })]
+}
+
+/** An ended mission's log stays for a while, then goes to the archive; a failed one's for longer, as it may be tried again. */
+export function restLater({ tuning }: OrchestratorInit, state: OrchestratorState, how: string, context: ActorContext): void {
+  state.restAtMs = context.nowMs + (how === 'failed' ? tuning.failedMissionRestMs : tuning.missionRestMs)
 }
 
 export function startRootManager(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
@@ -126,4 +168,9 @@ export function viewNow(init: OrchestratorInit, state: OrchestratorState): Json 
 export function tellMissions(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
   if (state.fold === undefined) return []
   return [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-changed', view: missionView(state.fold, state.notes, init.nodeName), dead: deadViews(state.fold), ended: missionEnded(state.fold) })]
+}
+
+/** A leader that was deposed cannot tell what became of what it proposed. */
+export function unknownOutcome(problem: Fault): Fault {
+  return problem.code === 'fenced' ? fault('timeout', 'the mission has moved to another node meanwhile: the outcome is unknown', { next: 'try again with the same key' }) : problem
 }

@@ -3,9 +3,12 @@ import { manager } from './manager.ts'
 import { worker } from './worker.ts'
 import { advertiser, type AdvertiserInit } from './advertiser.ts'
 import { directory } from './directory.ts'
-import { logKeeper } from './log-keeper.ts'
 import { missions, type MissionsInit } from './missions.ts'
 import { participant } from './participant.ts'
+import { registrar } from './registrar.ts'
+import { blobKeeper } from './replication/blob-keeper.ts'
+import { logKeeper } from './replication/log-keeper.ts'
+import { roster } from './roster.ts'
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { actorNames } from '../names.ts'
 import { erased, type Behaviour } from '../runtime/actor.ts'
@@ -14,6 +17,9 @@ import type { Effect, Spawnable } from '../runtime/effects.ts'
 export interface RootInit extends AdvertiserInit, MissionsInit {
   readonly slots: number
   readonly refuseOnBattery: boolean
+  /** See `MeshNodeOptions`. */
+  readonly founds: boolean
+  readonly domain: string
 }
 
 export function root(init: RootInit): Behaviour<null> {
@@ -25,8 +31,11 @@ export function root(init: RootInit): Behaviour<null> {
       const worksHere = init.duties.includes('worker')
       const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, nodesExpected: init.nodesExpected, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
       const children: [string, Spawnable][] = [
-        [actorNames.logKeeper, erased(logKeeper())],
         [actorNames.directory, erased(directory({ name: init.name, release: init.release, nodesExpected: init.nodesExpected }))],
+        [actorNames.logKeeper, erased(logKeeper({ tuning: init.tuning, likesToLead: init.duties.some((duty) => duty !== 'replica') }))],
+        [actorNames.blobKeeper, erased(blobKeeper())],
+        [actorNames.registrar, erased(registrar({ tuning: init.tuning }))],
+        [actorNames.roster, erased(roster({ name: init.name, founds: init.founds, replica: init.replica, domain: init.domain, tuning: init.tuning }))],
         [actorNames.participant, erased(participant(participantInit))],
         [actorNames.advertiser, erased(advertiser({ ...init, capabilities: participantInit.capabilities }))],
         [actorNames.missions, erased(missions(init))],

@@ -3,6 +3,7 @@ import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
 import type { MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Json, type Payload } from '../../protocols/kernel/payload.ts'
+import type { Replica } from '../../protocols/membership/schema.ts'
 import { planFault } from '../../protocols/tasking/plan.ts'
 import type { MissionRequest} from '../../protocols/tasking/schema.ts'
 import { MissionLimits, Plan, RetryPolicy, type MissionEvent, type TaskSpec } from '../../protocols/tasking/schema.ts'
@@ -20,6 +21,8 @@ export interface Submission {
   requestPayload: Payload | undefined
   offers: readonly Offer[]
   inputsChecked: number
+  /** Who will keep its log, the first of them leading. */
+  members: readonly Replica[]
 }
 
 export function digestOfRequest(request: unknown): string {

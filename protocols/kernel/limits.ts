@@ -126,6 +126,7 @@ export const limits = Object.freeze({
   snapshotTailEntries: 512,
   missionRestMs: 60_000,
   whereaboutsKept: 10_000,
+  archiveCitesMax: 100_000,
   /** A failed mission can be tried again so long. */
   failedMissionRestMs: 24 * 60 * 60_000,
   archiveKeptMs: 30 * 24 * 60 * 60_000,

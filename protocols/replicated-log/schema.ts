@@ -1,6 +1,6 @@
 /** Replicated logs: hash-chained entries under an epoch, what a disk keeps of them, and what their members say to each other. */
 import { z } from 'zod'
-import { Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../kernel/ids.ts'
+import { Digest, Epoch, GroupId, Incarnation, MissionId, PeerId } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import { BlobRef, Payload } from '../kernel/payload.ts'
 import { MembersChanged, Membership, RegistrarEvent, RosterEvent, TookOver } from '../membership/schema.ts'
@@ -48,17 +48,21 @@ export const LogHead = z.object({
 })
 export type LogHead = z.infer<typeof LogHead>
 
-/** What a node keeps of a mission that has ended: enough for a list; everything else is in the archive. */
+/** What a node keeps of a mission that has ended: what lists show, and where everything about it is. */
 export const EndedMission = z.object({
   missionId: MissionId,
-  name: z.string(),
-  principal: Principal,
-  state: z.enum(missionStates),
-  submittedAtWallMs: z.number(),
   endedAtWallMs: z.number(),
   /** Then the record goes, and with it the archive and what only that cites. */
   keptUntilWallMs: z.number(),
-  archive: BlobRef,
+  /** Everything about the mission: inline when it is small, else a blob on the disk of every member. */
+  archive: Payload,
+  /** Blobs that the archive cites: the results' and inputs'. */
+  cites: z.array(Digest).max(limits.archiveCitesMax),
+  members: z.array(PeerId).max(limits.votersMax + limits.learnersMax),
+  /** The mission as a list shows it (`MissionView`). */
+  view: z.unknown(),
+  /** Its dead letters, as a list shows them (`DeadView`). */
+  dead: z.array(z.unknown()).max(limits.deadLettersKept).optional(),
 })
 export type EndedMission = z.infer<typeof EndedMission>
 

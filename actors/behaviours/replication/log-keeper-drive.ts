@@ -1,6 +1,6 @@
 /** One step of one group's machine, and everything that it causes: writes, messages, answers, news for the host. */
 import { fault } from '../../../protocols/kernel/errors.ts'
-import type { GroupId, PeerId } from '../../../protocols/kernel/ids.ts'
+import type { Epoch, GroupId, PeerId } from '../../../protocols/kernel/ids.ts'
 import { entriesOf, stepRaft, viewOf, type RaftInput, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
@@ -74,17 +74,22 @@ function answers(group: Group, outputs: RaftOutputs): Effect[] {
   })
 }
 
-function onLeads(group: Group, epoch: ReturnType<typeof viewOf>['epoch'], context: ActorContext): Effect[] {
-  const view = viewOf(group.raft)
+function onLeads(group: Group, epoch: Epoch, context: ActorContext): Effect[] {
   group.leader = context.self.peer
   group.leaderlessSinceMs = undefined
   group.strangers.clear()
   group.membersWanted = undefined
-  if (view.membership === undefined) return [{ type: 'give-up', reason: `the log of ${group.group} has a leader and no members` }]
   return [
-    tell(at(context.self.peer, hostOf(group.group)), { kind: 'group-led', group: group.group, epoch, membership: view.membership, ...(group.snapshot === undefined ? {} : { snapshot: group.snapshot }), entries: entriesOf(group.raft, (group.snapshot?.at.index ?? 0) + 1), commit: view.commit }),
+    tellLeads(group, context),
     fact('debug', 'group.leads', { group: group.group, lineage: epoch.lineage, term: epoch.term }),
   ]
+}
+
+/** To its host: everything that this leader has, its own `took-over` included. */
+export function tellLeads(group: Group, context: ActorContext): Effect {
+  const { membership, epoch, commit, base } = viewOf(group.raft)
+  if (membership === undefined || epoch === undefined) return { type: 'give-up', reason: `the log of ${group.group} has a leader and no members` }
+  return tell(at(context.self.peer, hostOf(group.group)), { kind: 'group-led', group: group.group, epoch, membership, ...(group.snapshot === undefined ? {} : { snapshot: group.snapshot }), entries: entriesOf(group.raft, base.index + 1), commit })
 }
 
 export function tellFollowed(group: Group, context: ActorContext): Effect {

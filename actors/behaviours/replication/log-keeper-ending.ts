@@ -1,6 +1,7 @@
 /** The end of a mission's group: every member keeps the archive and one record, and drops the log. */
 import type { Fault } from '../../../protocols/kernel/errors.ts'
 import type { GroupId, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
+import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import type { Membership } from '../../../protocols/membership/schema.ts'
 import { viewOf } from '../../../protocols/replicated-log/raft.ts'
@@ -39,7 +40,7 @@ export function onGroupEnded(state: LogKeeperState, groupId: GroupId, ended: End
   const tag = `ended ${groupId}`
   if (state.ending.has(tag)) return []
   state.ending.set(tag, ended)
-  return [{ type: 'fetch-blobs', refs: [ended.archive], alsoTry: [from, ...ended.members], tag }]
+  return [{ type: 'fetch-blobs', refs: blobRefsIn(ended.archive), alsoTry: [from, ...ended.members], tag }]
 }
 
 export function onArchiveFetched(state: LogKeeperState, tag: string, problem: Fault | undefined, context: ActorContext): Effect[] {
@@ -56,7 +57,7 @@ export function onAsked(state: LogKeeperState, groupId: GroupId, from: PeerId): 
   const group = state.groups.get(groupId)
   if (group === undefined) return lookUp(state, groupId, from)
   const view = viewOf(group.raft)
-  if (view.role !== 'leader' || !view.membershipCommitted || membersOf(view.membership).some((peer) => peer === from)) return []
+  if (view.role !== 'leader' || view.commit < view.membershipIndex || membersOf(view.membership).some((peer) => peer === from)) return []
   return [tell(at(from, actorNames.logKeeper), { kind: 'group-left', group: groupId })]
 }
 

@@ -23,7 +23,7 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, con
   const heard = hearPulses(state, group, context)
   const view = viewOf(group.raft)
   const { membership } = view
-  if (view.role !== 'leader' || membership === undefined || !view.membershipCommitted) return heard
+  if (view.role !== 'leader' || membership === undefined || view.commit < view.membershipIndex) return heard
   if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
   const wanted = nextMembership({
     group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,

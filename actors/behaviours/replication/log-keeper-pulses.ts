@@ -17,7 +17,7 @@ import type { Group, LogKeeperState } from './log-keeper-state.ts'
 const pulsedMax = 16
 
 function digestOf(group: Group, view: RaftView): number {
-  const of = formatEpoch(view.epoch)
+  const of = view.epoch === undefined ? '' : formatEpoch(view.epoch)
   if (group.digest.of !== of) group.digest = { of, value: hash32(`${group.group} ${of}`) }
   return group.digest.value
 }
@@ -74,7 +74,7 @@ export function onPulseHeard(state: LogKeeperState, message: MessageOf<'group-pu
   if (!message.agrees) {
     const shared = [...state.groups.values()].flatMap((group) => {
       const view = viewOf(group.raft)
-      return view.role === 'leader' && othersIn(view, context.self.peer).has(from) ? [{ group: group.group, epoch: view.epoch }] : []
+      return view.role === 'leader' && view.epoch !== undefined && othersIn(view, context.self.peer).has(from) ? [{ group: group.group, epoch: view.epoch }] : []
     })
     const effects: Effect[] = []
     for (let i = 0; i < shared.length; i += limits.groupTermsMax) effects.push(tell(at(from, actorNames.logKeeper), { kind: 'group-terms', beat: message.beat, groups: shared.slice(i, i + limits.groupTermsMax) }))
@@ -99,7 +99,8 @@ export function onTerms(state: LogKeeperState, message: MessageOf<'group-terms'>
   const effects: Effect[] = []
   for (const { group: groupId, epoch } of message.groups) {
     const group = state.groups.get(groupId)
-    if (group !== undefined && group.leader === from && formatEpoch(viewOf(group.raft).epoch) === formatEpoch(epoch)) effects.push(...step(state, group, { type: 'pulse', peer: from, sentAtMs: context.nowMs }, context))
+    const held = group === undefined ? undefined : viewOf(group.raft).epoch
+    if (group !== undefined && held !== undefined && group.leader === from && formatEpoch(held) === formatEpoch(epoch)) effects.push(...step(state, group, { type: 'pulse', peer: from, sentAtMs: context.nowMs }, context))
     else differ.push(groupId)
   }
   return [...effects, tell(at(from, actorNames.logKeeper), { kind: 'group-pulse-heard', beat: message.beat, agrees: true, differ })]

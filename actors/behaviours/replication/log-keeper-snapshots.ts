@@ -2,7 +2,7 @@
 import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import type { Fault } from '../../../protocols/kernel/errors.ts'
 import type { PeerId } from '../../../protocols/kernel/ids.ts'
-import { installFor, viewOf, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
+import { headOf, installFor, viewOf, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
 import type { LogSnapshot } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
@@ -17,6 +17,7 @@ export function onSnapshotTaken(init: LogKeeperInit, state: LogKeeperState, grou
   if (group === undefined || snapshot.at.index <= (group.snapshot?.at.index ?? 0) || snapshot.at.index > viewOf(group.raft).commit) return []
   group.snapshot = snapshot
   const dropBelow = Math.max(1, snapshot.at.index + 1 - init.tuning.snapshotTailEntries)
+  if (group.durable) state.waiting.push({ group, persist: { number: 0, head: headOf(group.raft), snapshot, dropBelow, entries: [] } })
   return [fact('debug', 'group.snapshot', { group: groupId, index: snapshot.at.index }), ...step(state, group, { type: 'compacted', snapshot, dropBelow }, context)]
 }
 

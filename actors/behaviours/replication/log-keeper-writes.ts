@@ -34,13 +34,19 @@ export function writeNext(state: LogKeeperState, context: ActorContext): Effect[
 }
 
 /** Several steps of one group as one write: what a later step truncates is not written at all. */
-function merged(persists: readonly RaftPersist[], wipe: boolean): GroupWrite {
+function merged(persists: readonly RaftPersist[], wiped: boolean): GroupWrite {
   const last = persists.at(-1) as RaftPersist
   let entries: RaftPersist['entries'][number][] = []
   let truncateFrom: number | undefined
   let snapshot: RaftPersist['snapshot']
   let dropBelow: number | undefined
+  let wipe = wiped
   for (const persist of persists) {
+    if (persist.wipe === true) {
+      wipe = true
+      entries = []
+      truncateFrom = snapshot = dropBelow = undefined
+    }
     if (persist.snapshot !== undefined) {
       snapshot = persist.snapshot
       const { index } = snapshot.at
@@ -72,7 +78,7 @@ export function onWritten(state: LogKeeperState, problem: Fault | undefined, con
     return [...refused, fact('error', 'log.write-failed', { detail: problem.detail }), { type: 'give-up', reason: `the log could not be written: ${problem.detail}` }]
   }
   const upTo = new Map<Group, number>()
-  for (const { group, persist } of writing) upTo.set(group, persist.number)
+  for (const { group, persist } of writing) upTo.set(group, Math.max(persist.number, upTo.get(group) ?? 0))
   const effects: Effect[] = [{ type: 'clear-timer', key: slowTimer }]
   for (const [group, number] of upTo) {
     if (state.groups.get(group.group) !== group) continue

@@ -12,13 +12,13 @@ import { actorNames, at } from '../../names.ts'
 import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { notLed, onWake, perform, step, tellCommitted } from './log-keeper-drive.ts'
+import { notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
 import { askWhetherEnded, endGroup, lookUp, onArchiveFetched, onAsked, onGroupEnded, onLeft, onLookedUp } from './log-keeper-ending.ts'
 import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
-import { onSlowSync, onWritten } from './log-keeper-writes.ts'
+import { onSlowSync, onWritten, writeNext } from './log-keeper-writes.ts'
 
 export type { LogKeeperInit } from './log-keeper-state.ts'
 
@@ -63,6 +63,8 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'barrier':
     case 'snapshot-taken':
     case 'end-group':
+    case 'forget-ended':
+    case 'lead-again':
     case 'take-over':
     case 'hand-over':
       return from.peer === context.self.peer ? fromHost(init, state, message, from, context) : []
@@ -171,13 +173,13 @@ function nextIncarnation(last: Incarnation, store: Incarnation): Incarnation {
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'take-over' | 'hand-over' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
     case 'found-group': {
       if (state.groups.has(message.group) || state.incarnation === undefined) return []
-      const { raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
+      const { state: raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
       const group = newGroup(message.group, state.incarnation, raft, message.durable, message.aimed)
       state.groups.set(message.group, group)
       return perform(state, group, outputs, context)
@@ -194,6 +196,13 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       return onSnapshotTaken(init, state, message.group, message.snapshot, context)
     case 'end-group':
       return endGroup(state, message.group, message.ended, context)
+    case 'forget-ended':
+      state.waitingRemoved.push(...message.ended.map(({ missionId }) => missionId))
+      return writeNext(state, context)
+    case 'lead-again': {
+      const group = state.groups.get(message.group)
+      return group === undefined || viewOf(group.raft).role !== 'leader' ? [] : [tellLeads(group, context)]
+    }
     case 'take-over': {
       const group = state.groups.get(message.group)
       if (group === undefined) return [tell(from, { kind: 'taken-over', tag: message.tag, fault: fault('unknown-mission', `this node has no copy of ${message.group}`, { next: 'ask a node that has: skein mission show ID' }) })]

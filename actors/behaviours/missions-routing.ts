@@ -1,0 +1,191 @@
+/**
+ * Finds the node that leads a mission, however often that changes: itself, a member it has heard of, or whoever the
+ * registrar names. A question is asked again elsewhere until it is answered or its time is over.
+ */
+import { fault, type Fault } from '../../protocols/kernel/errors.ts'
+import type { MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
+import type { MissionClaim } from '../../protocols/membership/schema.ts'
+import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
+import type { MissionOperation } from '../../protocols/tasking/schema.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
+import { actorNames, at } from '../names.ts'
+import type { ActorContext } from '../runtime/actor.ts'
+import { tell, type Effect } from '../runtime/effects.ts'
+import { learnWhereabouts, openEnded, openOrchestrator, reply, type Asker, type Inquiry, type MissionsInit, type MissionsState } from './missions-state.ts'
+
+const roundMs = 500
+const tryMs = 3_000
+/** Faults of a node that say nothing about the mission: another may lead it. */
+const elsewhere: ReadonlySet<Fault['code']> = new Set(['owner-unreachable', 'fenced', 'timeout'])
+
+export function inquire(init: MissionsInit, state: MissionsState, missionId: MissionId, what: Inquiry['what'], context: ActorContext): Effect[] {
+  state.counter += 1
+  const inquiry: Inquiry = { id: `inquiry-${state.counter}`, missionId, what, untilMs: context.nowMs + limits.askTimeoutMs - 500, tried: new Set(), sentTo: undefined, isArchiveChecked: false, lookUp: 'not-asked', problem: undefined }
+  state.inquiries.set(inquiry.id, inquiry)
+  return route(init, state, inquiry, context)
+}
+
+export function route(init: MissionsInit, state: MissionsState, inquiry: Inquiry, context: ActorContext): Effect[] {
+  const { missionId } = inquiry
+  const damage = state.damaged.get(missionId)
+  if (damage !== undefined) return settle(state, inquiry, damage)
+  if (state.groups.get(missionId)?.led !== undefined || context.exists(actorNames.orchestrator(missionId))) return [...openOrchestrator(init, state, missionId, context), ...serveHere(state, inquiry, context)]
+  if (!inquiry.isArchiveChecked) return [{ type: 'read-ended', which: { missionId }, tag: inquiry.id }]
+  const known = state.whereabouts.get(missionId)
+  const candidates = [state.groups.get(missionId)?.leader, known?.leader, ...(known?.members ?? [])]
+  const next = candidates.find((peer): peer is PeerId => peer !== undefined && peer !== context.self.peer && !inquiry.tried.has(peer) && context.connected(peer))
+  if (next !== undefined) return send(state, inquiry, next)
+  if (inquiry.lookUp === 'not-asked') {
+    inquiry.lookUp = 'asking'
+    return [tell(at(context.self.peer, actorNames.registrar), { kind: 'find-mission', tag: inquiry.id, missionId })]
+  }
+  if (inquiry.lookUp === 'asking') return []
+  if (context.nowMs >= inquiry.untilMs) return settle(state, inquiry, inquiry.problem ?? unreachable(state, missionId))
+  // Nobody leads it now, or nobody that can be reached: an election may be under way.
+  return [{ type: 'set-timer', key: inquiry.id, delayMs: roundMs, message: { kind: 'tick', what: inquiry.id } }]
+}
+
+function unreachable(state: MissionsState, missionId: MissionId): Fault {
+  const names = (state.whereabouts.get(missionId)?.members ?? []).map((peer) => state.members.get(peer)?.name ?? peer)
+  return fault('owner-unreachable', `no node that leads mission ${missionId} can be reached now`, {
+    next: names.length === 0 ? 'see which nodes are there: skein nodes' : `a majority of these must run: ${names.join(', ')}; if they never come back: skein mission takeover ${missionId}, on a node that has a copy`,
+  })
+}
+
+export function settle(state: MissionsState, inquiry: Inquiry, problem: Fault): Effect[] {
+  const { what, id, missionId } = inquiry
+  state.inquiries.delete(id)
+  if (what.kind === 'ask') return [{ type: 'clear-timer', key: id }, ...reply(state, what.asker, undefined, problem)]
+  // A feed asks again by itself, unless that is in vain.
+  return [{ type: 'clear-timer', key: id }, tell(what.message.subscriber, { kind: 'watched', missionId, events: [], notes: [], fault: problem })]
+}
+
+/** To the orchestrator of this node. */
+function serveHere(state: MissionsState, inquiry: Inquiry, context: ActorContext): Effect[] {
+  const { what, missionId, id } = inquiry
+  const there = at(context.self.peer, actorNames.orchestrator(missionId))
+  if (what.kind === 'watch') {
+    state.inquiries.delete(id)
+    return [{ type: 'clear-timer', key: id }, tell(there, what.message)]
+  }
+  state.counter += 1
+  const requestId = `own-${state.counter}`
+  inquiry.sentTo = context.self.peer
+  state.relayed.set(requestId, { ...what.asker, peer: context.self.peer, inquiry: id })
+  return [tell(there, { kind: 'mission-ask', requestId, principal: what.principal, operation: what.operation }), { type: 'set-timer', key: id, delayMs: Math.max(roundMs, inquiry.untilMs - context.nowMs), message: { kind: 'tick', what: id } }]
+}
+
+function send(state: MissionsState, inquiry: Inquiry, peer: PeerId): Effect[] {
+  const { what, id } = inquiry
+  inquiry.tried.add(peer)
+  inquiry.sentTo = peer
+  const patience: Effect = { type: 'set-timer', key: id, delayMs: tryMs, message: { kind: 'tick', what: id } }
+  if (what.kind === 'watch') {
+    // Frames go straight to the subscriber; only "elsewhere" comes back here.
+    return [tell(at(peer, actorNames.missions), what.message), patience]
+  }
+  state.counter += 1
+  const requestId = `relay-${state.counter}`
+  state.relayed.set(requestId, { ...what.asker, peer, inquiry: id })
+  return [tell(at(peer, actorNames.missions), { kind: 'mission-ask', requestId, principal: what.principal, operation: what.operation }, what.principal), patience]
+}
+
+/** Its timer: nobody answered, or a round begins anew. */
+export function onInquiryTime(init: MissionsInit, state: MissionsState, inquiry: Inquiry, context: ActorContext): Effect[] {
+  if (inquiry.sentTo !== undefined && inquiry.what.kind === 'watch') {
+    // It was taken, or was lost on the way: the feed asks again if it hears nothing.
+    state.inquiries.delete(inquiry.id)
+    return []
+  }
+  if (inquiry.sentTo !== undefined) {
+    inquiry.problem = fault('timeout', 'the node that leads the mission did not answer in time: the outcome is unknown', { next: 'try again with the same key' })
+    inquiry.sentTo = undefined
+    if (!mayRepeat(inquiry)) return settle(state, inquiry, inquiry.problem)
+  }
+  return again(init, state, inquiry, context)
+}
+
+function again(init: MissionsInit, state: MissionsState, inquiry: Inquiry, context: ActorContext): Effect[] {
+  if (context.nowMs >= inquiry.untilMs) return settle(state, inquiry, inquiry.problem ?? unreachable(state, inquiry.missionId))
+  inquiry.tried.clear()
+  inquiry.isArchiveChecked = false
+  inquiry.lookUp = 'not-asked'
+  return route(init, state, inquiry, context)
+}
+
+/** "Try what is dead again" means another thing when it is heard twice; everything else may be asked again. */
+function mayRepeat({ what }: Inquiry): boolean {
+  return what.kind === 'watch' || what.operation.op !== 'retry'
+}
+
+/** An answer that may mean that somebody else leads by now. @returns undefined when it is the answer. */
+export function onRefusedElsewhere(init: MissionsInit, state: MissionsState, inquiryId: string, problem: Fault, context: ActorContext): Effect[] | undefined {
+  const inquiry = state.inquiries.get(inquiryId)
+  if (inquiry === undefined || !elsewhere.has(problem.code)) return undefined
+  inquiry.sentTo = undefined
+  inquiry.problem = problem
+  if (problem.code === 'timeout' && !mayRepeat(inquiry)) return undefined
+  return context.nowMs >= inquiry.untilMs ? undefined : route(init, state, inquiry, context)
+}
+
+export function onElsewhere(init: MissionsInit, state: MissionsState, message: MessageOf<'mission-elsewhere'>, from: PeerId, context: ActorContext): Effect[] {
+  const relay = message.requestId === undefined ? undefined : state.relayed.get(message.requestId)
+  const inquiry = relay?.inquiry !== undefined && relay.peer === from ? state.inquiries.get(relay.inquiry) : [...state.inquiries.values()].find(({ what, sentTo }) => what.kind === 'watch' && sentTo === from && what.message.subscriber.actor === message.subscriber?.actor)
+  if (inquiry === undefined || inquiry.missionId !== message.missionId) return []
+  if (message.requestId !== undefined) state.relayed.delete(message.requestId)
+  inquiry.sentTo = undefined
+  learnWhereabouts(state, message.missionId, message.leader === from ? undefined : message.leader)
+  return route(init, state, inquiry, context)
+}
+
+export function onEndedRead(init: MissionsInit, state: MissionsState, inquiry: Inquiry, ended: readonly EndedMission[], context: ActorContext): Effect[] {
+  inquiry.isArchiveChecked = true
+  const [record] = ended
+  if (record === undefined && isRemote(inquiry, context)) return state.groups.get(inquiry.missionId)?.led !== undefined ? route(init, state, inquiry, context) : sayElsewhere(state, inquiry, context)
+  return record === undefined ? route(init, state, inquiry, context) : [...openEnded(init, record, context), ...serveHere(state, inquiry, context)]
+}
+
+function isRemote({ what }: Inquiry, context: ActorContext): boolean {
+  return what.kind === 'ask' ? what.asker.remote : what.message.subscriber.peer !== context.self.peer
+}
+
+export function onFound(init: MissionsInit, state: MissionsState, inquiry: Inquiry, claim: MissionClaim | undefined, problem: Fault | undefined, context: ActorContext): Effect[] {
+  inquiry.lookUp = 'told'
+  if (claim !== undefined) learnWhereabouts(state, inquiry.missionId, claim.members[0], claim.members)
+  else if (problem?.code === 'unknown-mission' && !state.groups.has(inquiry.missionId)) return settle(state, inquiry, problem)
+  else inquiry.problem = problem
+  return route(init, state, inquiry, context)
+}
+
+/** The connection to a node is gone: whatever it was asked is asked of another. */
+export function onPeerLost(init: MissionsInit, state: MissionsState, peer: PeerId, context: ActorContext): Effect[] {
+  return [...state.inquiries.values()].filter(({ sentTo }) => sentTo === peer).flatMap((inquiry) => {
+    for (const [requestId, relay] of state.relayed) if (relay.inquiry === inquiry.id) state.relayed.delete(requestId)
+    inquiry.sentTo = undefined
+    inquiry.problem = fault('owner-unreachable', 'the connection to the node that led the mission was lost', { next: 'try again in a moment' })
+    return mayRepeat(inquiry) ? route(init, state, inquiry, context) : settle(state, inquiry, { ...inquiry.problem, code: 'timeout' })
+  })
+}
+
+/** A question or a watch of another node: answered here, or told who leads. It is never passed on. */
+export function serveRemote(init: MissionsInit, state: MissionsState, missionId: MissionId, what: { readonly kind: 'ask'; readonly operation: MissionOperation; readonly principal: Principal; readonly asker: Asker } | { readonly kind: 'watch'; readonly message: MessageOf<'watch'> }, context: ActorContext): Effect[] {
+  state.counter += 1
+  const inquiry: Inquiry = { id: `remote-${state.counter}`, missionId, what, untilMs: context.nowMs + limits.askTimeoutMs, tried: new Set(), sentTo: undefined, isArchiveChecked: false, lookUp: 'told', problem: undefined }
+  if (state.damaged.has(missionId) || state.groups.get(missionId)?.led !== undefined || context.exists(actorNames.orchestrator(missionId))) {
+    state.inquiries.set(inquiry.id, inquiry)
+    return route(init, state, inquiry, context)
+  }
+  state.inquiries.set(inquiry.id, inquiry)
+  return [{ type: 'read-ended', which: { missionId }, tag: inquiry.id }]
+}
+
+/** Of another node's inquiry: it is not archived here either. */
+function sayElsewhere(state: MissionsState, inquiry: Inquiry, context: ActorContext): Effect[] {
+  state.inquiries.delete(inquiry.id)
+  const leader = state.groups.get(inquiry.missionId)?.leader
+  const { what, missionId } = inquiry
+  const told = leader === undefined || leader === context.self.peer ? {} : { leader }
+  if (what.kind === 'ask') return [tell(what.asker.to, { kind: 'mission-elsewhere', missionId, requestId: what.asker.requestId, ...told })]
+  return [tell(at(what.message.subscriber.peer, actorNames.missions), { kind: 'mission-elsewhere', missionId, subscriber: what.message.subscriber, ...told })]
+}
