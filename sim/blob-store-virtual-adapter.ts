@@ -96,6 +96,11 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, dri
   }
 
   return {
+    async remove(digests) {
+      stir()
+      // Unsynced: a blob that a power cut brings back is removed with its archive later, or never missed.
+      if (drive?.cuts() === cutsAtFirst) for (const digest of digests) shelf.delete(digest)
+    },
     async has(digest) {
       stir()
       return shelf.has(digest)

@@ -4,17 +4,20 @@
  * the blobs of the same machine (`shelf`, `drive`) share its fate.
  */
 import type { Clock } from '../actors/ports/clock.ts'
-import type { Claim, LogBatch, LogStore } from '../actors/ports/log-store.ts'
+import type { GroupOnDisk, LogBatch, LogStore } from '../actors/ports/log-store.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
-import type { Digest, MissionId } from '../protocols/kernel/ids.ts'
-import { limits } from '../protocols/kernel/limits.ts'
+import { hash32 } from '../protocols/kernel/hashing.ts'
+import { type Digest, type GroupId, type Incarnation, isMissionGroup, type MissionId } from '../protocols/kernel/ids.ts'
 import type { Random } from '../protocols/kernel/prng.ts'
 import type { DurationMs } from '../protocols/kernel/units.ts'
-import { LogEntry, type LogHead } from '../protocols/replicated-log/schema.ts'
+import { isUnreadable, judgeCopy } from '../protocols/replicated-log/copy-on-disk.ts'
+import { type EndedMission, LogEntry, type LogHead } from '../protocols/replicated-log/schema.ts'
 import { decodeValue, encodeValue } from '../protocols/wire.ts'
 import { createDrive, diskFull, type Drive, type DriveClock } from './disk/drive.ts'
-import { createPlatter, type DiskCopy } from './disk/platter.ts'
-import { rotEntries } from './disk/rot.ts'
+import { createPlatter, type DiskCopy, type PlatterWrite } from './disk/platter.ts'
+import { entriesIn, snapshotIn, verifyStored } from './disk/reading.ts'
+import { rotDisk } from './disk/rot.ts'
+import type { Apply } from './disk/write-queue.ts'
 
 export interface VirtualLogDiskInit {
   /** With a clock, every write takes `syncMs`; without one it is synced at once. The world's clock, not a node's. */
@@ -23,9 +26,12 @@ export interface VirtualLogDiskInit {
   readonly syncMs?: DurationMs
   /** The blobs on the same disk: wiped, rolled back and copied with the logs. */
   readonly shelf?: Map<Digest, Uint8Array>
+  /** Whose disk it is: the incarnations of its stores differ from those of others. */
+  readonly name?: string
 }
 
-export type SyncedListener = (missionId: MissionId, entries: readonly LogEntry[]) => void
+/** `truncateFrom`: what was there from this index on is gone, before the entries were added. */
+export type SyncedListener = (group: GroupId, entries: readonly LogEntry[], truncateFrom?: number) => void
 
 export interface VirtualLogDisk {
   /** For the blob store of the same machine. */
@@ -34,9 +40,9 @@ export interface VirtualLogDisk {
   open(): Promise<LogStore>
   /** The process is killed: what it had written gets to the platter all the same, as the system lives. */
   kill(): void
-  /** The machine loses power: the open store is dead, and of the unsynced writes the first `unsyncedKept` (default 0) survive. */
-  crash(unsyncedKept?: number): void
-  /** The same with a drawn number of survivors. The write after them was torn, and the log drops a torn record as a whole. */
+  /** The machine loses power: the open store is dead, and of the unsynced writes the first `unsyncedKept` (default 0) survive, and `half` of the next. */
+  crash(unsyncedKept?: number, half?: 'database' | 'watermark'): void
+  /** The same with a drawn number of survivors. Of the write after them one of its two files may have been synced, or neither. */
   powerCut(random: Random): void
   /** The next `count` writes fail with this reason; those in flight are not touched. */
   failWrites(count: number, reason?: string): void
@@ -48,28 +54,59 @@ export interface VirtualLogDisk {
   setSyncFactor(factor: number): void
   /** Writes do not end until it works again. */
   setStuck(stuck: boolean): void
-  /** Loses or alters synced entries, as rot does; see `disk/rot.ts`. @returns the missions that were damaged. */
-  rot(random: Random): MissionId[]
-  /** A new, empty disk. An open store is dead. @returns the missions that were there. */
-  wipe(): MissionId[]
+  /** Loses or alters what was synced, as rot does; see `disk/rot.ts`. @returns the groups that were damaged. */
+  rot(random: Random): GroupId[]
+  /** A new, empty disk. An open store is dead. @returns the groups that were there. */
+  wipe(): GroupId[]
   snapshot(): DiskCopy
-  /** Back to an older copy. An open store is dead. @returns the missions that had entries which the copy has not. */
-  restore(copy: DiskCopy): MissionId[]
-  /** Overwrites what is stored under a mission's index, to play a rotten disk. @returns false when nothing is there. */
-  corrupt(missionId: MissionId, index: number): boolean
+  /** Back to an older copy. An open store is dead. @returns the groups that had entries which the copy has not. */
+  restore(copy: DiskCopy): GroupId[]
+  /** Overwrites what is stored under a group's index, to play a rotten disk. @returns false when nothing is there. */
+  corrupt(group: GroupId, index: number): boolean
   /** Removes one entry behind the store's back. */
-  lose(missionId: MissionId, index: number): void
-  /** Called with the entries of one mission that are on the platter for good, in order. */
+  lose(group: GroupId, index: number): void
+  /** Stores an entry behind the store's back: altered, or one that was never promised. */
+  plant(group: GroupId, entry: LogEntry): void
+  /** The database has this head, or none, whatever the watermark says. */
+  plantHead(group: GroupId, head: LogHead | undefined): void
+  /** The database is gone, the watermark is there. */
+  loseDatabase(): void
+  /** The watermark is there and cannot be read. */
+  spoilWatermark(): void
+  /** Called with the entries of one group that are on the platter for good, in order. */
   onSynced(listener: SyncedListener): void
   /** Called once, when the next write was staged. @returns a function that takes the listener back. */
   onNextWrite(listener: () => void): () => void
+  groupsStored(): GroupId[]
+  /** Those of the groups that are missions'. */
   missionsStored(): MissionId[]
   unsyncedWrites(): number
-  entriesStored(missionId: MissionId): number
+  entriesStored(group: GroupId): number
 }
 
 interface Life {
   state: 'open' | 'failed' | 'closed'
+}
+
+/** A copy that nobody else holds. */
+function own<T>(value: T): T {
+  return decodeValue(encodeValue(value)) as T
+}
+
+function writeOf(batch: LogBatch): PlatterWrite {
+  // Encoded when written: what the caller changes afterwards does not reach the disk.
+  return {
+    groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({
+      head: own(head),
+      wipe: wipe === true,
+      snapshot: snapshot === undefined ? undefined : encodeValue(snapshot),
+      dropBelow: dropBelow ?? 0,
+      truncateFrom: truncateFrom ?? Infinity,
+      entries: entries.map((entry) => ({ index: entry.index, bytes: encodeValue(entry) })),
+    })),
+    ended: (batch.ended ?? []).map(own),
+    removed: [...(batch.removed ?? [])],
+  }
 }
 
 export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogDisk {
@@ -79,67 +116,73 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
   let openLife: Life | undefined
   let failing = { count: 0, reason: '' }
   /** Written, never acknowledged, and found when the disk is opened again. */
-  let limbo: readonly (() => void)[] = []
+  let limbo: readonly Apply[] = []
+  let stores = 0
 
-  function writingOf(batch: LogBatch): () => void {
-    // Encoded when written: what the caller changes afterwards does not reach the disk.
-    const entries = batch.entries.map(({ missionId, entry }) => ({ missionId, index: entry.index, bytes: encodeValue(entry) }))
-    const heads = batch.heads.map((head) => ({ missionId: head.missionId, bytes: encodeValue(head) }))
-    const claims = batch.claims.map((claim) => ({ key: JSON.stringify([claim.principal, claim.key]), bytes: encodeValue(claim) }))
-    return () => {
-      for (const { missionId, index, bytes } of entries) platter.putEntry(missionId, index, bytes)
-      for (const { missionId, bytes } of heads) platter.putHead(missionId, bytes)
-      for (const { key, bytes } of claims) platter.claims.set(key, bytes)
-      if (syncedListeners.length === 0) return
-      const byMission = Map.groupBy(entries, ({ missionId }) => missionId)
-      for (const [missionId, ofMission] of byMission) tellSynced(missionId, ofMission.map(({ bytes }) => decodeValue(bytes) as LogEntry))
+  function writingOf(batch: LogBatch): Apply {
+    const write = writeOf(batch)
+    return (only) => {
+      platter.put(write, only)
+      if (syncedListeners.length > 0 && only !== 'watermark') tellSynced(write)
     }
   }
 
-  function tellSynced(missionId: MissionId, entries: readonly LogEntry[]): void {
-    for (const listener of syncedListeners) listener(missionId, entries)
+  function tellSynced({ groups }: PlatterWrite): void {
+    for (const { head, wipe, truncateFrom, entries } of groups) {
+      const from = wipe ? 1 : truncateFrom
+      if (entries.length === 0 && from === Infinity) continue
+      const decoded = entries.map(({ bytes }) => decodeValue(bytes) as LogEntry)
+      for (const listener of syncedListeners) listener(head.group, decoded, ...(from === Infinity ? [] : [from]))
+    }
   }
 
-  function pruneClaims(): void {
-    if (init.clock === undefined) return
-    const oldest = init.clock.wallMs() - limits.idempotencyKeyKeptMs
-    for (const [key, bytes] of platter.claims) if ((decodeValue(bytes) as Claim).atWallMs < oldest) platter.claims.delete(key)
-  }
-
-  function cut(kept: { readonly log: number; readonly blobs: number }): void {
+  function cut(kept: Parameters<Drive['cut']>[0]): void {
     drive.cut(kept)
     if (openLife !== undefined) openLife.state = 'closed'
     openLife = undefined
   }
 
-  function readEntries(missionId: MissionId, fromIndex: number, max: number): LogEntry[] {
-    const lost = (index: number) => new MeshError('storage-failed', `entry ${index} of mission ${missionId} cannot be read back`, { retryable: false })
-    const log = platter.logs.get(missionId)
+  async function found(): Promise<GroupOnDisk[]> {
+    const groups: GroupOnDisk[] = []
+    for (const [group, promised] of [...platter.promises()].sort(([left], [right]) => (left < right ? -1 : 1))) {
+      const log = platter.logOf(group)
+      const judged = await judgeCopy({ group, promised, head: log?.head, snapshot: log === undefined ? undefined : snapshotIn(log), entries: log === undefined ? [] : entriesIn(log) }, log === undefined ? undefined : verifyStored(log))
+      if (judged !== undefined) groups.push({ ...judged, head: own(judged.head) })
+    }
+    return groups
+  }
+
+  function readEntries(group: GroupId, fromIndex: number, max: number): LogEntry[] {
+    const lost = (index: number) => new MeshError('storage-failed', `entry ${index} of ${group} cannot be read back`, { retryable: false })
     const entries: LogEntry[] = []
-    if (log === undefined) return entries
+    const lastIndex = platter.promised(group)?.head.last.index ?? 0
+    const log = platter.logOf(group)
+    const snapshot = log === undefined ? undefined : snapshotIn(log)
+    const floor = snapshot === undefined || isUnreadable(snapshot) ? 0 : snapshot.at.index
     let index = Math.max(1, fromIndex)
-    // What is missing at the beginning is for the reader to see; what is missing between two entries is not.
-    while (index <= log.lastIndex && !log.entries.has(index)) index++
-    for (; entries.length < max && index <= log.lastIndex; index++) {
-      const stored = log.entries.get(index)
-      if (stored === undefined) {
-        if (hasAfter(log.entries, index, log.lastIndex)) throw lost(index)
-        break
-      }
+    // A snapshot stands for those before it: they may be there or not, but not some of them.
+    while (index <= floor && log?.entries.has(index) !== true) index++
+    for (; entries.length < max && index <= lastIndex; index++) {
+      const stored = log?.entries.get(index)
+      if (stored === undefined) throw lost(index)
       const decoded = decodeValue(stored.bytes) as LogEntry
       if (!stored.checked && (!LogEntry.safeParse(decoded).success || decoded.index !== index)) throw lost(index)
       stored.checked = true
       // As it was stored: fields that a newer minor release added stay, and with them the hash chain.
       entries.push(decoded)
     }
-    const next = (entries.at(-1)?.index ?? Math.max(1, fromIndex) - 1) + 1
-    if (entries.length < max && log.head !== undefined && next <= (decodeValue(log.head) as LogHead).index) throw lost(next)
     return entries
+  }
+
+  function endedWhere(holds: (one: EndedMission) => boolean, compare: (left: EndedMission, right: EndedMission) => number, max: number): EndedMission[] {
+    const byId = (left: EndedMission, right: EndedMission): number => (left.missionId < right.missionId ? -1 : 1)
+    return [...platter.ended().values()].filter(holds).sort((left, right) => compare(left, right) || byId(left, right)).slice(0, Math.max(0, max)).map(own)
   }
 
   function openOnce(): LogStore {
     const life: Life = { state: 'open' }
     openLife = life
+    const { incarnation, lostEverything } = platter.open(() => `d${hash32(init.name ?? '').toString(36)}n${String(++stores).padStart(4, '0')}` as Incarnation)
 
     function assertOpen(): void {
       // Every answer is a promise that was just resolved or rejected.
@@ -152,39 +195,45 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
       if (life.state === 'failed') throw new MeshError('storage-failed', 'an earlier write failed, so what is on the disk is not known', { next: 'close the store and open it again' })
     }
 
-    async function commit(apply: () => void): Promise<void> {
-      if (drive.isFull()) {
-        life.state = 'failed'
-        throw diskFull('the log could not be written')
-      }
-      if (failing.count > 0) {
-        failing.count--
-        life.state = 'failed'
-        throw new MeshError('storage-failed', `the log could not be written: ${failing.reason}`, { next: 'close the store and open it again' })
-      }
-      await drive.log.stage(apply)
-    }
-
     return {
+      async found() {
+        assertOpen()
+        return { incarnation, lostEverything, groups: await found() }
+      },
       async write(batch) {
         assertWritable()
-        await commit(writingOf(batch))
+        const apply = writingOf(batch)
+        if (drive.isFull()) {
+          life.state = 'failed'
+          throw diskFull('the log could not be written')
+        }
+        if (failing.count > 0) {
+          failing.count--
+          life.state = 'failed'
+          throw new MeshError('storage-failed', `the log could not be written: ${failing.reason}`, { next: 'close the store and open it again' })
+        }
+        await drive.log.stage(apply)
       },
-      async heads() {
+      async read(group, fromIndex, max) {
         assertOpen()
-        return sortedValues(platter.logs).flatMap(({ head }) => (head === undefined ? [] : [decodeValue(head) as LogHead]))
+        return max <= 0 ? [] : readEntries(group, fromIndex, max)
       },
-      async read(missionId, fromIndex, max) {
+      async ended(beforeWallMs, max) {
         assertOpen()
-        return max <= 0 ? [] : readEntries(missionId, fromIndex, max)
+        return endedWhere(({ endedAtWallMs }) => endedAtWallMs < beforeWallMs, (left, right) => right.endedAtWallMs - left.endedAtWallMs, max)
       },
-      async claims() {
+      async endedMission(missionId) {
         assertOpen()
-        return sortedValues(platter.claims).map((bytes) => decodeValue(bytes) as Claim)
+        const one = platter.ended().get(missionId)
+        return one === undefined ? undefined : own(one)
       },
-      async remove(missionId) {
-        assertWritable()
-        await commit(() => void platter.logs.delete(missionId))
+      async endedUntil(keptUntilWallMs, max) {
+        assertOpen()
+        return endedWhere((one) => one.keptUntilWallMs <= keptUntilWallMs, (left, right) => left.keptUntilWallMs - right.keptUntilWallMs, max)
+      },
+      async room() {
+        assertOpen()
+        return drive.isFull() ? 'full' : 'enough'
       },
       async close() {
         await drive.unstuck()
@@ -201,14 +250,14 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
     async open() {
       drive.stir()
       if (openLife !== undefined) throw new MeshError('wrong-state', 'another node uses this virtual disk', { next: 'close or crash the other store first' })
-      for (const apply of limbo) apply()
+      const late = limbo
       limbo = []
-      pruneClaims()
+      for (const apply of late) apply()
       return openOnce()
     },
     kill: () => cut({ log: Infinity, blobs: Infinity }),
-    crash: (unsyncedKept = 0) => cut({ log: unsyncedKept, blobs: unsyncedKept }),
-    powerCut: (random) => cut({ log: random.below(drive.log.waiting() + 1), blobs: random.below(drive.blobs.waiting() + 1) }),
+    crash: (unsyncedKept = 0, half) => cut({ log: unsyncedKept, half, blobs: unsyncedKept }),
+    powerCut: (random) => cut({ log: random.below(drive.log.waiting() + 1), half: ([undefined, 'database', 'watermark'] as const)[random.below(3)], blobs: random.below(drive.blobs.waiting() + 1) }),
     failWrites(count, reason = 'the virtual disk is full') {
       failing = { count, reason }
     },
@@ -223,14 +272,14 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
     setSyncMs: drive.setSyncMs,
     setSyncFactor: drive.setSyncFactor,
     setStuck: drive.setStuck,
-    rot: (random) => rotEntries(platter, random),
+    rot: (random) => rotDisk(platter, random),
     wipe() {
       cut({ log: 0, blobs: 0 })
       limbo = []
-      const missions = [...platter.logs.keys()].sort()
+      const groups = platter.groups()
       platter.clear()
       init.shelf?.clear()
-      return missions
+      return groups
     },
     snapshot: () => platter.copy(init.shelf ?? new Map()),
     restore(copy) {
@@ -240,27 +289,26 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
       for (const [digest, bytes] of copy.blobs) init.shelf?.set(digest, bytes)
       return platter.restore(copy)
     },
-    corrupt(missionId, index) {
-      const log = platter.logs.get(missionId)
+    corrupt(group, index) {
+      const log = platter.logOf(group)
       const former = log?.entries.get(index)
       if (former === undefined) return false
       log?.entries.set(index, { bytes: encodeValue('rotten'), order: former.order, checked: false })
       return true
     },
-    lose: (missionId, index) => void platter.logs.get(missionId)?.entries.delete(index),
+    lose: (group, index) => void platter.logOf(group)?.entries.delete(index),
+    plant: (group, entry) => void platter.logOf(group)?.entries.set(entry.index, { bytes: encodeValue(entry), order: 0, checked: false }),
+    plantHead(group, head) {
+      const log = platter.logOf(group)
+      if (log !== undefined) log.head = head === undefined ? undefined : own(head)
+    },
+    loseDatabase: platter.loseDatabase,
+    spoilWatermark: platter.spoilWatermark,
     onSynced: (listener) => void syncedListeners.push(listener),
     onNextWrite: (listener) => drive.log.onNextStaged(listener),
-    missionsStored: () => [...platter.logs.keys()].sort(),
+    groupsStored: () => platter.groups(),
+    missionsStored: () => platter.groups().filter(isMissionGroup),
     unsyncedWrites: () => drive.log.waiting(),
-    entriesStored: (missionId) => platter.logs.get(missionId)?.entries.size ?? 0,
+    entriesStored: (group) => platter.logOf(group)?.entries.size ?? 0,
   }
-}
-
-function sortedValues<V>(map: ReadonlyMap<string, V>): V[] {
-  return [...map].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, value]) => value)
-}
-
-function hasAfter(entries: ReadonlyMap<number, unknown>, index: number, lastIndex: number): boolean {
-  for (let later = index + 1; later <= lastIndex; later++) if (entries.has(later)) return true
-  return false
 }

@@ -22,10 +22,12 @@ export function withStirring({ logStore, blobStore, discovery, hardware }: Await
   return {
     logStore: {
       write: (batch) => stirred(logStore.write(batch)),
-      heads: () => stirred(logStore.heads()),
-      read: (missionId, fromIndex, max) => stirred(logStore.read(missionId, fromIndex, max)),
-      claims: () => stirred(logStore.claims()),
-      remove: (missionId) => stirred(logStore.remove(missionId)),
+      found: () => stirred(logStore.found()),
+      read: (group, fromIndex, max) => stirred(logStore.read(group, fromIndex, max)),
+      ended: (beforeWallMs, max) => stirred(logStore.ended(beforeWallMs, max)),
+      endedMission: (missionId) => stirred(logStore.endedMission(missionId)),
+      endedUntil: (keptUntilWallMs, max) => stirred(logStore.endedUntil(keptUntilWallMs, max)),
+      room: () => stirred(logStore.room()),
       close: () => stirred(logStore.close()),
     },
     blobStore: {
@@ -33,6 +35,7 @@ export function withStirring({ logStore, blobStore, discovery, hardware }: Await
       put: (bytes, about) => stirred(blobStore.put(bytes, about)),
       get: (digest) => stirred(blobStore.get(digest)),
       fetch: (ref, alsoTry) => stirred(blobStore.fetch(ref, alsoTry)),
+      remove: (digests) => stirred(blobStore.remove(digests)),
     },
     discovery: { provide: (keys) => discovery.provide(keys), findProviders: (key, max, timeoutMs) => stirred(discovery.findProviders(key, max, timeoutMs)) },
     hardware: { sample: () => stirred(hardware.sample()) },

@@ -10,6 +10,7 @@ import { MeshError } from '../../protocols/kernel/errors.ts'
 import { Digest } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Bytes } from '../../protocols/kernel/units.ts'
+import { syncDirectory } from './sync-directory.ts'
 
 export interface BlobFiles {
   sizeOf(digest: Digest): Bytes | undefined
@@ -40,15 +41,6 @@ function storageError(directory: string, error: unknown): MeshError {
   if (code === 'ENOSPC' || code === 'EDQUOT') return new MeshError('storage-failed', `the disk under ${directory} is full`, { next: 'free some space, or choose another directory with --data' })
   if (code === 'EMFILE' || code === 'ENFILE') return new MeshError('storage-failed', `too many open files: ${detail}`, { next: 'raise the limit of open files (ulimit -n) and start the node again' })
   return new MeshError('storage-failed', `the blob directory ${directory} cannot be used: ${detail}`, { next: 'check its owner and rights and the disk, or choose another directory with --data' })
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 /** Opens or creates the directory, removes what a crash left half written and counts what is there. @throws MeshError `storage-failed`. */

@@ -55,7 +55,6 @@ export interface FileBlobStore extends BlobStore {
   putStream(chunks: AsyncIterable<Uint8Array>, about?: StreamAbout): Promise<BlobRef>
   /** Undefined when this node does not have it. A file that has rotted makes its reader fail at the end. */
   open(digest: Digest): Promise<OpenBlob | undefined>
-  remove(digest: Digest): Promise<void>
   usage(): { readonly blobs: number; readonly bytes: Bytes }
   /** Gives up the fetches that are under way. */
   close(): Promise<void>
@@ -92,9 +91,11 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
     if (sizeBytes > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${sizeBytes} bytes is over the limit of ${limits.blobBytesMax}`, { next: 'split it into smaller parts' })
   }
 
-  async function remove(digest: Digest): Promise<void> {
-    cache.drop(digest)
-    await files.remove(digest)
+  async function remove(digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) {
+      cache.drop(digest)
+      if (files.sizeOf(digest) !== undefined) await files.remove(digest)
+    }
   }
 
   /** Undefined when it is not here, or was here and has rotted. */

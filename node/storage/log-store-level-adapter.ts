@@ -1,243 +1,316 @@
 /**
- * The LogStore port in LevelDB.
+ * The LogStore port in LevelDB (`log-records.ts` says what is in it), with a watermark and a reserve beside its directory:
+ * `<directory>.watermark`, `<directory>.reserve`.
  *
- * Keys (`!` sorts before every character of an id):
- * `entry!<mission>!<index, 16 digits>` · `head!<mission>` · `claim!<principal>!<key>` · `removing!<mission>` · `format`.
- * LevelDB is not an integrity layer: it can open with records missing in the middle, so a read checks that nothing is
- * missing up to the head that was synced with the entries.
+ * LevelDB is not an integrity layer: it can open with records missing anywhere. So the newest head of every live group is
+ * kept a second time in the watermark, synced with the same write; a copy that does not agree with it is damaged.
+ * Writes that come while one is being synced go to the disk together, as the next one.
  *
  * @packageDocumentation
  */
+import { randomBytes } from 'node:crypto'
 import { Level } from 'level'
 import { z } from 'zod'
-import type { Claim, LogBatch, LogStore } from '../../actors/ports/log-store.ts'
-import { invariant, MeshError } from '../../protocols/kernel/errors.ts'
-import { MissionId } from '../../protocols/kernel/ids.ts'
-import { limits } from '../../protocols/kernel/limits.ts'
-import type { WallMs } from '../../protocols/kernel/units.ts'
-import { LogEntry, LogHead } from '../../protocols/replicated-log/schema.ts'
-import { decodeValue, encodeValue } from '../../protocols/wire.ts'
+import type { GroupOnDisk, LogStore, StoreOnDisk } from '../../actors/ports/log-store.ts'
+import { MeshError } from '../../protocols/kernel/errors.ts'
+import { type GroupId, Incarnation } from '../../protocols/kernel/ids.ts'
+import type { Bytes } from '../../protocols/kernel/units.ts'
+import { isUnreadable } from '../../protocols/replicated-log/copy-on-disk.ts'
+import { EndedMission } from '../../protocols/replicated-log/schema.ts'
+import { applyRecord, type Promised, reconcile, unvouched } from '../../protocols/replicated-log/watermark.ts'
+import { encodeValue } from '../../protocols/wire.ts'
+import { openDiskReserve } from './disk-room.ts'
+import { type FoundHead, readCopy, readEntries, readHeads } from './log-copies.ts'
+import { type EncodedBatch, encodeBatch, prepare } from './log-operations.ts'
+import {
+  codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, startingWith, storageFormat, unreadable, Written,
+} from './log-records.ts'
+import { openWatermarkFile, readWatermark, type WatermarkFile } from './watermark-file.ts'
 
-const storageFormat = 1
 const synced = { sync: true } as const
 
-const StoredClaim = z.object({ principal: z.string(), key: z.string(), requestDigest: z.string(), missionId: MissionId, atWallMs: z.number() })
+export const watermarkPathOf = (directory: string): string => `${directory}.watermark`
+export const reservePathOf = (directory: string): string => `${directory}.reserve`
 
-type Database = Level<string, Uint8Array>
-type Operation = { type: 'put'; key: string; value: Uint8Array } | { type: 'del'; key: string }
-
-const entriesOf = (missionId: MissionId): string => `entry!${missionId}!`
-const entryKey = (missionId: MissionId, index: number): string => entriesOf(missionId) + String(index).padStart(16, '0')
-const headKey = (missionId: MissionId): string => `head!${missionId}`
-const claimKey = (claim: Pick<Claim, 'principal' | 'key'>): string => `claim!${claim.principal}!${claim.key}`
-const removingKey = (missionId: MissionId): string => `removing!${missionId}`
-/** Every key that starts with the prefix: `\uffff` sorts after all of them. */
-const startingWith = (prefix: string) => ({ gte: prefix, lt: `${prefix}\uffff` })
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code
-  const cause = (error as { cause?: unknown } | null)?.cause
-  return cause === undefined ? String(code ?? '') : codeOf(cause) || String(code ?? '')
+export interface LevelLogStoreInit {
+  /** Of the room on the disk; default as in `limits`. */
+  readonly reserveBytes?: Bytes
+  readonly lowBytes?: Bytes
+  /** Default: as the file system says. */
+  readonly freeBytes?: () => Promise<Bytes>
 }
 
-function messageOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message : String(cause)
+export interface LevelLogStore extends LogStore {
+  /** Gives back the room of what was removed. The store goes on meanwhile, more slowly. */
+  compact(): Promise<void>
 }
 
 function openError(directory: string, error: unknown): MeshError {
+  if (error instanceof MeshError) return error
   const code = codeOf(error)
   if (code === 'LEVEL_LOCKED') {
     return new MeshError('wrong-state', `another skein node uses this data directory: ${directory} is locked`, { next: 'give this node its own directory with --data, or stop the other one' })
   }
-  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT'].includes(code)) {
+  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT', 'EISDIR'].includes(code)) {
     return new MeshError('storage-failed', `the log's directory ${directory} cannot be used: ${messageOf(error)}`, { next: 'check its owner and rights, or choose another directory with --data', retryable: false })
   }
-  if (code === 'ENOSPC' || /no space left/i.test(messageOf(error))) return fullError(directory)
+  if (isDiskFull(error)) return fullError(directory)
   return new MeshError('storage-failed', `the log in ${directory} cannot be opened: ${messageOf(error)}`, {
-    next: 'restore the directory from a backup, or move it away and start anew; missions kept only there are lost',
+    next: 'move it away and start again: what other nodes keep too is fetched from them, the rest needs a backup of the directory and of the watermark beside it',
     retryable: false,
   })
-}
-
-function fullError(directory: string): MeshError {
-  return new MeshError('storage-failed', `the disk under ${directory} is full`, { next: 'free some space and start the node again' })
-}
-
-export interface LevelLogStoreInit {
-  /** The wall clock by which claims expire; default the system's. */
-  readonly wallMs?: () => WallMs
 }
 
 /**
- * Opens or creates the log in a directory of its own. Drops claims older than `limits.idempotencyKeyKeptMs` and finishes removals that a crash cut short.
- * @throws MeshError `wrong-state` when another process has it open, `storage-failed` when it cannot be read or written.
+ * Opens or creates the log in a directory of its own.
+ * @throws MeshError `wrong-state` when another process has it open or another release wrote it, `storage-failed` when it cannot be read or written.
  */
-export async function openLevelLogStore(directory: string, init: LevelLogStoreInit = {}): Promise<LogStore> {
+export async function openLevelLogStore(directory: string, init: LevelLogStoreInit = {}): Promise<LevelLogStore> {
+  const reserve = async () => await openDiskReserve({ path: reservePathOf(directory), reserveBytes: init.reserveBytes, lowBytes: init.lowBytes, freeBytes: init.freeBytes })
+  try {
+    return await openOnce(directory, reserve)
+  } catch (error) {
+    if (!isDiskFull(error)) throw openError(directory, error)
+    // Opening writes too: what was kept back is for this.
+    await (await reserve()).giveUp()
+    return await openOnce(directory, reserve).catch((again: unknown) => {
+      throw openError(directory, again)
+    })
+  }
+}
+
+type Reserve = Awaited<ReturnType<typeof openDiskReserve>>
+
+async function openOnce(directory: string, openReserve: () => Promise<Reserve>): Promise<LevelLogStore> {
   const database: Database = new Level<string, Uint8Array>(directory, { keyEncoding: 'utf8', valueEncoding: 'view' })
+  await database.open()
+  let watermark: WatermarkFile | undefined
   try {
-    await database.open()
+    const opened = await recover(database, directory)
+    watermark = await openWatermarkFile(watermarkPathOf(directory), opened.incarnation, opened.number, opened.promises)
+    if (opened.isNew) {
+      await database.batch([
+        { type: 'put', key: 'incarnation', value: encodeValue(opened.incarnation) },
+        { type: 'put', key: 'written', value: encodeValue({ number: opened.number, wiped: [], removed: [] }) },
+        { type: 'put', key: 'format', value: encodeValue(storageFormat) },
+      ], synced)
+    }
+    return storeOver({ database, directory, watermark, reserve: await openReserve(), opened })
   } catch (error) {
-    throw openError(directory, error)
-  }
-  try {
-    await checkFormat(database, directory)
-    await finishRemovals(database)
-    await pruneClaims(database, (init.wallMs ?? Date.now)() - limits.idempotencyKeyKeptMs)
-  } catch (error) {
+    await watermark?.close().catch(() => undefined)
     await database.close()
-    throw error instanceof MeshError ? error : openError(directory, error)
-  }
-  return storeOver(database, directory)
-}
-
-async function checkFormat(database: Database, directory: string): Promise<void> {
-  const stored = await database.get('format')
-  if (stored === undefined) {
-    await database.batch([{ type: 'put', key: 'format', value: encodeValue(storageFormat) }], synced)
-    return
-  }
-  const format = decodeStored(stored, z.number().int(), `the format of the log in ${directory}`)
-  if (format > storageFormat) {
-    throw new MeshError('storage-failed', `the log in ${directory} was written by a newer release (format ${format}, this release reads ${storageFormat})`, { next: 'start the newer release of Skein', retryable: false })
+    throw error
   }
 }
 
-async function finishRemovals(database: Database): Promise<void> {
-  for (const key of await database.keys(startingWith('removing!')).all()) await clearMission(database, key.slice('removing!'.length) as MissionId)
+interface Opened {
+  readonly incarnation: Incarnation
+  readonly lostEverything: boolean
+  /** The database has nothing yet. */
+  readonly isNew: boolean
+  readonly number: number
+  readonly promises: Map<GroupId, Promised>
+  readonly heads: readonly FoundHead[]
 }
 
-async function clearMission(database: Database, missionId: MissionId): Promise<void> {
-  await database.clear(startingWith(entriesOf(missionId)))
-  await database.batch([{ type: 'del', key: removingKey(missionId) }], synced)
-}
-
-async function pruneClaims(database: Database, oldestWallMs: WallMs): Promise<void> {
-  const expired: Operation[] = []
-  for await (const [key, value] of database.iterator(startingWith('claim!'))) {
-    if (decodeStored(value, StoredClaim, 'a claim').atWallMs < oldestWallMs) expired.push({ type: 'del', key })
+/** What was promised, by the two files and by how far each of them got. */
+async function recover(database: Database, directory: string): Promise<Opened> {
+  const isNew = !(await hasFormat(database, directory))
+  const read = await readWatermark(watermarkPathOf(directory))
+  const heads = await readHeads(database)
+  const written = await stored(database, 'written', Written)
+  const ofDatabase = { number: written?.number ?? 0, newest: { number: 0, wiped: [], removed: [], ...written, heads: readable(heads.filter(({ number }) => number === written?.number)) } }
+  const incarnation = await stored(database, 'incarnation', z.custom<Incarnation>((value) => Incarnation.safeParse(value).success))
+  const isOurs = read.state === 'read' && (incarnation === undefined || incarnation === read.watermark.incarnation)
+  const { number, promises, isBehind } = isOurs ? reconcile(read.watermark, ofDatabase) : { number: ofDatabase.number, promises: new Map<GroupId, Promised>(), isBehind: true }
+  const lostEverything = isNew && (read.state === 'unreadable' || number > 0)
+  return {
+    incarnation: lostEverything ? newIncarnation() : (incarnation ?? (isOurs ? read.watermark.incarnation : newIncarnation())),
+    lostEverything, isNew, number, heads,
+    promises: isBehind ? unvouched(promises, readable(heads)) : promises,
   }
-  if (expired.length > 0) await database.batch(expired, synced)
 }
 
-/** Checks a stored value against its schema. What was stored is returned as it is: fields that a newer minor release added stay, and with them the hash chain. */
-function decodeStored<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string): T {
-  let decoded: unknown
+function readable(heads: readonly FoundHead[]) {
+  return heads.flatMap(({ head }) => (isUnreadable(head) ? [] : [head]))
+}
+
+async function stored<T>(database: Database, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const bytes = await database.get(key)
   try {
-    decoded = decodeValue(bytes)
+    return bytes === undefined ? undefined : decodeStored(bytes, schema, key)
   } catch {
-    throw unreadable(what, 'it is not msgpack')
+    // The watermark tells what is missing.
+    return undefined
   }
-  const parsed = schema.safeParse(decoded)
-  if (!parsed.success) throw unreadable(what, z.prettifyError(parsed.error).slice(0, 300))
-  return decoded as T
 }
 
-function unreadable(what: string, why: string): MeshError {
-  return new MeshError('storage-failed', `${what} cannot be read back: ${why}`, {
-    next: 'the disk or the file system under the data directory has lost data: check it, restore a backup, or remove this mission and submit it again',
-    retryable: false,
-  })
+function newIncarnation(): Incarnation {
+  return randomBytes(8).toString('hex') as Incarnation
 }
 
-function storeOver(database: Database, directory: string): LogStore {
+/** LevelDB has it; the type that also stands for browsers does not. */
+function compactRange(database: Database): Promise<void> {
+  return (database as Database & { compactRange(start: string, end: string): Promise<void> }).compactRange('\0', '\uffff')
+}
+
+/** @returns false for a directory that is new. @throws MeshError for one that another release wrote. */
+async function hasFormat(database: Database, directory: string): Promise<boolean> {
+  const bytes = await database.get('format')
+  if (bytes === undefined) return (await database.keys({ limit: 1 }).all()).length > 0
+  const format = decodeStored(bytes, z.number().int(), `the format of the log in ${directory}`)
+  if (format > storageFormat) {
+    throw new MeshError('wrong-state', `the log in ${directory} was written by a newer release (format ${format}, this release reads ${storageFormat})`, { next: 'start the newer release of Skein' })
+  }
+  if (format === storageFormat) return true
+  if ((await database.keys({ ...startingWith('head!'), limit: 1 }).all()).length > 0) {
+    throw new MeshError('wrong-state', `the log in ${directory} was written by an older release (format ${format}, this release reads ${storageFormat}), which kept missions on one node only`, {
+      next: `finish its missions with the older release and keep their results; then move ${directory} away and start again`,
+    })
+  }
+  // No mission is in it: nothing is lost with it.
+  await database.clear()
+  return false
+}
+
+interface Parts {
+  readonly database: Database
+  readonly directory: string
+  readonly watermark: WatermarkFile
+  readonly reserve: Reserve
+  readonly opened: Opened
+}
+
+interface Waiting {
+  readonly batch: EncodedBatch
+  readonly resolve: () => void
+  readonly reject: (error: MeshError) => void
+}
+
+function storeOver({ database, directory, watermark, reserve, opened }: Parts): LevelLogStore {
+  const { promises } = opened
+  let { number } = opened
   let writeFailure: string | undefined
   let closed = false
+  let queue: Waiting[] = []
+  /** What writes, or must not be written under, one after the other. */
+  let busy: Promise<unknown> = Promise.resolve()
+
+  function inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = busy.then(task)
+    busy = done.catch(() => undefined)
+    return done
+  }
 
   function assertOpen(): void {
     if (closed) throw new MeshError('wrong-state', `the log in ${directory} is closed`, { next: 'open it again' })
   }
 
-  async function commit(operations: Operation[]): Promise<void> {
+  // After a failed sync nobody knows what the disk holds: a put can fail, read as absent and be there after reopening.
+  const refused = (): MeshError => new MeshError('storage-failed', `the log in ${directory} takes no more writes, an earlier one failed: ${writeFailure}`, { next: 'restart the node; it recovers what was synced' })
+
+  async function fail(error: unknown): Promise<MeshError> {
+    writeFailure = messageOf(error)
+    if (!isDiskFull(error)) return new MeshError('storage-failed', `the log in ${directory} could not be written: ${writeFailure}`, { next: 'check the disk, then restart the node; it recovers what was synced' })
+    await reserve.giveUp()
+    return fullError(directory)
+  }
+
+  async function writeWaiting(): Promise<void> {
+    const taken = queue
+    if (taken.length === 0) return
+    queue = []
+    try {
+      if (writeFailure !== undefined) throw refused()
+      await commit(taken.map(({ batch }) => batch))
+    } catch (error) {
+      const failure = error instanceof MeshError ? error : await fail(error)
+      for (const { reject } of taken) reject(failure)
+      return
+    }
+    for (const { resolve } of taken) resolve()
+    await afterwards().catch(fail)
+  }
+
+  async function commit(batches: readonly EncodedBatch[]): Promise<void> {
+    const { operations, record } = await prepare(database, batches, number + 1)
+    const outcomes = await Promise.allSettled([database.batch([...operations], synced), watermark.append(record)])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
+    applyRecord(promises, record)
+    number = record.number
+  }
+
+  /** Nobody waits for it. */
+  async function afterwards(): Promise<void> {
+    if (watermark.isLong()) await watermark.rewrite(number, promises)
+    else if (queue.length === 0) await watermark.confirm(number)
+  }
+
+  async function find(): Promise<StoreOnDisk> {
+    const heads = new Map((await readHeads(database)).map(({ group, head }) => [group, head]))
+    const groups: GroupOnDisk[] = []
+    for (const [group, promised] of [...promises].sort(([left], [right]) => (left < right ? -1 : 1))) {
+      const copy = await readCopy(database, group, promised, heads.get(group))
+      if (copy !== undefined) groups.push(copy)
+    }
+    return { incarnation: opened.incarnation, lostEverything: opened.lostEverything, groups }
+  }
+
+  async function endedIn(range: { readonly gte?: string; readonly lt?: string; readonly reverse?: boolean }, max: number): Promise<EndedMission[]> {
+    if (max <= 0) return []
+    const missions = (await database.keys({ ...range, limit: max }).all()).map(missionIn)
+    const found = await database.getMany(missions.map(endedKey))
+    // One that has rotted must not hide the others; whoever asks for it by name is told.
+    return found.flatMap((bytes) => {
+      try {
+        return bytes === undefined ? [] : [decodeStored(bytes, EndedMission, 'an archived mission')]
+      } catch {
+        return []
+      }
+    })
+  }
+
+  const reading = async <T>(what: string, read: () => Promise<T>): Promise<T> => {
     assertOpen()
-    // After a failed sync nobody knows what the disk holds: a put can fail, read as absent and be there after reopening.
-    if (writeFailure !== undefined) {
-      throw new MeshError('storage-failed', `the log in ${directory} takes no more writes, an earlier one failed: ${writeFailure}`, { next: 'restart the node; it recovers what was synced' })
-    }
-    if (operations.length === 0) return
     try {
-      await database.batch(operations, synced)
+      return await read()
     } catch (error) {
-      writeFailure = messageOf(error)
-      if (/no space left/i.test(writeFailure)) throw fullError(directory)
-      throw new MeshError('storage-failed', `the log in ${directory} could not be written: ${writeFailure}`, { next: 'check the disk, then restart the node; it recovers what was synced' })
+      throw error instanceof MeshError ? error : unreadable(what, messageOf(error))
     }
-  }
-
-  async function readEntries(missionId: MissionId, fromIndex: number, max: number): Promise<LogEntry[]> {
-    // One view of the log: a write or a removal in between would look like loss.
-    const snapshot = database.snapshot()
-    const entries: LogEntry[] = []
-    const lost = (index: number, why: string) => unreadable(`entry ${index} of mission ${missionId}`, why)
-    try {
-      const range = { gte: entryKey(missionId, Math.max(1, fromIndex)), lt: `${entriesOf(missionId)}\uffff`, limit: max, snapshot }
-      let expected: number | undefined
-      for await (const [key, value] of database.iterator(range)) {
-        const index = Number(key.slice(-16))
-        if (expected !== undefined && index !== expected) throw lost(expected, 'it is missing in the middle of the log')
-        const entry = decodeStored(value, LogEntry, `entry ${index} of mission ${missionId}`)
-        if (entry.index !== index) throw lost(index, `it says that it is entry ${entry.index}`)
-        entries.push(entry)
-        expected = index + 1
-      }
-      if (entries.length < max) {
-        const head = await database.get(headKey(missionId), { snapshot })
-        const headIndex = head === undefined ? 0 : decodeStored(head, LogHead, `the head of mission ${missionId}`).index
-        const next = expected ?? Math.max(1, fromIndex)
-        if (next <= headIndex) throw lost(next, `the log ends before its head, which is at ${headIndex}`)
-      }
-      return entries
-    } catch (error) {
-      if (error instanceof MeshError) throw error
-      throw lost((entries.at(-1)?.index ?? fromIndex - 1) + 1, messageOf(error))
-    } finally {
-      await snapshot.close()
-    }
-  }
-
-  async function readAll<T>(prefix: string, schema: z.ZodType<T>, what: (key: string) => string): Promise<T[]> {
-    const found: T[] = []
-    try {
-      for await (const [key, value] of database.iterator(startingWith(prefix))) found.push(decodeStored(value, schema, what(key)))
-    } catch (error) {
-      throw error instanceof MeshError ? error : unreadable(`the log in ${directory}`, messageOf(error))
-    }
-    return found
   }
 
   return {
-    async write(batch: LogBatch) {
-      const operations: Operation[] = []
-      for (const { missionId, entry } of batch.entries) operations.push({ type: 'put', key: entryKey(missionId, entry.index), value: encodeValue(entry) })
-      for (const head of batch.heads) operations.push({ type: 'put', key: headKey(head.missionId), value: encodeValue(head) })
-      for (const claim of batch.claims) operations.push({ type: 'put', key: claimKey(claim), value: encodeValue(claim) })
-      await commit(operations)
-    },
-    async heads() {
+    found: () => reading(`the log in ${directory}`, () => inTurn(find)),
+    async write(batch) {
       assertOpen()
-      return await readAll(`head!`, LogHead, (key) => `the head of mission ${key.slice('head!'.length)}`)
+      if (writeFailure !== undefined) throw refused()
+      const encoded = encodeBatch(batch)
+      await new Promise<void>((resolve, reject) => {
+        queue.push({ batch: encoded, resolve, reject })
+        void inTurn(writeWaiting)
+      })
     },
-    async read(missionId, fromIndex, max) {
+    async read(group, fromIndex, max) {
+      const promised = promises.get(group)?.head
+      return await reading(`the log of ${group}`, async () => (max <= 0 || promised === undefined ? [] : await readEntries(database, group, fromIndex, max, promised)))
+    },
+    ended: (beforeWallMs, max) => reading('the list of archived missions', () => endedIn({ gte: endedAtPrefix, lt: endedAtKey(Math.ceil(beforeWallMs)), reverse: true }, max)),
+    endedMission: (missionId) =>
+      reading(`the record of ${missionId}`, async () => {
+        const bytes = await database.get(endedKey(missionId))
+        return bytes === undefined ? undefined : decodeStored(bytes, EndedMission, `the record of ${missionId}`)
+      }),
+    endedUntil: (keptUntilWallMs, max) => reading('the list of archived missions', () => endedIn({ gte: keptUntilPrefix, lt: keptUntilKey(Math.floor(keptUntilWallMs) + 1) }, max)),
+    room: () => reading('the room on the disk', () => reserve.room()),
+    async compact() {
       assertOpen()
-      return max <= 0 ? [] : await readEntries(missionId, fromIndex, max)
-    },
-    async claims() {
-      assertOpen()
-      return await readAll('claim!', StoredClaim, (key) => `the claim ${key.slice('claim!'.length)}`)
-    },
-    async remove(missionId) {
-      invariant(MissionId.safeParse(missionId).success, 'a mission id names the range to remove')
-      await commit([{ type: 'del', key: headKey(missionId) }, { type: 'put', key: removingKey(missionId), value: encodeValue(true) }])
-      try {
-        await clearMission(database, missionId)
-      } catch (error) {
-        writeFailure = messageOf(error)
-        throw new MeshError('storage-failed', `mission ${missionId} could not be removed from ${directory}: ${writeFailure}`, { next: 'restart the node; it finishes the removal' })
-      }
+      await inTurn(() => compactRange(database))
     },
     async close() {
       if (closed) return
       closed = true
+      await busy
+      await watermark.close()
       await database.close()
     },
   }

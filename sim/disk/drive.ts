@@ -17,6 +17,13 @@ export interface DriveInit {
   readonly syncMs?: DurationMs
 }
 
+/** How many of the unsynced writes get to the platter, and which half of the log's next one. */
+export interface Kept {
+  readonly log: number
+  readonly half?: 'database' | 'watermark' | undefined
+  readonly blobs: number
+}
+
 export interface Drive {
   /** The log's writes and the blobs': two files, so that a power cut may take of either what it likes. */
   readonly log: WriteQueue
@@ -31,7 +38,7 @@ export interface Drive {
   /** What to wait for while it is stuck. */
   unstuck(): Promise<void> | undefined
   /** The process that used it is gone, with all but the first of its unsynced writes. What it still meant to write is not written. */
-  cut(kept: { readonly log: number; readonly blobs: number }): void
+  cut(kept: Kept): void
   /** How many processes that used it are gone. */
   cuts(): number
   stir(): void
@@ -55,7 +62,7 @@ export function createDrive({ clock, syncMs: syncMsAtFirst = 0.5 }: DriveInit = 
     cuts: () => cuts,
     cut(kept) {
       cuts++
-      log.cut(kept.log)
+      log.cut(kept.log, kept.half)
       blobs.cut(kept.blobs)
     },
     isFull: () => isFull,

@@ -1,6 +1,9 @@
 /** What was written and is not yet synced, in the order of writing. */
 import type { DurationMs } from '../../protocols/kernel/units.ts'
 
+/** Puts a write on the platter: all of it, or the one of its files that was synced when the power went. */
+export type Apply = (only?: 'database' | 'watermark') => void
+
 export interface WriteQueueInit {
   /** Absent: every write is on the platter at once. @returns how a timer is set. */
   readonly schedule?: (delayMs: DurationMs, callback: () => void) => void
@@ -13,10 +16,10 @@ export interface WriteQueueInit {
 
 export interface WriteQueue {
   /** Resolves once `apply` was called: what it writes is on the platter then. */
-  stage(apply: () => void): Promise<void>
+  stage(apply: Apply): Promise<void>
   waiting(): number
-  /** The process or the power is gone: the first `kept` get to the platter, the others are lost, and nobody is told. */
-  cut(kept: number): void
+  /** The process or the power is gone: the first `kept` get to the platter, of the next what `half` says, the others are lost, and nobody is told. */
+  cut(kept: number, half?: 'database' | 'watermark'): void
   /** Everything gets to the platter now, and is told. */
   flush(): void
   /**
@@ -24,7 +27,7 @@ export interface WriteQueue {
    * @param failed is given what did not get to the platter, and returns what the writers are told.
    * @returns a function that takes it back, until something is staged.
    */
-  failNext(failed: (lost: readonly (() => void)[]) => Error): () => void
+  failNext(failed: (lost: readonly Apply[]) => Error): () => void
   /** Called once, when the next write is staged. */
   onNextStaged(listener: () => void): () => void
   /** The disk works again after it was stuck. */
@@ -34,10 +37,10 @@ export interface WriteQueue {
 }
 
 interface Staged {
-  readonly apply: () => void
+  readonly apply: Apply
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  readonly failed: ((lost: readonly (() => void)[]) => Error) | undefined
+  readonly failed: ((lost: readonly Apply[]) => Error) | undefined
   isDue: boolean
 }
 
@@ -92,11 +95,12 @@ export function createWriteQueue(init: WriteQueueInit): WriteQueue {
       })
     },
     waiting: () => staged.length,
-    cut(kept) {
+    cut(kept, half) {
       const before = staged
       staged = []
       failNext = undefined
       for (const { apply } of before.slice(0, kept)) apply()
+      if (half !== undefined) before[kept]?.apply(half)
     },
     flush() {
       const last = staged.at(-1)

@@ -4,14 +4,20 @@ import { createVirtualBlobStore, createVirtualBlobSwarm } from '../../sim/blob-s
 import { createVirtualLogDisk } from '../../sim/log-store-virtual-adapter.ts'
 import { createVirtualClock } from '../../sim/virtual-clock.ts'
 import { ada, blobStoreContract, bob, patternBytes } from '../contracts/blob-store.ts'
-import { entriesBetween, entryAt, faultOf, headAt, logStoreContract, missionA } from '../contracts/log-store.ts'
+import type { LogStore } from '../../actors/ports/log-store.ts'
+import { entriesAfter, faultOf, headAfter, logStoreContract, missionA, writeOf } from '../contracts/log-store.ts'
 
 logStoreContract('the virtual log store', () => {
   const disk = createVirtualLogDisk({ clock: { schedule: (_delayMs, callback) => (callback(), () => undefined), wallMs: () => Date.now() } })
   return {
     open: () => disk.open(),
-    loseEntry: async (missionId, index) => disk.lose(missionId, index),
-    corruptEntry: async (missionId, index) => void disk.corrupt(missionId, index),
+    loseEntry: async (group, index) => disk.lose(group, index),
+    corruptEntry: async (group, index) => void disk.corrupt(group, index),
+    plantEntry: async (group, entry) => disk.plant(group, entry),
+    plantHead: async (group, head) => disk.plantHead(group, head),
+    loseDatabase: async () => disk.loseDatabase(),
+    spoilWatermark: async () => disk.spoilWatermark(),
+    openAnother: () => createVirtualLogDisk({ name: 'another' }).open(),
     failNextWrite: () => disk.failWrites(1),
   }
 }, true)
@@ -41,7 +47,9 @@ blobStoreContract('the virtual blob store', () => {
 })
 
 describe('the virtual log disk', () => {
-  const batch = (first: number, last: number) => ({ entries: entriesBetween(missionA, first, last), heads: [headAt(missionA, last)], claims: [] })
+  const all = entriesAfter(9)
+  const batch = (first: number, last: number) => ({ writes: [writeOf(missionA, all.slice(0, last), { fresh: last - first + 1 })] })
+  const lengthOf = async (store: LogStore): Promise<number | undefined> => (await store.found()).groups[0]?.entries.length
 
   it('answers a write only once it is synced, and a crash loses what is not', async () => {
     const world = createVirtualClock()
@@ -57,10 +65,9 @@ describe('the virtual log disk', () => {
     disk.crash()
     await world.runFor(100)
     expect(acknowledged).toEqual([1])
-    expect((await faultOf(store.heads())).code).toBe('wrong-state')
+    expect((await faultOf(store.found())).code).toBe('wrong-state')
     const next = await disk.open()
-    expect(await next.heads()).toEqual([headAt(missionA, 1)])
-    expect(await next.read(missionA, 1, 10)).toEqual([entryAt(1)])
+    expect((await next.found()).groups).toEqual([{ head: headAfter(missionA, all.slice(0, 1)), entries: all.slice(0, 1) }])
   })
 
   it('may keep the beginning of what was not synced', async () => {
@@ -70,7 +77,21 @@ describe('the virtual log disk', () => {
     for (let index = 1; index <= 3; index++) void store.write(batch(index, index))
     await world.settle()
     disk.crash(2)
-    expect(await (await disk.open()).read(missionA, 1, 10)).toHaveLength(2)
+    expect(await lengthOf(await disk.open())).toBe(2)
+  })
+
+  it.each([['database', 3], ['watermark', 2]] as const)('may have synced only the %s of the write that was never acknowledged, which is no damage', async (half, length) => {
+    const world = createVirtualClock()
+    const disk = createVirtualLogDisk({ clock: world })
+    let store = await disk.open()
+    for (let index = 1; index <= 4; index++) void store.write(batch(index, index))
+    await world.settle()
+    disk.crash(2, half)
+    for (let life = 0; life < 3; life++) {
+      store = await disk.open()
+      expect((await store.found()).groups).toEqual([{ head: headAfter(missionA, all.slice(0, length)), entries: all.slice(0, length) }])
+      await store.close()
+    }
   })
 
   it('syncs in the order of writing, also when the disk becomes faster', async () => {
@@ -85,7 +106,7 @@ describe('the virtual log disk', () => {
     disk.crash()
     // What was written before is on the platter as well.
     expect(acknowledged).toEqual([1, 2])
-    expect(await (await disk.open()).read(missionA, 1, 10)).toHaveLength(2)
+    expect(await lengthOf(await disk.open())).toBe(2)
   })
 })
 

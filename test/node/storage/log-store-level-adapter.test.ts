@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openLevelLogStore } from '../../../node/storage/log-store-level-adapter.ts'
-import { entriesBetween, entryAt, faultOf, headAt, logStoreContract, missionA, missionB } from '../../contracts/log-store.ts'
+import { entryKey, headKey } from '../../../node/storage/log-records.ts'
+import { openLevelLogStore, watermarkPathOf } from '../../../node/storage/log-store-level-adapter.ts'
+import { encodeValue } from '../../../protocols/wire.ts'
+import { entriesAfter, faultOf, headAfter, logStoreContract, missionA, missionB, writeOf } from '../../contracts/log-store.ts'
 import { withFullDisk } from './faulty-disk.ts'
 
 async function changeRaw(directory: string, change: (database: Level<string, Uint8Array>) => Promise<void>): Promise<void> {
@@ -15,15 +17,22 @@ async function changeRaw(directory: string, change: (database: Level<string, Uin
   await database.close()
 }
 
-const rawEntryKey = (missionId: string, index: number): string => `entry!${missionId}!${String(index).padStart(16, '0')}`
-
 logStoreContract('the LevelDB log store', async () => {
   const parent = await mkdtemp(join(tmpdir(), 'skein-log-'))
   const directory = join(parent, 'log')
   return {
     open: () => openLevelLogStore(directory),
-    loseEntry: (missionId, index) => changeRaw(directory, (database) => database.del(rawEntryKey(missionId, index))),
-    corruptEntry: (missionId, index) => changeRaw(directory, (database) => database.put(rawEntryKey(missionId, index), Uint8Array.of(0xc1, 0xff))),
+    loseEntry: (group, index) => changeRaw(directory, (database) => database.del(entryKey(group, index))),
+    corruptEntry: (group, index) => changeRaw(directory, (database) => database.put(entryKey(group, index), Uint8Array.of(0xc1, 0xff))),
+    plantEntry: (group, entry) => changeRaw(directory, (database) => database.put(entryKey(group, entry.index), encodeValue(entry))),
+    plantHead: (group, head) => changeRaw(directory, (database) => (head === undefined ? database.del(headKey(group)) : database.put(headKey(group), encodeValue({ number: 1, head })))),
+    loseDatabase: () => rm(directory, { recursive: true }),
+    async spoilWatermark() {
+      const bytes = await readFile(watermarkPathOf(directory))
+      bytes.fill(0xee, 20, 24)
+      await writeFile(watermarkPathOf(directory), bytes)
+    },
+    openAnother: () => openLevelLogStore(join(parent, 'another')),
     stop: () => rm(parent, { recursive: true, force: true }),
   }
 })
@@ -34,7 +43,8 @@ describe('the LevelDB log store', () => {
     directory = await mkdtemp(join(tmpdir(), 'skein-log-'))
   })
   afterEach(() => rm(directory, { recursive: true, force: true }))
-  const batch = (first: number, last: number) => ({ entries: entriesBetween(missionA, first, last), heads: [headAt(missionA, last)], claims: [] })
+  const all = entriesAfter(700)
+  const batch = (first: number, last: number) => ({ writes: [writeOf(missionA, all.slice(0, last), { fresh: last - first + 1 })] })
 
   it('names the directory that another node uses', async () => {
     const store = await openLevelLogStore(directory)

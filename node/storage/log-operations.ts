@@ -1,0 +1,124 @@
+/** A write of the log as operations of the database, and as the watermark's record. */
+import type { GroupWrite, LogBatch } from '../../actors/ports/log-store.ts'
+import type { GroupId, MissionId } from '../../protocols/kernel/ids.ts'
+import type { EndedMission, LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { WatermarkRecord } from '../../protocols/replicated-log/watermark.ts'
+import { decodeValue, encodeValue } from '../../protocols/wire.ts'
+import { type Database, endedKey, entriesOf, entryKey, headKey, IndexedMission, indexKeysOf, type Operation, snapshotKey, startingWith } from './log-records.ts'
+
+interface EncodedGroup extends Pick<GroupWrite, 'wipe' | 'dropBelow' | 'truncateFrom'> {
+  readonly head: LogHead
+  readonly snapshot: Uint8Array | undefined
+  readonly entries: readonly { readonly index: number; readonly bytes: Uint8Array }[]
+}
+
+/** A batch as it was when it was given: what the caller changes afterwards does not reach the disk. */
+export interface EncodedBatch {
+  readonly groups: readonly EncodedGroup[]
+  readonly ended: readonly EndedMission[]
+  readonly removed: readonly GroupId[]
+}
+
+export function encodeBatch(batch: LogBatch): EncodedBatch {
+  const own = <T>(value: T): T => decodeValue(encodeValue(value)) as T
+  return {
+    groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({
+      head: own(head),
+      ...(wipe === undefined ? {} : { wipe }),
+      ...(dropBelow === undefined ? {} : { dropBelow }),
+      ...(truncateFrom === undefined ? {} : { truncateFrom }),
+      snapshot: snapshot === undefined ? undefined : encodeValue(snapshot),
+      entries: entries.map((entry) => ({ index: entry.index, bytes: encodeValue(entry) })),
+    })),
+    ended: (batch.ended ?? []).map(own),
+    removed: [...(batch.removed ?? [])],
+  }
+}
+
+export interface Prepared {
+  readonly operations: readonly Operation[]
+  readonly record: WatermarkRecord
+}
+
+/** Several batches as one write, in their order. Reads the keys that are to go: nothing else may be written meanwhile. */
+export async function prepare(database: Database, batches: readonly EncodedBatch[], number: number): Promise<Prepared> {
+  /** By key, the last word on it. */
+  const values = new Map<string, Uint8Array | undefined>()
+  /** Indexes of entries that this write has put so far. */
+  const put = new Map<GroupId, Set<number>>()
+  const heads = new Map<GroupId, LogHead>()
+  const wiped = new Set<GroupId>()
+  const removed = new Set<GroupId>()
+
+  async function removeEntries(group: GroupId, from: number, below: number): Promise<void> {
+    if (from >= below) return
+    const range = below === Infinity ? { gte: entryKey(group, from), lt: startingWith(entriesOf(group)).lt } : { gte: entryKey(group, from), lt: entryKey(group, below) }
+    for (const key of await database.keys(range).all()) values.set(key, undefined)
+    for (const index of put.get(group) ?? []) {
+      if (index < from || index >= below) continue
+      put.get(group)?.delete(index)
+      values.set(entryKey(group, index), undefined)
+    }
+  }
+
+  async function removeCopy(group: GroupId): Promise<void> {
+    await removeEntries(group, 0, Infinity)
+    values.set(headKey(group), undefined)
+    values.set(snapshotKey(group), undefined)
+    heads.delete(group)
+  }
+
+  async function removeEnded(missionId: MissionId): Promise<void> {
+    const key = endedKey(missionId)
+    const stored = values.has(key) ? values.get(key) : await database.get(key)
+    if (stored === undefined) return
+    values.set(key, undefined)
+    const former = IndexedMission.safeParse(decodeOr(stored))
+    if (former.success) for (const indexKey of indexKeysOf(former.data)) values.set(indexKey, undefined)
+  }
+
+  for (const { groups, ended, removed: toRemove } of batches) {
+    for (const { head, wipe, snapshot, dropBelow, truncateFrom, entries } of groups) {
+      const { group } = head
+      if (wipe === true) {
+        await removeCopy(group)
+        wiped.add(group)
+      }
+      if (snapshot !== undefined) values.set(snapshotKey(group), snapshot)
+      if (dropBelow !== undefined) await removeEntries(group, 0, dropBelow)
+      if (truncateFrom !== undefined) await removeEntries(group, truncateFrom, Infinity)
+      let indexes = put.get(group)
+      if (entries.length > 0 && indexes === undefined) put.set(group, (indexes = new Set()))
+      for (const { index, bytes } of entries) {
+        values.set(entryKey(group, index), bytes)
+        indexes?.add(index)
+      }
+      values.set(headKey(group), encodeValue({ number, head }))
+      heads.set(group, head)
+    }
+    for (const group of [...ended.map(({ missionId }) => missionId), ...toRemove]) {
+      await removeCopy(group)
+      await removeEnded(group as MissionId)
+      removed.add(group)
+    }
+    for (const one of ended) {
+      if (toRemove.includes(one.missionId)) continue
+      values.set(endedKey(one.missionId), encodeValue(one))
+      for (const indexKey of indexKeysOf(one)) values.set(indexKey, nothing)
+    }
+  }
+  const record = { number, heads: [...heads.values()], wiped: [...wiped].filter((group) => heads.has(group)), removed: [...removed] }
+  values.set('written', encodeValue({ number, wiped: record.wiped, removed: record.removed }))
+  return { record, operations: [...values].map(([key, value]) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })) }
+}
+
+/** The index's keys say everything. */
+const nothing = Uint8Array.of(0xc0)
+
+function decodeOr(bytes: Uint8Array): unknown {
+  try {
+    return decodeValue(bytes)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,96 @@
+/** Whether the copy of a log that was found on a disk is the one that was promised. */
+import { fault, type Fault } from '../kernel/errors.ts'
+import { canonicalJson } from '../kernel/hashing.ts'
+import { compareEpochs, type GroupId } from '../kernel/ids.ts'
+import { logOrigin, positionOf, verifyLog } from './chain.ts'
+import type { LogEntry, LogHead, LogPosition, LogSnapshot } from './schema.ts'
+import type { Promised } from './watermark.ts'
+
+/** What was there and could not be read. */
+export interface Unreadable {
+  readonly unreadable: string
+}
+
+export interface CopyOnDisk {
+  readonly group: GroupId
+  /** By the watermark; absent for a group that it does not know: that one was removed. */
+  readonly promised: Promised | undefined
+  /** What the database has. */
+  readonly head: LogHead | Unreadable | undefined
+  readonly snapshot: LogSnapshot | Unreadable | undefined
+  /** Those that could be read, in order. */
+  readonly entries: readonly LogEntry[]
+}
+
+export interface JudgedCopy {
+  readonly head: LogHead
+  readonly snapshot?: LogSnapshot
+  readonly entries: readonly LogEntry[]
+  readonly damage?: Fault
+}
+
+/** Of `verifyLog`'s shape: whoever knows a part to be sound already leaves that out. */
+export type VerifyChain = (group: GroupId, entries: readonly LogEntry[], from: LogPosition, head: { readonly index: number; readonly chain: string }) => Fault | undefined | Promise<Fault | undefined>
+
+export function isUnreadable(value: object | undefined): value is Unreadable {
+  return value !== undefined && 'unreadable' in value
+}
+
+/** @returns undefined for a copy that nothing was promised about: it has been removed, whatever the database still has of it. */
+export function judgeHead(copy: Pick<CopyOnDisk, 'group' | 'promised' | 'head'>): { readonly head: LogHead; readonly damage?: Fault } | undefined {
+  const { group, promised, head } = copy
+  if (promised === undefined) return undefined
+  if (head === undefined) return { head: promised.head, damage: damaged(group, 'its head is missing') }
+  if (isUnreadable(head)) return { head: promised.head, damage: damaged(group, `its head cannot be read: ${head.unreadable}`) }
+  if (head !== promised.head && canonicalJson(head) !== canonicalJson(promised.head)) return { head: newerOf(promised.head, head), damage: damaged(group, `it says ${placeOf(head)}, and ${placeOf(promised.head)} was promised`) }
+  return promised.suspect ? { head, damage: damaged(group, 'nothing vouches for it, as the watermark outside the log was lost') } : { head }
+}
+
+/** Entries to verify, and from where. What lies above the head was torn, and is dropped. */
+export function partsToVerify(head: LogHead, snapshot: LogSnapshot | undefined, all: readonly LogEntry[]): { readonly entries: readonly LogEntry[]; readonly from: LogPosition; readonly rest: readonly LogEntry[] } {
+  const firstAbove = all.findIndex(({ index }) => index > head.last.index)
+  const entries = firstAbove < 0 ? all : all.slice(0, firstAbove)
+  const first = entries[0]
+  const start = snapshot?.at ?? logOrigin
+  // Below a snapshot the first entry that is left has nothing to be measured against: it is taken as it is, and leads on to the others.
+  if (first !== undefined && first.index <= start.index) return { entries, from: positionOf(first), rest: entries.slice(1) }
+  return { entries, from: start, rest: entries }
+}
+
+/** The place of the snapshot must be in the entries that are still there around it. */
+export function snapshotFits(group: GroupId, snapshot: LogSnapshot | undefined, entries: readonly LogEntry[]): Fault | undefined {
+  if (snapshot === undefined) return undefined
+  const first = entries[0]
+  const there = first === undefined ? undefined : entries[snapshot.at.index - first.index]
+  return there === undefined || there.chain === snapshot.at.chain ? undefined : damaged(group, `its snapshot is of another entry ${snapshot.at.index}`)
+}
+
+/** A head that is damaged is damage enough: the rest is returned as it is. */
+export async function judgeCopy(copy: CopyOnDisk, verify: VerifyChain = verifyLog): Promise<JudgedCopy | undefined> {
+  const judged = judgeHead(copy)
+  if (judged === undefined) return undefined
+  const { head } = judged
+  const snapshot = copy.snapshot === undefined || isUnreadable(copy.snapshot) ? undefined : copy.snapshot
+  const { entries, from, rest } = partsToVerify(head, snapshot, copy.entries)
+  const damage =
+    judged.damage ??
+    (isUnreadable(copy.snapshot) ? damaged(copy.group, `its snapshot cannot be read: ${copy.snapshot.unreadable}`) : undefined) ??
+    (await verify(copy.group, rest, from, head.last)) ??
+    snapshotFits(copy.group, snapshot, entries)
+  return { head, entries, ...(snapshot === undefined ? {} : { snapshot }), ...(damage === undefined ? {} : { damage }) }
+}
+
+function newerOf(left: LogHead, right: LogHead): LogHead {
+  const byEpoch = left.epoch === undefined ? -1 : right.epoch === undefined ? 1 : compareEpochs(left.epoch, right.epoch)
+  if (byEpoch !== 0 && (left.epoch !== undefined || right.epoch !== undefined)) return byEpoch > 0 ? left : right
+  if (left.last.index !== right.last.index) return left.last.index > right.last.index ? left : right
+  return left.votedFor === undefined ? right : left
+}
+
+function placeOf({ last, epoch, votedFor }: LogHead): string {
+  return `entry ${last.index}, epoch ${epoch === undefined ? 'none' : `${epoch.lineage}.${epoch.term}`}${votedFor === undefined ? '' : ` with a vote for ${votedFor}`}`
+}
+
+export function damaged(group: GroupId, what: string): Fault {
+  return fault('storage-failed', `the log of ${group} is damaged: ${what}`, { next: 'if no other node keeps it, restore the data directory from a copy; the other logs are not affected', retryable: false })
+}
