@@ -10,20 +10,22 @@ export interface WatchFrame {
   readonly events: readonly IndexedEvent[]
   readonly notes: readonly ProgressNote[]
   readonly fault?: Fault
+  /** The events up to this index are not kept any more: ask for the mission as it is now, then go on from here. */
+  readonly resetTo?: number
 }
 
 export interface MeshApi {
   readonly self: PeerId
   readonly name: string
   /**
-   * Asks whichever node owns the mission (this one for `submit`, when it is a replica).
+   * Asks whichever node leads the mission, however often that changes meanwhile (this one for `submit`, when it is a replica).
    * The answer's shape by `op`: submit/view/pause/resume/cancel/retry/change → MissionView, tasks → TaskView,
    * result → ResultView, why → WhyView, list → MissionView[], dead → DeadView[], queue → QueueView[].
    * @throws MeshError with the owner's fault; `timeout` when the outcome is unknown.
    */
   ask(operation: MissionOperation, principal: Principal): Promise<Json>
   /**
-   * Follows a mission of the whole mesh: first what the log holds after `fromIndex`, then live. Survives the owner's restart.
+   * Follows a mission of the whole mesh: first what the log holds after `fromIndex`, then live. Survives the owner's death.
    * @returns a function that ends it.
    */
   watch(missionId: MissionId, fromIndex: number, principal: Principal, listener: (frame: WatchFrame) => void): () => void

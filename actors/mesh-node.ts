@@ -197,7 +197,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       const listenerName = `listener/${counter}`
       const feedName = `feed/${counter}`
       const detach = system.attach(listenerName, (message) => {
-        if (message.kind === 'watched') listener({ events: message.events, notes: message.notes, ...(message.fault === undefined ? {} : { fault: message.fault }) })
+        if (message.kind === 'watched') listener({ events: message.events, notes: message.notes, ...(message.resetTo === undefined ? {} : { resetTo: message.resetTo }), ...(message.fault === undefined ? {} : { fault: message.fault }) })
       })
       system.spawn(feedName, erased(feed(missionId, fromIndex, here(listenerName))))
       return () => {

@@ -8,6 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createMeshNode, type MeshNode } from '../actors/mesh-node.ts'
 import type { Clock } from '../actors/ports/clock.ts'
@@ -17,6 +18,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { PeerId } from '../protocols/kernel/ids.ts'
 import type { NodeConfig } from './config.ts'
 import { createSystemHardware } from './hardware/hardware-system-adapter.ts'
+import { founding } from './founding.ts'
 import { createBridge, type Bridge } from './http/bridge.ts'
 import { loadIdentityKey, openNodeDatastore } from './identity.ts'
 import { createHost, type Host } from './libp2p/host.ts'
@@ -78,8 +80,9 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     let host: Host | undefined = undefined as Host | undefined
     // LevelDB would make it readable by everybody.
     await mkdir(join(config.data, 'log'), { recursive: true, mode: 0o700 })
-    const logStore = await openLevelLogStore(join(config.data, 'log'))
-    opened.push(() => logStore.close())
+    const levelStore = await openLevelLogStore(join(config.data, 'log'))
+    opened.push(() => levelStore.close())
+    const { founds, store: logStore } = await founding(config.data, config.join.length > 0, levelStore)
     const blobStore = await openFileBlobStore({
       directory: join(config.data, 'blobs'),
       self,
@@ -128,7 +131,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         },
       },
       {
-        name: config.name, release: release(), duties: config.duties, slots: config.slots, refuseOnBattery: config.onBattery === 'refuse', tuning: { ...config.limits, ...config.replication },
+        name: config.name, release: release(), duties: config.duties, slots: config.slots, refuseOnBattery: config.onBattery === 'refuse', tuning: { ...config.limits, ...config.replication }, founds, domain: hostname(),
         addrs: () => network.addrs(), http: () => bridge?.url, report,
       },
     )

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { WatchFrame } from '../../../actors/mesh-api.ts'
-import { fault } from '../../../protocols/kernel/errors.ts'
+import { fault, toFault } from '../../../protocols/kernel/errors.ts'
 import { MissionId } from '../../../protocols/kernel/ids.ts'
 import { missionStates } from '../../../protocols/tasking/schema.ts'
 import type { MissionEvent } from '../../../protocols/tasking/schema.ts'
@@ -50,6 +50,16 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
       if (mine === watching) stopWatching = stop
       else stop()
     }
+    /** The events up to there are folded into a snapshot: the client gets the mission as it is, and goes on from there. */
+    const resetTo = async (index: number) => {
+      try {
+        const [mission, tasks] = [await mesh.ask({ op: 'view', missionId: id }, principal), await mesh.ask({ op: 'tasks', missionId: id }, principal)]
+        stream.send({ event: 'reset', id: index, data: { index, mission, tasks } })
+      } catch (error) {
+        stream.send({ event: 'fault', data: problemOf(toFault(error)) })
+        stream.end()
+      }
+    }
     const take = (frame: WatchFrame) => {
       let endState: (typeof missionStates)[number] | undefined
       for (const { index, event } of frame.events) {
@@ -64,6 +74,10 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
         lastIndex = index
         // A mission that was retried goes on after it had failed: only the end of its log is its end.
         endState = index >= view.lastIndex ? endStates[event.type] : undefined
+      }
+      if (frame.resetTo !== undefined && frame.resetTo > lastIndex) {
+        lastIndex = frame.resetTo
+        void resetTo(frame.resetTo)
       }
       if (endState !== undefined) return endWith(endState)
       for (const note of frame.notes) stream.send({ event: 'progress', data: note })
@@ -81,7 +95,7 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
     defineRoute({
       method: 'GET',
       path: '/v1/missions/{id}/events',
-      summary: 'Follow a mission: `mission` events from its log (with id), `progress` notes (without), then `end`; `fault` when it cannot be followed.',
+      summary: 'Follow a mission: `mission` events from its log (with id), `progress` notes (without), then `end`; `reset` with the mission and its tasks when the events asked for are not kept any more; `fault` when it cannot be followed.',
       tag: 'missions',
       params,
       query,
