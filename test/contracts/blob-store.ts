@@ -93,6 +93,16 @@ export function blobStoreContract(name: string, setup: () => BlobSwarmUnderTest 
       expect(await mine.get(ref.$blob)).toEqual(patternBytes(5_000))
     })
 
+    it('frees what it is told to, here and nowhere else, and takes it again', async () => {
+      const [first, second] = [await mine.put(patternBytes(1_000)), await mine.put(patternBytes(2_000))]
+      const theirsToo = await theirs.put(patternBytes(1_000))
+      await mine.remove([first.$blob, digestOf(patternBytes(9, 9))])
+      expect([await mine.has(first.$blob), await mine.get(first.$blob), await mine.has(second.$blob), await theirs.has(first.$blob)]).toEqual([false, undefined, true, true])
+      await settle(mine.fetch(theirsToo))
+      expect(await mine.get(first.$blob)).toEqual(patternBytes(1_000))
+      await mine.remove([])
+    })
+
     it('says unknown-blob when nobody has it', async () => {
       const bytes = patternBytes(77, 3)
       const fault = await faultOf(settle(mine.fetch({ $blob: digestOf(bytes), sizeBytes: 77, holders: [bob, zoe] })))

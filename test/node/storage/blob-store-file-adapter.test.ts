@@ -239,7 +239,7 @@ describe('the file blob store', () => {
     expect(fault.next).toContain('quota')
     const fetched = { $blob: digestOf(patternBytes(400_000)), sizeBytes: 400_000, holders: [bob, eve] }
     expect((await faultOf(store.fetch(fetched))).detail).toContain('quota')
-    await store.remove(bigDigest)
+    await store.remove([bigDigest])
     expect(store.usage()).toEqual({ blobs: 0, bytes: 0 })
     await store.fetch(fetched)
     expect(store.usage()).toEqual({ blobs: 1, bytes: 400_000 })

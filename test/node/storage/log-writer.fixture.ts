@@ -1,17 +1,15 @@
 /** Writes entries one by one until it is killed, and says after each that it is on disk. */
 import { openLevelLogStore } from '../../../node/storage/log-store-level-adapter.ts'
-import type { MissionId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { Incarnation, MissionId, Principal } from '../../../protocols/kernel/ids.ts'
+import { extend, logOrigin, positionOf } from '../../../protocols/replicated-log/chain.ts'
 
-const missionId = 'm-aaaaaaaa-aaaaaaaaaaaa' as MissionId
+const group = 'm-aaaaaaaa-aaaaaaaaaaaa' as MissionId
 const epoch = { lineage: 1, term: 1 }
-const store = await openLevelLogStore(process.argv[2]!)
+const store = await openLevelLogStore(process.argv[2]!, { reserveBytes: 4_096 })
 process.on('disconnect', () => process.exit(1))
-for (let index = 1; ; index++) {
-  const chain = index.toString(16).padStart(64, '0')
-  await store.write({
-    entries: [{ missionId, entry: { index, epoch, event: { type: 'cancel-requested', atWallMs: index, by: 'local' as Principal, reason: `entry ${index}` }, chain } }],
-    heads: [{ missionId, index, chain, epoch, sealed: false }],
-    claims: [],
-  })
-  process.send?.(index)
+for (let last = logOrigin; ; ) {
+  const [entry] = extend(last, epoch, [{ type: 'cancel-requested', atWallMs: last.index, by: 'local' as Principal, reason: 'one more' }])
+  last = positionOf(entry!)
+  await store.write({ writes: [{ head: { group, incarnation: 'life01' as Incarnation, epoch, last, commit: last.index }, entries: [entry!] }] })
+  process.send?.(last.index)
 }
