@@ -75,7 +75,7 @@ export const RosterTold = z.object({ kind: z.literal('roster-told'), index: z.nu
 /** A replica asks a keeper of the roster to be admitted, or says again what has changed. A keeper that does not lead passes it on. */
 export const RosterJoin = z.object({ kind: z.literal('roster-join'), replica: Replica })
 /** A shard's leader tells who serves it now. A keeper that does not lead passes it on. */
-export const ShardReport = z.object({ kind: z.literal('shard-report'), shard: ShardNumber, members: z.array(PeerId).max(limits.votersMax + limits.learnersMax) })
+export const ShardReport = z.object({ kind: z.literal('shard-report'), shard: ShardNumber, members: z.array(PeerId).max(limits.votersMax + limits.learnersMax), passedOn: z.boolean().optional() })
 
 // ---- the registrar: which mission an idempotency key names, and who keeps its log -----------------------------------
 
