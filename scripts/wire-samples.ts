@@ -5,7 +5,7 @@
 import type { Award, Bid, BidSummary, Call, RefusalSummary } from '../protocols/bidding/schema.ts'
 import type { Advert } from '../protocols/capability/schema.ts'
 import { canonicalJson } from '../protocols/kernel/hashing.ts'
-import { awardIdOf, callIdOf, type ActorAddress, type CapabilityName, type Digest, type MissionId, type PeerId, type Principal, type TaskId } from '../protocols/kernel/ids.ts'
+import { awardIdOf, callIdOf, type ActorAddress, type CapabilityName, type Digest, type Incarnation, type MissionId, type PeerId, type Principal, type TaskId } from '../protocols/kernel/ids.ts'
 import type { BlobRef, Json } from '../protocols/kernel/payload.ts'
 import type { AwardRecord, MissionEvent, MissionLimits, TaskSpec } from '../protocols/tasking/schema.ts'
 import type { Envelope, MessageKind, MessageOf } from '../protocols/wire.ts'
@@ -40,7 +40,7 @@ const refusal = { callId, reason: 'no-free-slot', detail: 'every slot is busy', 
 const refusalSummary: RefusalSummary = { peer: peerA, name: 'node-a', reason: 'no-free-slot', detail: 'every slot is busy', retryable: true }
 const award: Award = {
   awardId, callId, missionId, taskId, attempt: 2, epoch, kind: 'leaf', manager, orchestrator: { peer: peerA, actor: `mission/${missionId}` }, principal, capability, version: '1.0',
-  effects: 'none', effort: 12_345.5, input: { inline: { folder: blob as Json, limit: 100 } }, priority: 5, timeLimitMs: 600_000, leaseMs: 6_000, remainingMs: 3_598_000,
+  effects: 'none', effort: 12_345.5, input: { inline: { folder: blob as Json, limit: 100 } }, checkpoint: { inline: { step: 40 } }, priority: 5, timeLimitMs: 600_000, leaseMs: 6_000, remainingMs: 3_598_000,
 }
 const awardRecord: AwardRecord = {
   awardId, taskId, attempt: 2, epoch, worker: peerB, workerName: 'node-b', capability, version: '1.0', bid: bidSummary, bids: [bidSummary], refusals: [refusalSummary],
@@ -73,6 +73,7 @@ export const sampleEvents: { readonly [Type in MissionEvent['type']]: Extract<Mi
   planned: { type: 'planned', atWallMs, taskId: root, children: [leafSpec], result: { inline: { $from: 'measure-3', path: 'files.0' } } },
   awarded: { type: 'awarded', atWallMs, award: awardRecord },
   'award-ended': { type: 'award-ended', atWallMs, awardId, taskId, fault: problem, outcome: 'failed', retryInMs: 2_000 },
+  checkpointed: { type: 'checkpointed', atWallMs, taskId, awardId, checkpoint: { inline: { step: 40 } } },
   accepted: { type: 'accepted', atWallMs, taskId, awardId, result: { inline: { files: [1, 2.5, -3, 1e300, null], ok: true, 'né 🪿': 'ünï' } }, cites: [awardId], tookMs: 1_234.5 },
   dead: { type: 'dead', atWallMs, taskId, fault: problem },
   retried: { type: 'retried', atWallMs, taskId },
@@ -84,6 +85,9 @@ export const sampleEvents: { readonly [Type in MissionEvent['type']]: Extract<Mi
   completed: { type: 'completed', atWallMs, result: { blob } },
   failed: { type: 'failed', atWallMs, fault: problem },
   cancelled: { type: 'cancelled', atWallMs },
+  members: { type: 'members', atWallMs, membership: { voters: [{ peer: peerA, incarnation: 'aaaaaa' as Incarnation }], outgoing: [{ peer: peerB, incarnation: 'bbbbbb.2' as Incarnation }], learners: [{ peer: peerB, incarnation: 'cccccc' as Incarnation }] } },
+  'dead-dropped': { type: 'dead-dropped', atWallMs, taskId, by: principal },
+  archived: { type: 'archived', atWallMs, archive: { blob } },
 }
 
 export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> } = {
@@ -106,6 +110,8 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
   holding: { kind: 'holding', awardId, worker },
   'not-holding': { kind: 'not-holding', awardId },
   'hand-back': { kind: 'hand-back', awardId, reason: 'the node is stopping' },
+  checkpoint: { kind: 'checkpoint', awardId, number: 3, checkpoint: { inline: { step: 40 } } },
+  'checkpoint-heard': { kind: 'checkpoint-heard', awardId, number: 3 },
   hello: { kind: 'hello', name: 'node-a', release: '0.1.0', protocolMajor: 1, protocolMinor: 0 },
   goodbye: { kind: 'goodbye', reason: 'the node is stopping' },
   'node-ask': { kind: 'node-ask', requestId: 'ask-1', about: 'logs' },

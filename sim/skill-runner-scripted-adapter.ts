@@ -18,6 +18,11 @@ export interface ScriptedCourse {
   readonly fault?: Fault
   /** False: the thread gives no sign of life between its start and its end. Default true. */
   readonly pulses?: boolean
+  /**
+   * What it publishes on its way, each at a fraction of the course; default `{ fraction }`. A course with any that is given a checkpoint
+   * with a `fraction` begins there: it takes the time that is left, and publishes what comes after.
+   */
+  readonly checkpoints?: readonly { readonly at: number; readonly value?: Json }[]
   /** Text of the pulses. */
   readonly text?: string
   readonly costUsd?: number
@@ -64,6 +69,8 @@ interface LiveRun {
   transferMs: DurationMs
   startedMs: number | undefined
   timers: (() => void)[]
+  /** Of the checkpoints that are still to come. */
+  milestones: (() => void)[]
 }
 
 export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): ScriptedSkillRunner {
@@ -96,16 +103,20 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
   function end(one: LiveRun, event: SkillRunEvent): void {
     if (!isLive(one)) return
     live.delete(one.run.runId)
-    for (const cancel of one.timers) cancel()
+    silence(one)
     one.listener(event)
   }
 
-  function pulse(one: LiveRun, course: ScriptedCourse, lengthMs: DurationMs): void {
+  function silence(one: LiveRun): void {
+    for (const cancel of [...one.timers, ...one.milestones]) cancel()
+  }
+
+  function pulse(one: LiveRun, course: ScriptedCourse, lengthMs: DurationMs, begin: number): void {
     one.timers.push(
       clock.schedule(limits.pulseMs, () => {
-        const fraction = Math.min(1, (clock.monotonicMs() - (one.startedMs ?? 0)) / lengthMs)
+        const fraction = Math.min(1, begin + (1 - begin) * ((clock.monotonicMs() - (one.startedMs ?? 0)) / lengthMs))
         one.timers = one.timers.slice(0, 2)
-        pulse(one, course, lengthMs)
+        pulse(one, course, lengthMs, begin)
         one.listener({ type: 'pulse', fraction, ...(course.text === undefined ? {} : { text: course.text }) })
       }),
     )
@@ -122,16 +133,22 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
 
   async function resolvedRun(run: SkillRun): Promise<SkillRun> {
     const input = await resolved(run.input)
-    if (run.children === undefined) return { ...run, input }
+    // A checkpoint that cannot be had is as good as none.
+    const checkpoint = run.checkpoint === undefined ? undefined : await resolved(run.checkpoint).catch(() => undefined)
+    const { checkpoint: _, ...rest } = run
+    const given: SkillRun = { ...rest, input, ...(checkpoint === undefined ? {} : { checkpoint }) }
+    if (run.children === undefined) return given
     const children: ChildOutcome[] = []
     for (const child of run.children) children.push(child.output === undefined ? child : { ...child, output: await resolved(child.output) })
-    return { ...run, input, children }
+    return { ...given, children }
   }
 
   async function outputOf(course: ScriptedCourse): Promise<Payload> {
-    if (course.payload !== undefined) return course.payload
-    const output = course.output ?? null
-    const text = JSON.stringify(output)
+    return course.payload ?? stored(course.output ?? null)
+  }
+
+  async function stored(value: Json): Promise<Payload> {
+    const text = JSON.stringify(value)
     const bytes = new TextEncoder().encode(text)
     // As from a real thread: what JSON cannot say is not said.
     if (init.blobs === undefined || bytes.byteLength <= limits.payloadInlineBytesMax) return { inline: JSON.parse(text) as Json }
@@ -156,6 +173,19 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     }
   }
 
+  /** How far the attempt before it had come. */
+  function beginningOf(run: SkillRun, course: ScriptedCourse): number {
+    const value = course.checkpoints !== undefined && run.checkpoint !== undefined && 'inline' in run.checkpoint ? run.checkpoint.inline : undefined
+    const fraction = typeof value === 'object' && value !== null && !Array.isArray(value) ? value.fraction : undefined
+    return typeof fraction === 'number' && fraction > 0 && fraction < 1 ? fraction : 0
+  }
+
+  async function publish(one: LiveRun, value: Json): Promise<void> {
+    init.stir?.()
+    const payload = await stored(value)
+    if (isLive(one)) one.listener({ type: 'checkpoint', value: payload })
+  }
+
   async function begin(one: LiveRun): Promise<void> {
     init.stir?.()
     const beganMs = clock.monotonicMs()
@@ -171,7 +201,8 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     one.startedMs = clock.monotonicMs()
     one.transferMs = one.startedMs - beganMs
     const course = courseOf(run)
-    const lengthMs = course.afterMs / speed
+    const beginning = beginningOf(run, course)
+    const lengthMs = (course.afterMs / speed) * (1 - beginning)
     one.timers = [
       clock.schedule(lengthMs, () => {
         if (course.fault !== undefined) end(one, { type: 'failed', fault: course.fault, stats: statsOf(one, course) })
@@ -179,7 +210,8 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
       }),
       clock.schedule(run.timeLimitMs, () => end(one, { type: 'failed', fault: fault('skill-timeout', `${run.capability} ran longer than its limit of ${run.timeLimitMs} ms`), stats: statsOf(one, course) })),
     ]
-    if (course.pulses !== false) pulse(one, course, lengthMs)
+    one.milestones = (course.checkpoints ?? []).filter(({ at }) => at > beginning).map(({ at, value }) => clock.schedule((lengthMs * (at - beginning)) / (1 - beginning), () => void publish(one, value ?? { fraction: at })))
+    if (course.pulses !== false) pulse(one, course, lengthMs, beginning)
     one.listener({ type: 'started' })
   }
 
@@ -207,7 +239,7 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     checkInput: (capability, version, input) => skillFor(capability, version)?.checkInput?.(input),
     start(run, listener) {
       if (live.has(run.runId)) throw new Error(`run ${run.runId} is already running`)
-      const one: LiveRun = { run, listener, acceptedMs: clock.monotonicMs(), queueMs: 0, transferMs: 0, startedMs: undefined, timers: [] }
+      const one: LiveRun = { run, listener, acceptedMs: clock.monotonicMs(), queueMs: 0, transferMs: 0, startedMs: undefined, timers: [], milestones: [] }
       live.set(run.runId, one)
       started.push(run)
       one.timers = [clock.schedule(init.startMs ?? 1, () => void begin(one))]
@@ -217,7 +249,7 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
       if (one === undefined) return
       // Removed at once, told later: a caller is not called back from inside its own call.
       live.delete(runId)
-      for (const cancel of one.timers) cancel()
+      silence(one)
       clock.schedule(0, () => one.listener({ type: 'failed', fault: why, stats: statsOf(one) }))
     },
   }

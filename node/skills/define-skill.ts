@@ -77,6 +77,28 @@ export interface SkillContext {
   readonly idempotencyKey: string
   /** For `plan`: how many leaves and levels are left to the mission. */
   readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
+  /**
+   * Publishes what a later attempt would need to go on from here; only the newest counts. When this run is lost (its node dies, its
+   * thread is ended, it throws), the next one finds it as `resumed`, wherever in the mesh it runs.
+   * Publish as often as you like, it is thinned out: about one a second reaches the mission's log.
+   *
+   * ```ts
+   * let { done, sum } = context.resumed as { done: number; sum: number } ?? { done: 0, sum: 0 }
+   * for (; done < parts.length; done++) {
+   *   sum += await measure(parts[done])
+   *   await context.checkpoint({ done: done + 1, sum })
+   * }
+   * ```
+   * @param value JSON, at most 16 MiB as text; large content belongs into `blobs`, with the reference in here.
+   * @returns resolves when it, or a newer one, is stored on this node: a crash of the whole node before it has left can still lose it.
+   * @throws MeshError `bad-output` (not JSON), `too-large`, `storage-failed`.
+   */
+  checkpoint(value: Json): Promise<void>
+  /**
+   * The newest checkpoint that an earlier attempt of this task got into the mission's log; undefined when there is none. Look at it before
+   * you trust it: a node with another version of the skill may have written it.
+   */
+  readonly resumed: Json | undefined
   /** One line for the node's log. */
   log(text: string): void
   /** A fresh folder of this run's own, removed when it ends. The same folder when asked again. */
@@ -106,7 +128,7 @@ interface SkillCommon<In extends StandardSchemaV1, Out extends StandardSchemaV1>
 export interface LeafSkillSpec<In extends StandardSchemaV1, Out extends StandardSchemaV1> extends SkillCommon<In, Out> {
   /**
    * Pure and under 1 ms: may run on the node's own loop, without a thread. The node measures it and stops honouring this
-   * when it is slower. Its context has no blobs and no folder.
+   * when it is slower. Its context has no blobs, no folder and no checkpoints.
    */
   readonly inline?: boolean
   run(input: InferOutput<In>, context: SkillContext): InferInput<Out> | Promise<InferInput<Out>>

@@ -110,11 +110,18 @@ export function createInlineSkills(blobs: BlobStore, onDemoted: (key: string, wh
 }
 
 function inlineContext(run: SkillRun): SkillContext {
-  const refuse = (): Promise<never> => Promise.reject(new MeshError('not-available', 'an inline skill has no blobs and no folder', { next: 'remove inline: true from the skill' }))
+  const refuse = (): Promise<never> => Promise.reject(new MeshError('not-available', 'an inline skill has no blobs, no folder and no checkpoints', { next: 'remove inline: true from the skill' }))
   return {
     signal: new AbortController().signal,
     progress: () => undefined,
     blobs: { read: refuse, write: refuse },
+    checkpoint: () => {
+      const refused = refuse()
+      // Here a promise that nobody waits for would end the node.
+      refused.catch(() => undefined)
+      return refused
+    },
+    resumed: undefined,
     missionId: run.missionId,
     taskId: run.taskId,
     attempt: run.attempt,

@@ -19,6 +19,10 @@ export function createMemoryBlobs(): MemoryBlobs {
       return Promise.resolve({ $blob: digest, sizeBytes: bytes.byteLength, ...about })
     },
     get: (digest) => Promise.resolve(contents.get(digest)?.bytes),
+    remove(digests) {
+      for (const digest of digests) contents.delete(digest)
+      return Promise.resolve()
+    },
     fetch(ref) {
       if (contents.has(ref.$blob)) return Promise.resolve()
       return Promise.reject(new MeshError('unknown-blob', `no reachable node has the content ${ref.$blob.slice(0, 12)}…`, { next: 'submit the content again' }))

@@ -1,5 +1,5 @@
 /** Payloads between the blob store and where skills run. */
-import { MeshError } from '../../protocols/kernel/errors.ts'
+import { MeshError, toFault } from '../../protocols/kernel/errors.ts'
 import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
@@ -32,6 +32,16 @@ export async function copyInSlices(bytes: Uint8Array): Promise<Uint8Array<ArrayB
 /** @returns the payload as a thread takes it; blobs as bytes of their own, ready to be transferred. */
 export async function parcelOf(blobs: BlobStore, payload: Payload): Promise<Parcel> {
   return 'inline' in payload ? payload : { bytes: await copyInSlices(await readBlob(blobs, payload.blob)) }
+}
+
+/** What an earlier attempt has published, or nothing when it cannot be had any more: the work is done again then. */
+export async function checkpointOf(blobs: BlobStore, checkpoint: Payload, onLost: (text: string) => void): Promise<Parcel | undefined> {
+  try {
+    return await parcelOf(blobs, checkpoint)
+  } catch (thrown) {
+    onLost(`it starts from the beginning: its checkpoint cannot be read: ${toFault(thrown).detail}`)
+    return undefined
+  }
 }
 
 export function transferable(parcels: readonly (Parcel | undefined)[]): ArrayBuffer[] {

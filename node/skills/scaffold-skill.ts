@@ -40,6 +40,9 @@ export default defineSkill({
   output: z.object({ text: z.string(), characters: z.number().int() }),
   async run({ text }, context) {
     context.progress(0.5, 'half way')
+    // Long work goes on where it was lost: publish what the next attempt needs, and begin with what the last one left.
+    //   const done = context.resumed ?? 0
+    //   await context.checkpoint(done + 1)
     return { text: text.toUpperCase(), characters: text.length }
   },
 })

@@ -58,9 +58,9 @@ function begin(runId: string, pulseMs: number): void {
   post({ type: 'started', runId })
 }
 
-function leave(run: Current): void {
+function leave(run: Current, outcome: 'done' | 'failed'): void {
   clearInterval(run.pulses)
-  run.thread?.end()
+  run.thread?.end(outcome)
   current = undefined
 }
 
@@ -76,7 +76,7 @@ async function execute(request: Extract<ToThread, { type: 'run' }>): Promise<voi
   try {
     const skill = (await skillsIn(request.url)).find((one) => one.capability === request.capability && one.version === request.version)
     if (skill === undefined) throw new Error(`${request.url} no longer has ${request.capability} ${request.version}`)
-    run.thread = createThreadContext(port, run.runId, request.about, request.workFolder)
+    run.thread = createThreadContext({ port, runId: run.runId, about: request.about, folder: request.workFolder, resumed: request.resumed === undefined ? undefined : open(request.resumed) })
     const input = open(request.input)
     const children = request.children.map(openChild)
     run.startedMs = performance.now()
@@ -84,7 +84,7 @@ async function execute(request: Extract<ToThread, { type: 'run' }>): Promise<voi
     const value = await executeStep({ skill, step: request.step, input, children, context: run.thread.context })
     const output = new TextEncoder().encode(JSON.stringify(value))
     const runMs = performance.now() - run.startedMs
-    leave(run)
+    leave(run, 'done')
     post({ type: 'done', runId: run.runId, output, runMs, clean: await isClean() }, [output.buffer])
   } catch (thrown) {
     fail(run, thrown)
@@ -93,7 +93,7 @@ async function execute(request: Extract<ToThread, { type: 'run' }>): Promise<voi
 
 function fail(run: Current, thrown: unknown): void {
   const runMs = performance.now() - run.startedMs
-  leave(run)
+  leave(run, 'failed')
   post({ type: 'failed', runId: run.runId, fault: faultOfThrown(thrown), runMs })
 }
 
@@ -126,7 +126,7 @@ port.on('message', (message: ToThread) => {
     case 'run':
       void execute(message)
       break
-    case 'blob-answer':
+    case 'answer':
       current?.thread?.answer(message)
       break
   }

@@ -3,31 +3,41 @@ import { mkdir } from 'node:fs/promises'
 import type { MessagePort } from 'node:worker_threads'
 import { MeshError, fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { BlobRef } from '../../protocols/kernel/payload.ts'
+import { BlobRef, type Json } from '../../protocols/kernel/payload.ts'
+import { createCheckpointer } from './checkpointer.ts'
 import type { SkillContext } from './define-skill.ts'
 import type { FromThread, RunAbout, ToThread } from './thread-messages.ts'
 
 const progressGapMs = 100
 const textCharsMax = 500
 
-type BlobAnswer = Extract<ToThread, { type: 'blob-answer' }>
+type Answer = Extract<ToThread, { type: 'answer' }>
 
 export interface ThreadContext {
   readonly context: SkillContext
-  answer(answer: BlobAnswer): void
-  /** The run is over: aborts the signal and refuses what still waits. */
-  end(): void
+  answer(answer: Answer): void
+  /** The run is over: aborts the signal and refuses what still waits. Of a failed one the newest checkpoint is handed on first. */
+  end(outcome: 'done' | 'failed'): void
 }
 
-export function createThreadContext(port: MessagePort, runId: string, about: RunAbout, folder: string): ThreadContext {
+export interface ThreadContextInit {
+  readonly port: MessagePort
+  readonly runId: string
+  readonly about: RunAbout
+  /** Not there yet. */
+  readonly folder: string
+  readonly resumed: Json | undefined
+}
+
+export function createThreadContext({ port, runId, about, folder, resumed }: ThreadContextInit): ThreadContext {
   const post = (message: FromThread, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
-  const waiting = new Map<number, { resolve(answer: BlobAnswer): void; reject(thrown: unknown): void }>()
+  const waiting = new Map<number, { resolve(answer: Answer): void; reject(thrown: unknown): void }>()
   const ended = new AbortController()
   let requests = 0
   let lastProgressMs = -Infinity
   let folderMade: Promise<string> | undefined
 
-  function ask(send: (requestId: number) => void): Promise<BlobAnswer> {
+  function ask(send: (requestId: number) => void): Promise<Answer> {
     if (ended.signal.aborted) return Promise.reject(new MeshError('cancelled', 'the run is over'))
     const requestId = ++requests
     return new Promise((resolve, reject) => {
@@ -35,6 +45,11 @@ export function createThreadContext(port: MessagePort, runId: string, about: Run
       send(requestId)
     })
   }
+
+  const checkpointer = createCheckpointer(async (value) => {
+    const answer = await ask((requestId) => post({ type: 'checkpoint', runId, requestId, value }, [value.buffer]))
+    if (answer.fault !== undefined) throw MeshError.from(answer.fault)
+  })
 
   const context: SkillContext = {
     signal: ended.signal,
@@ -67,6 +82,8 @@ export function createThreadContext(port: MessagePort, runId: string, about: Run
         return answer.ref
       },
     },
+    checkpoint: (value) => checkpointer.publish(value),
+    resumed,
     missionId: about.missionId,
     taskId: about.taskId,
     attempt: about.attempt,
@@ -83,7 +100,9 @@ export function createThreadContext(port: MessagePort, runId: string, about: Run
       waiting.get(answer.requestId)?.resolve(answer)
       waiting.delete(answer.requestId)
     },
-    end() {
+    end(outcome) {
+      if (outcome === 'failed') checkpointer.flush()
+      else checkpointer.discard()
       ended.abort(new MeshError('cancelled', 'the run is over'))
       for (const { reject } of waiting.values()) reject(new MeshError('cancelled', 'the run is over'))
       waiting.clear()

@@ -36,12 +36,15 @@ export type ToThread =
       readonly version: string
       readonly step: 'run' | 'plan' | 'synthesise'
       readonly input: Parcel
+      /** What an earlier attempt has published last. */
+      readonly resumed?: Parcel
       readonly children: readonly ChildParcel[]
       readonly about: RunAbout
       /** Not there yet; made when the skill asks for it. */
       readonly workFolder: string
     }
-  | { readonly type: 'blob-answer'; readonly requestId: number; readonly bytes?: Uint8Array; readonly ref?: BlobRef; readonly fault?: Fault }
+  /** To `read-blob`, `write-blob` and `checkpoint`. */
+  | { readonly type: 'answer'; readonly requestId: number; readonly bytes?: Uint8Array; readonly ref?: BlobRef; readonly fault?: Fault }
 
 export type FromThread =
   | { readonly type: 'described'; readonly url: string; readonly skills?: readonly SkillDescription[]; readonly fault?: Fault }
@@ -52,6 +55,8 @@ export type FromThread =
   | { readonly type: 'log'; readonly runId: string; readonly text: string }
   | { readonly type: 'read-blob'; readonly runId: string; readonly requestId: number; readonly ref: BlobRef }
   | { readonly type: 'write-blob'; readonly runId: string; readonly requestId: number; readonly bytes: Uint8Array; readonly name?: string; readonly mediaType?: string }
+  /** JSON text. */
+  | { readonly type: 'checkpoint'; readonly runId: string; readonly requestId: number; readonly value: Uint8Array }
   /** A process that the skill started, to be ended with the thread. */
   | { readonly type: 'child-process'; readonly pid: number; readonly alive: boolean }
   /** `clean`: nothing of the run is left in the thread, it can be used again. `output` is JSON text. */

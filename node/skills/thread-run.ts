@@ -6,7 +6,7 @@ import type { Fault } from '../../protocols/kernel/errors.ts'
 import { fault, toFault } from '../../protocols/kernel/errors.ts'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
 import type { SkillRun, SkillRunEvent } from '../../actors/ports/skill-runner.ts'
-import { copyInSlices, parcelOf, payloadOf, readBlob, transferable } from './payload-transfer.ts'
+import { checkpointOf, copyInSlices, parcelOf, payloadOf, readBlob, transferable } from './payload-transfer.ts'
 import type { SkillDescription } from './skill-module.ts'
 import { threadOwnBytes } from './thread-pool.ts'
 import type { SkillThread, ThreadEnd, ThreadPool } from './thread-pool.ts'
@@ -105,16 +105,31 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     try {
       if (message.type === 'read-blob') {
         const bytes = await copyInSlices(await readBlob(blobs, message.ref))
-        if (!over) thread.post({ type: 'blob-answer', requestId, bytes }, [bytes.buffer])
+        if (!over) thread.post({ type: 'answer', requestId, bytes }, [bytes.buffer])
       } else {
         const { name, mediaType } = message
         const ref = await blobs.put(message.bytes, { ...(name === undefined ? {} : { name }), ...(mediaType === undefined ? {} : { mediaType }) })
-        if (!over) thread.post({ type: 'blob-answer', requestId, ref })
+        if (!over) thread.post({ type: 'answer', requestId, ref })
       }
     } catch (thrown) {
-      if (!over) thread.post({ type: 'blob-answer', requestId, fault: toFault(thrown, 'storage-failed') })
+      if (!over) thread.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
     }
   }
+
+  /** One after the other: each is told once it is stored, and what comes after them waits for them. */
+  let checkpoints: Promise<void> = Promise.resolve()
+  async function takeCheckpoint({ requestId, value }: Extract<FromThread, { type: 'checkpoint' }>): Promise<void> {
+    try {
+      const stored = await payloadOf(blobs, value)
+      if (over) return
+      listener({ type: 'checkpoint', value: stored })
+      thread.post({ type: 'answer', requestId })
+    } catch (thrown) {
+      if (!over) thread.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
+    }
+  }
+
+  let failing = false
 
   function onMessage(message: FromThread): void {
     if (over || !('runId' in message) || message.runId !== run.runId) return
@@ -141,16 +156,22 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
       case 'write-blob':
         void answerBlob(message)
         break
+      case 'checkpoint':
+        checkpoints = checkpoints.then(() => takeCheckpoint(message))
+        break
       case 'done':
         void succeed(message)
         break
       case 'failed':
-        failNow(message.fault, message.runMs)
+        failing = true
+        void checkpoints.then(() => failNow(message.fault, message.runMs))
         break
     }
   }
 
   function onEnd(end: ThreadEnd): void {
+    // It has said why, and ends only after that.
+    if (failing) return
     if (end.type === 'out-of-memory') failNow(outOfMemory())
     else if (end.type === 'exited') failNow(fault('skill-exited', `${skill.capability} ended its thread with exit code ${end.code} and no result`, { next: 'return a value instead of calling process.exit()' }))
     else failNow(fault('skill-failed', `the thread of ${skill.capability} crashed: ${end.message}`))
@@ -182,16 +203,17 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     const children: ChildParcel[] = await Promise.all((run.children ?? []).map(async ({ output, ...child }) => (
       output === undefined ? child : { ...child, output: await parcelOf(blobs, output) }
     )))
+    const resumed = run.checkpoint === undefined ? undefined : await checkpointOf(blobs, run.checkpoint, (text) => init.onLog('log', text))
     transferMs = performance.now() - transferAtMs
     root = await mkdtemp(join(init.workRoot, 'skein-run-'))
     if (over) return cleanUp()
     const { missionId, taskId, attempt, principal, planLimits } = run
     limitTime(run.timeLimitMs + importMs)
     thread.post({
-      type: 'run', runId: run.runId, url: init.url, capability: skill.capability, version: skill.version, step: run.step, input, children,
+      type: 'run', runId: run.runId, url: init.url, capability: skill.capability, version: skill.version, step: run.step, input, ...(resumed === undefined ? {} : { resumed }), children,
       about: { missionId, taskId, attempt, principal, ...(planLimits === undefined ? {} : { planLimits }) },
       workFolder: join(root, 'work'),
-    }, transferable([input, ...children.map((child) => child.output)]))
+    }, transferable([input, resumed, ...children.map((child) => child.output)]))
   }
   hand().catch((thrown: unknown) => failNow(toFault(thrown, 'storage-failed')))
 

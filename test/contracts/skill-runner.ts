@@ -7,6 +7,7 @@
  * | `contract.throw` 1.0 | throws an error that says "thrown on purpose" |
  * | `contract.wait` 1.0 | runs until it is stopped, and pulses |
  * | `contract.big` 1.0 | → a text of 100,000 characters |
+ * | `contract.steps` 1.0 | input `{ steps, failAfter?, padding? }`: publishes `{ fraction, padding? }` after every step (a text of `padding` characters), goes on from the one it is given, throws after step `failAfter`, else `{ did }`: the steps it took itself |
  * | `contract.split` 1.0 | composite: input `{ parts: number }`, plans that many `contract.echo` tasks `p0`, `p1`, …; synthesises `{ states: string[] }` |
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -147,6 +148,37 @@ export function skillRunnerContract(name: string, setup: () => Promise<SkillRunn
     it('ends a run at its time limit', async () => {
       const { ended } = follow(under.runner, skillRun('contract.wait', {}, { timeLimitMs: 300 }))
       expect(expectFailed(await ended).fault.code).toBe('skill-timeout')
+    })
+
+    it('publishes checkpoints on its way, and before a failure the newest', async () => {
+      const { events, ended } = follow(under.runner, skillRun('contract.steps', { steps: 8, failAfter: 6 }))
+      expect(expectFailed(await ended).fault.detail).toContain('thrown half way')
+      const published = events.flatMap((event) => (event.type === 'checkpoint' ? [event.value] : []))
+      expect(published[0]).toEqual({ inline: { fraction: 1 / 8 } })
+      expect(published.at(-1)).toEqual({ inline: { fraction: 6 / 8 } })
+      expect(new Set(published.map((value) => JSON.stringify(value))).size, 'each once').toBe(published.length)
+      expect(events[0]?.type).toBe('started')
+      expect(events.at(-1)?.type).toBe('failed')
+    })
+
+    it('goes on from the checkpoint it is given, inline or in a blob; one that cannot be had is as good as none', async () => {
+      const did = async (checkpoint?: SkillRun['checkpoint']) => expectDone(await follow(under.runner, skillRun('contract.steps', { steps: 8 }, { attempt: 2, ...(checkpoint === undefined ? {} : { checkpoint }) })).ended).output
+      const stored = await under.blobs.put(new TextEncoder().encode('{"fraction":0.25}'))
+      expect(await did()).toEqual({ inline: { did: 8 } })
+      expect(await did({ inline: { fraction: 0.75 } })).toEqual({ inline: { did: 2 } })
+      expect(await did({ blob: stored })).toEqual({ inline: { did: 6 } })
+      expect(await did({ blob: { $blob: '0'.repeat(64) as Digest, sizeBytes: 5 } })).toEqual({ inline: { did: 8 } })
+    })
+
+    it('puts a big checkpoint into a blob that is here by the time it is told', async () => {
+      const { events, ended } = follow(under.runner, skillRun('contract.steps', { steps: 2, failAfter: 1, padding: 100_000 }))
+      expectFailed(await ended)
+      const value = events.flatMap((event) => (event.type === 'checkpoint' ? [event.value] : [])).at(-1)
+      if (value === undefined || !('blob' in value)) throw new Error('expected a blob')
+      expect(value.blob.sizeBytes).toBeGreaterThan(limits.payloadInlineBytesMax)
+      expect(JSON.parse(new TextDecoder().decode(await under.blobs.get(value.blob.$blob)))).toEqual({ fraction: 0.5, padding: 'x'.repeat(100_000) })
+      const resumed = follow(under.runner, skillRun('contract.steps', { steps: 2 }, { checkpoint: value }))
+      expect(expectDone(await resumed.ended).output).toEqual({ inline: { did: 1 } })
     })
 
     it('plans and synthesises', async () => {

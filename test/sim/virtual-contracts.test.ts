@@ -106,6 +106,17 @@ const contractSkills: ScriptedSkill[] = [
   { capability: capability('contract.wait'), run: () => ({ afterMs: Infinity }) },
   { capability: capability('contract.big'), run: () => ({ afterMs: 5, output: 'x'.repeat(100_000) }) },
   {
+    capability: capability('contract.steps'),
+    run: ({ input, checkpoint }) => {
+      const { steps, failAfter, padding } = (input as { inline: { steps: number; failAfter?: number; padding?: number } }).inline
+      const before = checkpoint === undefined ? 0 : (checkpoint as { inline: { fraction: number } }).inline.fraction
+      const last = failAfter ?? steps
+      // A step takes 10 ms, what follows the last one 5.
+      const checkpoints = Array.from({ length: last }, (_, i) => ({ at: (10 * (i + 1)) / (10 * last + 5), value: { fraction: (i + 1) / steps, ...(padding === undefined ? {} : { padding: 'x'.repeat(padding) }) } }))
+      return { afterMs: 10 * last + 5, checkpoints, ...(failAfter === undefined ? { output: { did: Math.round(steps * (1 - before)) } } : { fault: fault('skill-failed', 'thrown half way') }) }
+    },
+  },
+  {
     capability: capability('contract.split', 'composite'),
     plan: (run) => {
       const { parts } = (run.input as { inline: { parts: number } }).inline

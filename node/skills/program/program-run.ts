@@ -21,6 +21,7 @@ import { safeEnv } from '../safe-env.ts'
 import { describeIssues } from '../standard-schema.ts'
 import { idempotencyKeyOf } from '../thread-context.ts'
 import type { RunningSkill } from '../thread-run.ts'
+import { createCheckpointFile, type CheckpointFile } from './checkpoint-file.ts'
 import { programOutputBytesMax } from './declaration.ts'
 import type { Program } from './declaration.ts'
 import { withBlobs, withFiles } from './program-files.ts'
@@ -39,7 +40,7 @@ export interface ProgramRunInit {
   /** Its working folder is made in here and removed when it ends. */
   readonly workRoot: string
   readonly listener: (event: SkillRunEvent) => void
-  readonly onLog: (stream: 'stderr', text: string) => void
+  readonly onLog: (stream: 'stderr' | 'log', text: string) => void
 }
 
 export function startProgramRun(init: ProgramRunInit): RunningSkill {
@@ -48,6 +49,7 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
   const finished = Promise.withResolvers<undefined>()
   let child: ChildProcessByStdio<Writable, Readable, Readable> | undefined
   let root: string | undefined
+  let checkpoints: CheckpointFile | undefined
   let transferMs = 0
   let spawnedAtMs: number | undefined
   let memoryBytesMax = 0
@@ -70,7 +72,11 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
     const final = stats()
     // Even after a good exit: what it left running in the background ends with it.
     if (child?.pid !== undefined) await killProcessTree(child.pid)
-    listener(event(final))
+    const ended = event(final)
+    // However it was ended: what it has written by then is there for the next attempt.
+    if (ended.type === 'failed') await checkpoints?.take()
+    checkpoints?.close()
+    listener(ended)
     if (root !== undefined) await rm(root, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined)
     finished.resolve(undefined)
   }
@@ -82,6 +88,7 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
   }
 
   async function poll(pid: number): Promise<void> {
+    void checkpoints?.take()
     const tree = await readProcessTree(pid)
     if (over) return
     const memoryBytes = tree.reduce((sum, reading) => sum + reading.memoryBytes, 0)
@@ -110,6 +117,7 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
     const folder = program.cwd ?? join(root, 'work')
     if (program.cwd === undefined) await mkdir(folder, { mode: 0o700 })
     const input = JSON.stringify(await withFiles(raw, blobs, join(root, 'blobs')))
+    checkpoints = await createCheckpointFile({ path: join(root, 'checkpoint.json'), resumed: run.checkpoint, blobs, onCheckpoint: (value) => listener({ type: 'checkpoint', value }), onLog: (text) => init.onLog('log', text) })
     transferMs = performance.now() - atMs
     return { input, folder }
   }
@@ -140,6 +148,7 @@ export function startProgramRun(init: ProgramRunInit): RunningSkill {
         ...safeEnv(), ...program.env,
         SKEIN_MISSION: run.missionId, SKEIN_TASK: run.taskId, SKEIN_ATTEMPT: String(run.attempt),
         SKEIN_IDEMPOTENCY_KEY: idempotencyKeyOf(run), SKEIN_WORK_FOLDER: folder,
+        ...(checkpoints === undefined ? {} : { SKEIN_CHECKPOINT: checkpoints.path }),
       },
     })
     child = started

@@ -49,6 +49,25 @@ const declared: ProgramDeclaration[] = [
     ...script('const fs = require("fs"); fs.writeFileSync("out.txt", fs.readFileSync(input.file.path, "utf8").toUpperCase()); console.log(JSON.stringify({ made: { $file: "out.txt", mediaType: "text/plain" } }))'),
   },
   { capability: 'prog.escape', ...script('console.log(JSON.stringify({ made: { $file: "../../../../../../../../etc/hostname" } }))') },
+  {
+    capability: 'prog.steps',
+    ...script(`
+      const fs = require('fs'), path = process.env.SKEIN_CHECKPOINT
+      const before = fs.existsSync(path) ? JSON.parse(fs.readFileSync(path, 'utf8')).done : 0
+      let did = 0
+      const publish = (text) => { fs.writeFileSync(path + '.new', text); fs.renameSync(path + '.new', path) }
+      const step = () => {
+        const done = before + did
+        if (done === input.steps) { console.log(JSON.stringify({ did })); return }
+        did += 1
+        publish(JSON.stringify({ done: done + 1, padding: 'x'.repeat(input.padding ?? 0) }, undefined, 2))
+        if (done + 1 === input.killAfter) process.kill(process.pid, 'SIGKILL')
+        if (done + 1 === input.hangAfter) setInterval(() => {}, 1000)
+        else setTimeout(step, input.stepMs ?? 0)
+      }
+      if (input.nonsense !== undefined) { fs.writeFileSync(path, '{"half'); process.exit(3) }
+      step()`),
+  },
 ]
 
 beforeAll(async () => {
@@ -198,5 +217,49 @@ describe('a declaration', () => {
 
   it('may give the command as a list, and paths relative to the configuration', () => {
     expect(readProgram({ capability: 'a.b', command: ['./tool', 'first'], args: ['second'], cwd: 'sub' }, '/etc/skein')).toMatchObject({ command: '/etc/skein/tool', args: ['first', 'second'], cwd: '/etc/skein/sub' })
+  })
+})
+
+describe('the checkpoints of a program', () => {
+  const start = (input: Json, overrides: Parameters<typeof skillRun>[2] = {}, onEvent?: Parameters<typeof follow>[2]) => follow(runner, skillRun('prog.steps', input, overrides), onEvent)
+  const published = (events: Awaited<ReturnType<typeof start>>['events']) => events.flatMap((event) => (event.type === 'checkpoint' ? [event.value] : []))
+
+  it('are what it wrote last, however it ended, and the next attempt finds them in the same place', async () => {
+    const { events, ended } = start({ steps: 5, killAfter: 3 })
+    expect(expectFailed(await ended).fault.code).toBe('skill-exited')
+    expect(published(events).at(-1)).toEqual({ inline: { done: 3, padding: '' } })
+    expect(events.at(-1)?.type).toBe('failed')
+    const again = start({ steps: 5 }, { attempt: 2, checkpoint: published(events).at(-1) as NonNullable<ReturnType<typeof skillRun>['checkpoint']> })
+    expect(expectDone(await again.ended).output).toEqual({ inline: { did: 2 } })
+  })
+
+  it('are told while it runs', async () => {
+    const told = Promise.withResolvers<undefined>()
+    const run = skillRun('prog.steps', { steps: 5, hangAfter: 2 })
+    const { events, ended } = follow(runner, run, (event) => {
+      if (event.type === 'checkpoint' && JSON.stringify(event.value).includes('"done":2')) told.resolve(undefined)
+    })
+    await told.promise
+    runner.stop(run.runId, fault('cancelled', 'seen enough'))
+    expectFailed(await ended)
+    const values = published(events).map((value) => JSON.stringify(value))
+    expect(new Set(values).size, 'each once').toBe(values.length)
+  })
+
+  it('may be big', async () => {
+    const { events, ended } = start({ steps: 2, killAfter: 1, padding: 100_000 })
+    expectFailed(await ended)
+    const value = published(events).at(-1)
+    if (value === undefined || !('blob' in value)) throw new Error('expected a blob')
+    expect(expectDone(await start({ steps: 2 }, { checkpoint: value }).ended).output).toEqual({ inline: { did: 1 } })
+  })
+
+  it('are not told again to the one who was given them, nor when they are half written', async () => {
+    const resumed = start({ steps: 3, killAfter: 3 }, { checkpoint: { inline: { done: 3, padding: '' } } })
+    expect(expectDone(await resumed.ended).output).toEqual({ inline: { did: 0 } })
+    expect(published(resumed.events)).toEqual([])
+    const half = start({ nonsense: true })
+    expect(expectFailed(await half.ended).fault.detail).toContain('exit code 3')
+    expect(published(half.events)).toEqual([])
   })
 })

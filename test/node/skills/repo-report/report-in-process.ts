@@ -72,6 +72,7 @@ export async function runReport(input: unknown, run: ReportRun = {}): Promise<Bu
         return blobs.put(bytes, about)
       },
     },
+    checkpoint: () => Promise.resolve(), resumed: undefined,
     missionId: 'm-test0000-000000000000', taskId: taskPath, attempt: 1, principal: 'local', idempotencyKey: taskPath,
     log: (text) => said.push(text),
     planLimits: run.limits ?? { leavesLeft: 30, depthLeft: 3 },
