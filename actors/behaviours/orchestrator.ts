@@ -7,6 +7,7 @@ import type { PeerId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Json } from '../../protocols/kernel/payload.ts'
 import { decodeFold } from '../../protocols/tasking/fold-snapshot.ts'
 import { missionEnded } from '../../protocols/tasking/mission-state.ts'
+import type { MissionOperation } from '../../protocols/tasking/schema.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
@@ -95,6 +96,8 @@ function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Del
 
 // ---- questions -----------------------------------------------------------------------------------------------------
 
+const questions: ReadonlySet<MissionOperation['op']> = new Set(['view', 'tasks', 'result', 'why'])
+
 type Ask = OrchestratorState['asks'][number]
 
 /** An answer tells of nothing that a crash or a newer owner could still undo: this node must be known to lead (ReadIndex). */
@@ -103,6 +106,8 @@ function onAsk(init: OrchestratorInit, state: OrchestratorState, ask: Ask, conte
     state.asks.push(ask)
     return []
   }
+  const isQuestion = questions.has(ask.message.operation.op)
+  if (!isQuestion && (init.from.kind === 'ended' || state.isArchiving)) return [tell(ask.from, { kind: 'local-answer', requestId: ask.message.requestId, fault: fault('wrong-state', `the mission is ${state.fold?.state ?? 'over'} and archived: nothing changes it any more`, { next: 'submit it again' }) })]
   if (init.from.kind === 'ended' || state.damaged !== undefined) return answer(init, state, ask.message.requestId, ask.message.operation, ask.principal, ask.from, context)
   return whenConfirmed(init, state, { then: 'answer-ask', ...ask }, context)
 }

@@ -3,7 +3,7 @@
  * (group commit), pulses, looks after members. It folds nothing: a group's host on the leader's node does.
  */
 import { fault } from '../../../protocols/kernel/errors.ts'
-import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
+import { isMissionGroup, type GroupId, type Incarnation, type PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { entriesOf, foundGroup, joinGroup, openRaft, viewOf } from '../../../protocols/replicated-log/raft.ts'
 import type { RaftMessage } from '../../../protocols/replicated-log/schema.ts'
@@ -206,7 +206,9 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
     case 'take-over': {
       const group = state.groups.get(message.group)
       if (group === undefined) return [tell(from, { kind: 'taken-over', tag: message.tag, fault: fault('unknown-mission', `this node has no copy of ${message.group}`, { next: 'ask a node that has: skein mission show ID' }) })]
-      return [...step(state, group, { type: 'take-over' }, context), tell(from, { kind: 'taken-over', tag: message.tag })]
+      // The mesh's own logs that were kept by the same lost node go with it: without them nothing could be submitted any more.
+      const lost = [...state.groups.values()].filter((other) => !isMissionGroup(other.group) && other.leaderlessSinceMs !== undefined && context.nowMs - other.leaderlessSinceMs >= init.tuning.electionMsMax)
+      return [...[group, ...lost].flatMap((taken) => step(state, taken, { type: 'take-over' }, context)), tell(from, { kind: 'taken-over', tag: message.tag })]
     }
     case 'hand-over': {
       state.handingOver = from
