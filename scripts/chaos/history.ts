@@ -46,9 +46,8 @@ export interface MissionHistory {
   lastIndex: number
   /** Two readers saw different events at one index. */
   readonly forks: string[]
-  /** When the newest acceptance or end was stamped by the mesh, and when it was first seen here. */
-  progressWallMs: number
-  progressSeenMs: number
+  /** When each acceptance, and the end, was stamped by the mesh: wall time of this machine. */
+  readonly progressWallMs: Set<number>
   lastRead?: RegisterRead
   /** A bridge said that it does not exist, after it had been acknowledged. */
   denials: number
@@ -80,12 +79,21 @@ export interface ReadOfMission {
   readonly returnedMs: number
   readonly by: string
   readonly tasks: readonly TaskSighting[]
-  /** The newest acceptance in it, by the mesh's clock. */
-  readonly progressWallMs?: number
+  /** It tells nothing about the root task: that one is never awarded, so `why` has no accepted award of it. */
+  readonly rootless?: boolean
+  /** When what it showed had been accepted, by the mesh's clock. */
+  readonly progressWallMs?: readonly number[]
 }
 
+/** The same for equal values, whatever the order of their fields. */
 export function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value) ?? '').digest('hex').slice(0, 16)
+  return createHash('sha256').update(JSON.stringify(sorted(value)) ?? '').digest('hex').slice(0, 16)
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]))
 }
 
 export class History {
@@ -96,7 +104,7 @@ export class History {
   reads = 0
 
   begin(key: string, leaves: number, atMs: number): MissionHistory {
-    const mission: MissionHistory = { key, leaves, ids: new Set(), startedMs: atMs, state: 'unknown', members: [], tasks: new Map(), events: new Map(), lastIndex: 0, forks: [], progressWallMs: 0, progressSeenMs: 0, denials: 0 }
+    const mission: MissionHistory = { key, leaves, ids: new Set(), startedMs: atMs, state: 'unknown', members: [], tasks: new Map(), events: new Map(), lastIndex: 0, forks: [], progressWallMs: new Set(), denials: 0 }
     this.missions.set(key, mission)
     return mission
   }
@@ -111,6 +119,7 @@ export class History {
     const sighted = new Map(read.tasks.map((task) => [task.task, task]))
     for (const { task, composite } of read.tasks) this.task(mission, task, composite)
     for (const known of mission.tasks.values()) {
+      if (read.rootless === true && known.task === 'root') continue
       const value = sighted.get(known.task)?.value
       if (value === undefined) {
         if (known.lastEmpty === undefined || known.lastEmpty.invokedMs < read.invokedMs) known.lastEmpty = empty
@@ -118,7 +127,7 @@ export class History {
     }
     // For tasks that nobody knows of yet: this read did not see them.
     if (mission.lastRead === undefined || mission.lastRead.invokedMs < read.invokedMs) mission.lastRead = empty
-    if (read.progressWallMs !== undefined) this.progress(mission, read.progressWallMs, read.returnedMs)
+    for (const wallMs of read.progressWallMs ?? []) mission.progressWallMs.add(wallMs)
   }
 
   /** @param invokedMs when the stream that carried it was asked for. */
@@ -140,18 +149,12 @@ export class History {
       task.results.set(award, (task.results.get(award) ?? new Set()).add(digest(event['result'])))
       task.acceptedAt = Math.min(task.acceptedAt ?? Infinity, index)
     }
-    if (type === 'accepted' || type === 'completed' || type === 'failed' || type === 'cancelled') this.progress(mission, Number(event['atWallMs']), seenMs)
+    if (type === 'accepted' || type === 'completed' || type === 'failed' || type === 'cancelled') mission.progressWallMs.add(Number(event['atWallMs']))
   }
 
   ended(mission: MissionHistory, state: string, atMs: number): void {
     mission.state = state
     mission.endedMs ??= atMs
-  }
-
-  private progress(mission: MissionHistory, wallMs: number, seenMs: number): void {
-    if (wallMs <= mission.progressWallMs) return
-    mission.progressWallMs = wallMs
-    mission.progressSeenMs = seenMs
   }
 
   private task(mission: MissionHistory, task: string, composite: boolean): TaskHistory {

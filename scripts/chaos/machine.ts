@@ -60,7 +60,7 @@ export function probeMachine(folder: string): MachineLacks {
     const name = `skein-probe-${process.pid}`
     run('ip', ['netns', 'add', name])
     try {
-      run('ip', ['netns', 'exec', name, findProgram('nft') ?? 'nft', '-f', '-'], 'table inet probe { chain in { type filter hook input priority 0; ip saddr 192.0.2.1 drop; } }\n')
+      run('ip', ['netns', 'exec', name, findProgram('nft') ?? 'nft', '-f', '-'], 'table inet probe {\nchain input {\ntype filter hook input priority 0;\nip saddr 192.0.2.1 drop\n}\n}\n')
     } finally {
       run('ip', ['netns', 'delete', name])
     }

@@ -75,8 +75,8 @@ export function createChaosNetwork(count: number): ChaosNetwork {
 function rulesOf(how: Cut, subnet: string, self: string, wholly: boolean): string {
   // A node talks to itself through its own address too.
   const others = (side: 'saddr' | 'daddr'): string => `ip ${side} ${subnet}.0/24 ip ${side} != { ${wholly ? self : `${self}, ${subnet}.254`} } drop`
-  const chain = (hook: 'input' | 'output', rule: string): string => `chain ${hook} { type filter hook ${hook} priority 0; ${rule}; }`
-  return `table inet chaos { ${how === 'out' ? '' : chain('input', others('saddr'))} ${how === 'in' ? '' : chain('output', others('daddr'))} }\n`
+  const chain = (hook: 'input' | 'output', rule: string): string => `chain ${hook} {\n type filter hook ${hook} priority 0;\n ${rule}\n}\n`
+  return `table inet chaos {\n${how === 'out' ? '' : chain('input', others('saddr'))}${how === 'in' ? '' : chain('output', others('daddr'))}}\n`
 }
 
 function freeSubnet(): string {

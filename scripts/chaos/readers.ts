@@ -23,20 +23,20 @@ interface MissionDocument {
   readonly members?: readonly (string | { readonly peer: string })[]
 }
 
-const readTimeoutMs = 12_000
+const readTimeoutMs = 5_000
 const endStates = new Set(['completed', 'failed', 'cancelled'])
 
 /** @returns false when the bridge gave no answer that tells anything. */
 export async function readAwards(history: History, mission: MissionHistory, id: string, at: BridgeAddress): Promise<boolean> {
   const read = await timed<WhyDocument>(mission, at, `/v1/missions/${id}/why`)
   if (read === undefined) return false
-  const tasks = read.body.tasks.flatMap((task): TaskSighting[] => {
+  const tasks = read.body.tasks.filter((task) => task.id !== 'root').flatMap((task): TaskSighting[] => {
     const accepted = task.attempts.filter((attempt) => attempt.outcome === 'accepted')
     // Two in one answer are two sightings, which is one too many.
     return accepted.length === 0 ? [{ task: task.id, composite: false, value: undefined }] : accepted.map((attempt) => ({ task: task.id, composite: false, value: attempt.awardId }))
   })
-  const progress = read.body.tasks.flatMap((task) => task.attempts.filter((attempt) => attempt.outcome === 'accepted').map((attempt) => attempt.endedAtWallMs ?? 0))
-  history.read(mission, { ...read, tasks, progressWallMs: Math.max(0, ...progress) })
+  const progress = read.body.tasks.flatMap((task) => task.attempts.filter((attempt) => attempt.outcome === 'accepted').flatMap((attempt) => attempt.endedAtWallMs ?? []))
+  history.read(mission, { ...read, tasks, rootless: true, progressWallMs: progress })
   return true
 }
 

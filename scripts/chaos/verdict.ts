@@ -2,6 +2,7 @@
 import type { History, LedgerLine, MissionHistory, TaskHistory } from './history.ts'
 import { acceptedAwards, firstSeenAcceptedMs } from './history.ts'
 import { checkRegister } from './linearizable.ts'
+import { nowMs } from './machine.ts'
 
 export interface Expectation {
   readonly name: string
@@ -11,8 +12,9 @@ export interface Expectation {
 
 export interface Violation {
   readonly mission: string
-  /** When it was seen or happened: it is held against the fault before it. */
+  /** When it was seen or happened: it is held against the fault before it, or, with `after`, against the next. */
   readonly atMs: number
+  readonly after?: boolean
   readonly detail: string
 }
 
@@ -30,7 +32,7 @@ export function judge(history: History): Verdict {
   const lateStarts = tasks.flatMap(({ mission, task }) => startsAfterAcceptance(mission, task, starts))
   return {
     expectations: [
-      { name: 'missions lost', violations: acknowledged.filter((mission) => mission.state !== 'completed').map((mission) => ({ mission: mission.key, atMs: mission.acknowledgedMs ?? 0, detail: `acknowledged as ${[...mission.ids].join(', ')}, at the end it was ${mission.state}` })) },
+      { name: 'missions lost', violations: acknowledged.filter((mission) => mission.state !== 'completed').map((mission) => ({ mission: mission.key, atMs: lastSignOfLifeMs(mission), after: true, detail: `acknowledged as ${[...mission.ids].join(', ')}, at the end it was ${mission.state}` })) },
       { name: 'double acceptances', violations: tasks.flatMap(({ mission, task }) => doubleAcceptance(mission, task)) },
       { name: 'accepted subtasks run again', violations: lateStarts.filter(({ stale }) => !stale) },
       { name: 'double submissions', violations: missions.filter((mission) => mission.ids.size > 1).map((mission) => ({ mission: mission.key, atMs: mission.acknowledgedMs ?? mission.startedMs, detail: `one key, missions ${[...mission.ids].join(', ')}` })) },
@@ -50,6 +52,12 @@ export function judge(history: History): Verdict {
       'tasks checked for linearizability': tasks.length,
     },
   }
+}
+
+/** On the clock of the campaign. */
+function lastSignOfLifeMs(mission: MissionHistory): number {
+  const behindMs = Date.now() - nowMs()
+  return Math.max(mission.acknowledgedMs ?? 0, ...[...mission.progressWallMs].map((wallMs) => wallMs - behindMs))
 }
 
 function startsByTask(ledger: readonly LedgerLine[]): Map<string, LedgerLine[]> {
