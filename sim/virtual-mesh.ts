@@ -3,10 +3,11 @@
  * nodes, so that one can be killed and started again on what it had synced.
  */
 import { createMeshNode, type MeshNodePorts } from '../actors/mesh-node.ts'
+import type { Duty } from '../protocols/capability/schema.ts'
 import type { Gossip } from '../actors/ports/gossip.ts'
 import type { SkillRunner } from '../actors/ports/skill-runner.ts'
 import type { Telemetry } from '../actors/ports/telemetry.ts'
-import type { PeerId } from '../protocols/kernel/ids.ts'
+import { isMissionGroup, type PeerId } from '../protocols/kernel/ids.ts'
 import { seededRandom } from '../protocols/kernel/prng.ts'
 import { createVirtualBlobStore, createVirtualBlobSwarm, shelfOf, type VirtualBlobSwarm } from './blob-store-virtual-adapter.ts'
 import { withCrashTrap } from './crash-trap.ts'
@@ -72,16 +73,29 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
   const fate = random.split()
   const disks = new Map<string, VirtualLogDisk>()
   const nodes = new Map<string, VirtualNode>()
+  /** Who makes the mesh: the first keeper of logs that is ever started, until the roster was on its disk once. */
+  let founder: { readonly name: string; founded: boolean } | undefined
   const { observer } = init
 
   function disk(name: string): VirtualLogDisk {
     let found = disks.get(name)
     if (found === undefined) {
-      found = createVirtualLogDisk({ shelf: shelfOf(blobs, virtualPeerId(name)), clock: { schedule: (delayMs, callback) => clock.schedule(delayMs, callback), wallMs: () => clock.wallMs(), stir: () => clock.stir() } })
-      if (observer?.synced !== undefined) found.onSynced((missionId, entries) => observer.synced?.(name, missionId, entries))
+      found = createVirtualLogDisk({ name, shelf: shelfOf(blobs, virtualPeerId(name)), clock: { schedule: (delayMs, callback) => clock.schedule(delayMs, callback), wallMs: () => clock.wallMs(), stir: () => clock.stir() } })
+      found.onSynced((group, entries, truncateFrom) => {
+        if (group === 'roster' && founder?.name === name) founder.founded = true
+        if (isMissionGroup(group)) observer?.synced?.(name, group, entries, truncateFrom)
+        else observer?.groupSynced?.(name, group, entries, truncateFrom)
+      })
       disks.set(name, found)
     }
     return found
+  }
+
+  /** With an empty disk it would make a second mesh: once is enough, whatever happens to that disk later. */
+  function founds(name: string, duties: readonly Duty[]): boolean {
+    if (!duties.includes('replica')) return false
+    founder ??= { name, founded: false }
+    return founder.name === name && !founder.founded
   }
 
   function kill(node: VirtualNode, how: Ending = 'crash', reason?: string): void {
@@ -168,8 +182,9 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       }
       const misconduct = nodeInit.conduct?.(ports, { host, clock: nodeClock, random: random.split() }) ?? ports
       const trap = init.traps === false ? undefined : withCrashTrap(misconduct, () => clock.soon(() => kill(node)))
+      const duties = nodeInit.duties ?? ['worker', 'replica', 'bridge']
       const mesh = createMeshNode(trap?.ports ?? misconduct, {
-        name, release: '0.0.0', duties: nodeInit.duties ?? ['worker', 'replica', 'bridge'], slots: nodeInit.slots ?? 2, ...(nodeInit.nodesExpected === undefined ? {} : { nodesExpected: nodeInit.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
+        name, release: '0.0.0', duties, founds: founds(name, duties), domain: nodeInit.site ?? name, slots: nodeInit.slots ?? 2, ...(nodeInit.nodesExpected === undefined ? {} : { nodesExpected: nodeInit.nodesExpected }), ...(nodeInit.tuning === undefined ? {} : { tuning: nodeInit.tuning }),
       })
       const node: VirtualNode = { name, peer: identity.peerId, mesh, skills, telemetry, clock: nodeClock, trap, gaveUp: undefined, alive: true }
       nodes.set(name, node)
