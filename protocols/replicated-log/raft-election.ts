@@ -4,8 +4,9 @@ import type { InstantMs } from '../kernel/units.ts'
 import type { RaftNow } from './raft-io.ts'
 import { adopt, follow, hearsLeader } from './raft-epochs.ts'
 import { lead } from './raft-leading.ts'
+import { mayCampaign } from './raft-log.ts'
 import { agreed, eachMember, decides, memberOf } from './raft-quorum.ts'
-import { boxOf, compareWithOurs, drawElection, mayCampaign, recordEpoch, selfOf, send, type RaftState } from './raft-state.ts'
+import { boxOf, compareWithOurs, drawElection, recordEpoch, selfOf, send, type RaftState } from './raft-state.ts'
 import type { LogPosition, RaftMessage } from './schema.ts'
 
 type VoteAsk = Extract<RaftMessage, { kind: 'vote-ask' }>
@@ -43,7 +44,10 @@ export function campaign(state: RaftState, pre: boolean, transfer: boolean, now:
   state.campaign = { pre: asksOnly, epoch, granted: new Set([state.init.self]) }
   state.electionAtMs = now.nowMs + patience(state)
   if (!asksOnly) recordEpoch(state, epoch, state.init.self)
-  if (alone) return lead(state, now)
+  if (alone) {
+    state.electionAtMs = Number.POSITIVE_INFINITY
+    return
+  }
   const as = state.init.incarnation
   eachMember(membership, (member) => {
     if (member.peer === state.init.self || !decides(membership, member)) return
@@ -56,6 +60,13 @@ function patience(state: RaftState): number {
   if (state.hurriedTries === 0) return drawElection(state)
   state.hurriedTries -= 1
   return state.init.lostLeaderMsMax + state.init.random.below(2 * state.init.lostLeaderMsMax + 1)
+}
+
+/** Whoever decides alone leads once its vote for itself is synced; before that, the same epoch could be opened twice. */
+export function leadAlone(state: RaftState, now: RaftNow): void {
+  const { campaign: running, membership } = state
+  if (running === undefined || running.pre || membership === undefined || state.epochPersist > state.synced) return
+  if (agreed(membership, ({ peer }) => peer === state.init.self)) lead(state, now)
 }
 
 export function onVoteAsk(state: RaftState, from: PeerId, ask: VoteAsk, now: RaftNow): void {

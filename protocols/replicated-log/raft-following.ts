@@ -6,8 +6,8 @@ import { chainOf } from './chain.ts'
 import { campaign } from './raft-election.ts'
 import { adopt, follow } from './raft-epochs.ts'
 import type { RaftNow } from './raft-io.ts'
-import { appendToLog, emptyLog, entryAt, moveCommit, positionAt, truncateLog } from './raft-log.ts'
-import { boxOf, compareWithOurs, mayCampaign, sameEpoch, send, type RaftState } from './raft-state.ts'
+import { appendToLog, emptyLog, entryAt, mayCampaign, moveCommit, positionAt, truncateLog } from './raft-log.ts'
+import { boxOf, compareWithOurs, sameEpoch, send, type RaftState } from './raft-state.ts'
 import type { LogEntry, LogPosition, RaftMessage } from './schema.ts'
 
 type LogAppend = Extract<RaftMessage, { kind: 'log-append' }>

@@ -1,7 +1,9 @@
 /** The log in memory: what follows the base, and which membership it says is in force. */
 import { invariant } from '../kernel/errors.ts'
+import type { Membership } from '../membership/schema.ts'
 import { logOrigin, positionOf } from './chain.ts'
-import { boxOf, type RaftState } from './raft-state.ts'
+import { decides } from './raft-quorum.ts'
+import { boxOf, selfOf, type RaftState } from './raft-state.ts'
 import type { LogEntry, LogPosition } from './schema.ts'
 
 export function entryAt(state: RaftState, index: number): LogEntry | undefined {
@@ -45,16 +47,30 @@ export function truncateLog(state: RaftState, from: number): void {
 
 /** The newest membership in the log, by looking. */
 export function readMembership(state: RaftState): void {
-  state.membership = state.snapshot?.membership
-  state.membershipIndex = state.snapshot?.at.index ?? 0
-  for (let i = state.entries.length - 1; i >= 0; i--) {
-    const entry = state.entries[i] as LogEntry
-    if (entry.index <= state.membershipIndex) return
-    if (entry.event.type !== 'members') continue
-    state.membership = entry.event.membership
-    state.membershipIndex = entry.index
-    return
+  const { membership, index } = membershipUpTo(state, state.last.index)
+  state.membership = membership
+  state.membershipIndex = index
+}
+
+function membershipUpTo(state: RaftState, upTo: number): { readonly membership: Membership | undefined; readonly index: number } {
+  const folded = state.snapshot?.at.index ?? 0
+  for (let index = upTo; index > Math.max(folded, state.base.index); index--) {
+    const event = entryAt(state, index)?.event
+    if (event?.type === 'members') return { membership: event.membership, index }
   }
+  return { membership: state.snapshot?.membership, index: folded }
+}
+
+/**
+ * Only voters lead: also one that leaves, until that is committed, for the others may not have heard yet (thesis §4.2.2).
+ * And nobody carries the log of an older lineage into a newer one.
+ */
+export function mayCampaign(state: RaftState): boolean {
+  const { membership, membershipIndex, commit, last, epoch } = state
+  if (membership === undefined || epoch?.lineage !== last.epoch?.lineage) return false
+  if (decides(membership, selfOf(state))) return true
+  const before = membershipIndex > commit ? membershipUpTo(state, membershipIndex - 1).membership : undefined
+  return before !== undefined && decides(before, selfOf(state))
 }
 
 /** Everything in the log is given up; what was promised in votes stays. */

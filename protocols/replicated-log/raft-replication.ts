@@ -120,9 +120,10 @@ export function onAppended(state: RaftState, peer: PeerId, answer: LogAppended, 
   if (answer.matched > follower.matched) {
     follower.matched = answer.matched
     leading.moved = true
+    // It has a snapshot now; if that is too old by now, it gets the next one.
+    follower.installing = false
   }
   if (follower.next <= follower.matched) follower.next = follower.matched + 1
-  if (follower.installing && follower.next > state.base.index) follower.installing = false
 }
 
 /** The logs differ before what was sent: the member says where to try next. */

@@ -4,7 +4,6 @@ import { compareEpochs, type Epoch, type Incarnation, type PeerId } from '../ker
 import type { DurationMs, InstantMs } from '../kernel/units.ts'
 import type { Member, Membership } from '../membership/schema.ts'
 import { logOrigin } from './chain.ts'
-import { decides } from './raft-quorum.ts'
 import type { RaftInit, RaftOutputs, Role, SnapshotMark } from './raft-io.ts'
 import type { LogEntry, LogHead, LogPosition, LogSnapshot, RaftMessage } from './schema.ts'
 
@@ -155,11 +154,6 @@ export function compareWithOurs(state: RaftState, epoch: Epoch): number {
 
 export function sameEpoch(left: Epoch | undefined, right: Epoch | undefined): boolean {
   return left === undefined || right === undefined ? left === right : compareEpochs(left, right) === 0
-}
-
-/** Only voters lead; and nobody carries the log of an older lineage into a newer one. */
-export function mayCampaign(state: RaftState): boolean {
-  return state.membership !== undefined && decides(state.membership, selfOf(state)) && state.epoch?.lineage === state.last.epoch?.lineage
 }
 
 /** A time to wait before asking for votes: one that would rather not lead waits twice as long. */

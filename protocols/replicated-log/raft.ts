@@ -14,7 +14,7 @@ import { compareEpochs, type Epoch, type PeerId } from '../kernel/ids.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import type { Membership } from '../membership/schema.ts'
 import { logOrigin, positionOf } from './chain.ts'
-import { askForVotes, loseLeader, onVote, onVoteAsk } from './raft-election.ts'
+import { askForVotes, leadAlone, loseLeader, onVote, onVoteAsk } from './raft-election.ts'
 import { stopLeading } from './raft-epochs.ts'
 import { onAppend, onLeadNow } from './raft-following.ts'
 import type { RaftDisk, RaftInit, RaftInput, RaftNow, RaftOutputs, RaftView } from './raft-io.ts'
@@ -46,7 +46,7 @@ export function joinGroup(init: RaftInit): RaftState {
   return emptyState(init)
 }
 
-/** After a restart: a follower of nobody yet. One that is the only voter elects itself at its first tick. */
+/** After a restart: a follower of nobody yet. One that is the only voter elects itself at its first tick, and leads once that is synced. */
 export function openRaft(init: RaftInit, { head, snapshot, entries }: RaftDisk, { nowMs }: RaftNow): RaftState {
   const state = emptyState(init)
   const [first] = entries
@@ -111,6 +111,7 @@ export function stepRaft(state: RaftState, input: RaftInput, now: RaftNow): Raft
       break
     case 'persisted':
       noteSynced(state, input.upTo)
+      leadAlone(state, now)
       break
     case 'compacted':
       onCompacted(state, input.snapshot, input.dropBelow)
