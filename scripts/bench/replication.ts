@@ -3,7 +3,7 @@
  *
  * `npm run bench:replication [-- --owner-killed] [--worker-killed] [--worker-hung] [--commit] [--throughput] [--restart]`: those figures; all without one.
  * `--runs 20` deaths of each kind, `--missions-at-once 4`; `--commits 1000`; `--groups 100`, `--seconds 10`, `--entries-per-append 1`, `--loads 3`;
- * `--finished 100000`, `--no-archives`, `--starts 5`. `--directory PATH`: whose disk is measured by `--commit` and `--throughput`.
+ * `--finished 100000`, `--no-blobs`, `--starts 5`. `--directory PATH`: whose disk is measured by `--commit` and `--throughput`.
  */
 import { parseArgs } from 'node:util'
 import { ownerKilled, workerLost } from './replication/deaths.ts'
@@ -19,7 +19,7 @@ const { values: flags } = parseArgs({
     commit: { type: 'boolean', default: false }, throughput: { type: 'boolean', default: false }, restart: { type: 'boolean', default: false },
     runs: { type: 'string', default: '20' }, 'missions-at-once': { type: 'string', default: '4' }, commits: { type: 'string', default: '1000' },
     groups: { type: 'string', default: '100' }, seconds: { type: 'string', default: '10' }, 'entries-per-append': { type: 'string', default: '1' }, loads: { type: 'string', default: '3' },
-    finished: { type: 'string', default: '100000' }, archives: { type: 'boolean', default: true }, starts: { type: 'string', default: '5' }, directory: { type: 'string' },
+    finished: { type: 'string', default: '100000' }, blobs: { type: 'boolean', default: true }, starts: { type: 'string', default: '5' }, directory: { type: 'string' },
   },
 })
 
@@ -42,7 +42,7 @@ const measures: readonly (readonly [asked: boolean, name: string, measure: () =>
   [flags['worker-hung'], 'worker-hung', () => workerLost('hung', deaths)],
   [flags.commit, 'commit', () => commitTime(groups)],
   [flags.throughput, 'throughput', () => committedRate(groups)],
-  [flags.restart, 'restart', () => restarts({ runs: numberOf('starts', flags.starts), missions: numberOf('finished', flags.finished), archives: flags.archives, say })],
+  [flags.restart, 'restart', () => restarts({ runs: numberOf('starts', flags.starts), missions: numberOf('finished', flags.finished), blobs: flags.blobs, say })],
 ]
 
 const all = measures.every(([asked]) => !asked)

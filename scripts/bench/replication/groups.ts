@@ -23,6 +23,7 @@ export interface GroupsOptions {
 
 const keeperCount = 3
 const askPatienceMs = 120_000
+const endPatienceMs = 10_000
 
 interface KeeperProcess {
   readonly child: ChildProcess
@@ -60,6 +61,17 @@ function startProcess(): KeeperProcess {
   }
 }
 
+/** Asks it to end, and kills what does not. */
+async function endProcess({ child, ask }: KeeperProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((done) => child.once('exit', done))
+  const force = setTimeout(() => child.kill('SIGKILL'), endPatienceMs)
+  // One that is busy with a question answers no other: its time runs out.
+  await Promise.race([ended, ask({ op: 'end' }).catch(() => undefined)])
+  await ended
+  clearTimeout(force)
+}
+
 /** The keepers, connected, each the leader of its third of the groups. */
 async function withGroups<Result>(options: GroupsOptions, groups: number, measure: (keepers: readonly KeeperProcess[], folder: string) => Promise<Result>): Promise<Result> {
   const folder = mkdtempSync(join(options.directory ?? tmpdir(), 'skein-bench-groups-'))
@@ -76,10 +88,7 @@ async function withGroups<Result>(options: GroupsOptions, groups: number, measur
     await Promise.all(keepers.map((keeper, index) => keeper.ask({ op: 'found', groups: groupsOf(index), members: [...members.slice(index), ...members.slice(0, index)] })))
     return await measure(keepers, folder)
   } finally {
-    await Promise.allSettled(keepers.map(async ({ child, ask }) => {
-      if (child.exitCode === null && child.signalCode === null) await ask({ op: 'end' })
-    }))
-    for (const { child } of keepers) child.kill('SIGKILL')
+    await Promise.all(keepers.map(endProcess))
     rmSync(folder, { recursive: true, force: true })
   }
 }
