@@ -8,28 +8,22 @@
  *
  * @packageDocumentation
  */
-import { randomBytes } from 'node:crypto'
 import { Level } from 'level'
-import { z } from 'zod'
 import type { GroupOnDisk, LogStore, StoreOnDisk } from '../../actors/ports/log-store.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
-import { type GroupId, Incarnation } from '../../protocols/kernel/ids.ts'
 import type { Bytes } from '../../protocols/kernel/units.ts'
-import { isUnreadable } from '../../protocols/replicated-log/copy-on-disk.ts'
 import { EndedMission } from '../../protocols/replicated-log/schema.ts'
-import { applyRecord, type Promised, reconcile, unvouched } from '../../protocols/replicated-log/watermark.ts'
+import { applyRecord } from '../../protocols/replicated-log/watermark.ts'
 import { encodeValue } from '../../protocols/wire.ts'
 import { openDiskReserve } from './disk-room.ts'
-import { type FoundHead, readCopy, readEntries, readHeads } from './log-copies.ts'
+import { readCopy, readEntries, readHeads } from './log-copies.ts'
 import { type EncodedBatch, encodeBatch, prepare } from './log-operations.ts'
-import {
-  codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, startingWith, storageFormat, unreadable, Written,
-} from './log-records.ts'
-import { openWatermarkFile, readWatermark, type WatermarkFile } from './watermark-file.ts'
+import { codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, storageFormat, unreadable } from './log-records.ts'
+import { type RecoveredLog, recoverLog, watermarkPathOf } from './log-recovery.ts'
+import { openWatermarkFile, type WatermarkFile } from './watermark-file.ts'
 
 const synced = { sync: true } as const
 
-export const watermarkPathOf = (directory: string): string => `${directory}.watermark`
 export const reservePathOf = (directory: string): string => `${directory}.reserve`
 
 export interface LevelLogStoreInit {
@@ -45,7 +39,7 @@ export interface LevelLogStore extends LogStore {
   compact(): Promise<void>
 }
 
-function openError(directory: string, error: unknown): MeshError {
+export function openError(directory: string, error: unknown): MeshError {
   if (error instanceof MeshError) return error
   const code = codeOf(error)
   if (code === 'LEVEL_LOCKED') {
@@ -86,7 +80,7 @@ async function openOnce(directory: string, openReserve: () => Promise<Reserve>):
   await database.open()
   let watermark: WatermarkFile | undefined
   try {
-    const opened = await recover(database, directory)
+    const opened = await recoverLog(database, directory)
     watermark = await openWatermarkFile(watermarkPathOf(directory), opened.incarnation, opened.number, opened.promises)
     if (opened.isNew) {
       await database.batch([
@@ -103,74 +97,9 @@ async function openOnce(directory: string, openReserve: () => Promise<Reserve>):
   }
 }
 
-interface Opened {
-  readonly incarnation: Incarnation
-  readonly lostEverything: boolean
-  /** The database has nothing yet. */
-  readonly isNew: boolean
-  readonly number: number
-  readonly promises: Map<GroupId, Promised>
-  readonly heads: readonly FoundHead[]
-}
-
-/** What was promised, by the two files and by how far each of them got. */
-async function recover(database: Database, directory: string): Promise<Opened> {
-  const isNew = !(await hasFormat(database, directory))
-  const read = await readWatermark(watermarkPathOf(directory))
-  const heads = await readHeads(database)
-  const written = await stored(database, 'written', Written)
-  const ofDatabase = { number: written?.number ?? 0, newest: { number: 0, wiped: [], removed: [], ...written, heads: readable(heads.filter(({ number }) => number === written?.number)) } }
-  const incarnation = await stored(database, 'incarnation', z.custom<Incarnation>((value) => Incarnation.safeParse(value).success))
-  const isOurs = read.state === 'read' && (incarnation === undefined || incarnation === read.watermark.incarnation)
-  const { number, promises, isBehind } = isOurs ? reconcile(read.watermark, ofDatabase) : { number: ofDatabase.number, promises: new Map<GroupId, Promised>(), isBehind: true }
-  const lostEverything = isNew && (read.state === 'unreadable' || number > 0)
-  return {
-    incarnation: lostEverything ? newIncarnation() : (incarnation ?? (isOurs ? read.watermark.incarnation : newIncarnation())),
-    lostEverything, isNew, number, heads,
-    promises: isBehind ? unvouched(promises, readable(heads)) : promises,
-  }
-}
-
-function readable(heads: readonly FoundHead[]) {
-  return heads.flatMap(({ head }) => (isUnreadable(head) ? [] : [head]))
-}
-
-async function stored<T>(database: Database, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  const bytes = await database.get(key)
-  try {
-    return bytes === undefined ? undefined : decodeStored(bytes, schema, key)
-  } catch {
-    // The watermark tells what is missing.
-    return undefined
-  }
-}
-
-function newIncarnation(): Incarnation {
-  return randomBytes(8).toString('hex') as Incarnation
-}
-
 /** LevelDB has it; the type that also stands for browsers does not. */
 function compactRange(database: Database): Promise<void> {
   return (database as Database & { compactRange(start: string, end: string): Promise<void> }).compactRange('\0', '\uffff')
-}
-
-/** @returns false for a directory that is new. @throws MeshError for one that another release wrote. */
-async function hasFormat(database: Database, directory: string): Promise<boolean> {
-  const bytes = await database.get('format')
-  if (bytes === undefined) return (await database.keys({ limit: 1 }).all()).length > 0
-  const format = decodeStored(bytes, z.number().int(), `the format of the log in ${directory}`)
-  if (format > storageFormat) {
-    throw new MeshError('wrong-state', `the log in ${directory} was written by a newer release (format ${format}, this release reads ${storageFormat})`, { next: 'start the newer release of Skein' })
-  }
-  if (format === storageFormat) return true
-  if ((await database.keys({ ...startingWith('head!'), limit: 1 }).all()).length > 0) {
-    throw new MeshError('wrong-state', `the log in ${directory} was written by an older release (format ${format}, this release reads ${storageFormat}), which kept missions on one node only`, {
-      next: `finish its missions with the older release and keep their results; then move ${directory} away and start again`,
-    })
-  }
-  // No mission is in it: nothing is lost with it.
-  await database.clear()
-  return false
 }
 
 interface Parts {
@@ -178,7 +107,7 @@ interface Parts {
   readonly directory: string
   readonly watermark: WatermarkFile
   readonly reserve: Reserve
-  readonly opened: Opened
+  readonly opened: RecoveredLog
 }
 
 interface Waiting {

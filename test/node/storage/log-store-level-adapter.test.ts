@@ -7,8 +7,9 @@ import { Level } from 'level'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { GroupOnDisk, LogStore } from '../../../actors/ports/log-store.ts'
 import { entryKey, headKey } from '../../../node/storage/log-records.ts'
-import { openLevelLogStore, reservePathOf, watermarkPathOf } from '../../../node/storage/log-store-level-adapter.ts'
-import type { GroupId } from '../../../protocols/kernel/ids.ts'
+import { watermarkPathOf } from '../../../node/storage/log-recovery.ts'
+import { openLevelLogStore, reservePathOf } from '../../../node/storage/log-store-level-adapter.ts'
+import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { encodeValue } from '../../../protocols/wire.ts'
 import { endedMission, entriesAfter, faultOf, headAfter, logStoreContract, missionA, missionB, writeOf } from '../../contracts/log-store.ts'
@@ -88,7 +89,7 @@ describe('the LevelDB log store', () => {
     await new Promise<void>((resolve, reject) => {
       writer.on('message', (index) => {
         acknowledged = Number(index)
-        if (acknowledged >= 200) resolve()
+        if (acknowledged >= 100) resolve()
       })
       writer.once('exit', (code) => reject(new Error(`the writer ended with ${code}`)))
     })
@@ -194,13 +195,19 @@ describe('the LevelDB log store', () => {
     })
 
     it('keep it short', async () => {
-      const groups = Array.from({ length: 3_000 }, (_, at) => `m-aaaaaaaa-${String(at).padStart(12, '0')}` as GroupId)
+      const groups = Array.from({ length: 200 }, (_, at) => `m-aaaaaaaa-${String(at).padStart(12, '0')}` as GroupId)
+      const voters = Array.from({ length: 5 }, (_, at) => ({ peer: `${at}`.padEnd(128, 'x') as PeerId, incarnation: 'life01' as Incarnation }))
+      const rounds = 40
       await writing(async (store) => {
-        for (let round = 0; round < 16; round++) await store.write({ writes: groups.map((group) => ({ head: headAfter(group, [], { commit: round, others: 1 }), entries: [] })) })
+        for (let round = 0; round < rounds; round++) await store.write({ writes: groups.map((group) => ({ head: { ...headAfter(group, []), commit: round, membership: { voters, learners: [] } }, entries: [] })) })
       })
-      expect((await watermark()).length).toBeLessThan(limits.watermarkBytesMax * 1.5)
+      const bytes = (await watermark()).length
+      expect(bytes).toBeGreaterThan(100_000)
+      // All of them together would be more than this.
+      expect(bytes).toBeLessThan(limits.watermarkBytesMax + 500_000)
+      expect(rounds * groups.length * voters.length * 128).toBeGreaterThan(limits.watermarkBytesMax + 500_000)
       const now = await found()
-      expect([now.size, now.get(groups[7]!)?.head.commit]).toEqual([groups.length, 15])
+      expect([now.size, now.get(groups[7]!)?.head.commit]).toEqual([groups.length, rounds - 1])
     })
   })
 
