@@ -7,8 +7,8 @@ import { agreed, agreedValue, unsafeChange } from '../../../protocols/replicated
 import { entriesOf, foundGroup, headOf, installFor, joinGroup, openRaft, stepRaft, viewOf, type RaftInit, type RaftInput, type RaftOutputs, type RaftState } from '../../../protocols/replicated-log/raft.ts'
 import { RaftMessage, type LogEntry, type LogPosition, type LogRecord, type LogSnapshot } from '../../../protocols/replicated-log/schema.ts'
 
-const names = ['a', 'b', 'c', 'd', 'e'] as const
-type Name = (typeof names)[number]
+
+type Name = 'a' | 'b' | 'c' | 'd' | 'e'
 const peerOf = (name: Name) => `peer-${name}` as PeerId
 const memberOf = (name: Name, life = ''): Member => ({ peer: peerOf(name), incarnation: `store${name}${life}` as Incarnation })
 const voters = (...of: Name[]): Membership => ({ voters: of.map((name) => memberOf(name)), learners: [] })
