@@ -259,7 +259,7 @@ export class Cluster {
           if (this.isCut(leader, follower) || follower.state === undefined) return
           const view = viewOf(follower.state)
           if (view.epoch === undefined || formatEpoch(view.epoch) !== formatEpoch(epoch)) return
-          this.step(follower, { type: 'pulse', peer: leader.peer, sentAtMs: 0 })
+          this.step(follower, { type: 'pulse', peer: leader.peer, sentAtMs: this.nowMs })
           this.at(1 + this.random.below(this.delayMsMax), () => {
             if (this.isCut(leader, follower) || leader.life !== life || leader.state === undefined) return
             const now = viewOf(leader.state)
