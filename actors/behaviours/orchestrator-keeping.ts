@@ -67,7 +67,7 @@ export function onSnapshotStored(init: OrchestratorInit, state: OrchestratorStat
 // ---- the archive ---------------------------------------------------------------------------------------------------
 
 /** The mission is over and nobody has watched it for a while. */
-export function archive(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
+export function archive(init: OrchestratorInit, state: OrchestratorState): Effect[] {
   const { fold } = state
   if (fold === undefined || state.isArchiving) return []
   state.isArchiving = true

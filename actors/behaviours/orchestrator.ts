@@ -248,5 +248,5 @@ function onTick(init: OrchestratorInit, state: OrchestratorState, context: Actor
     return [...effects, ...endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: fault('deadline-exceeded', `the mission was not done within ${Math.round(fold.limits.durationMs / 1_000)} s${waits === undefined ? '' : `; it waited for ${waits}`}`, { next: 'submit it with a longer limit: --limit durationMs=N' }) }, context)]
   }
   if (context.nowMs < state.restAtMs || state.watchers.size > 0 || state.appends.size > 0) return effects
-  return init.from.kind === 'ended' ? [{ type: 'stop-self' }] : [...effects, ...archive(init, state, context)]
+  return init.from.kind === 'ended' ? [{ type: 'stop-self' }] : [...effects, ...archive(init, state)]
 }

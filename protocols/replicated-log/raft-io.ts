@@ -36,7 +36,7 @@ export type RaftInput =
   | { readonly type: 'tick' }
   /** The connection to a peer was lost, or came back. A peer counts as connected until this says otherwise. */
   | { readonly type: 'peer'; readonly peer: PeerId; readonly connected: boolean }
-  /** A pulse from this peer agreed with what we hold: as a follower, its leader lives; as its leader, it follows. `sentAtMs`: when the pulse that it answers was sent (leaders only). */
+  /** A pulse from this peer agreed with what we hold: as a follower, its leader lives; as its leader, it follows. `sentAtMs`: when it was heard; for a leader, when the pulse was sent that it answers. */
   | { readonly type: 'pulse'; readonly peer: PeerId; readonly sentAtMs: InstantMs }
   /** Of a leader's host: entries that continue the log (`extend` of chain.ts), one call at a time. Answered by `settled` with the same tag. */
   | { readonly type: 'append'; readonly tag: string; readonly entries: readonly LogEntry[] }

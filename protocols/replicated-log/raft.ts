@@ -163,8 +163,9 @@ function onPeer(state: RaftState, peer: PeerId, connected: boolean, nowMs: Insta
 function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs, nowMs: InstantMs): void {
   if (state.leading === undefined) {
     if (state.leader !== peer || state.role !== 'follower') return
-    state.heardLeaderAtMs = nowMs
-    state.electionAtMs = nowMs + drawElection(state)
+    if (sentAtMs <= state.heardLeaderAtMs) return
+    state.heardLeaderAtMs = sentAtMs
+    state.electionAtMs = sentAtMs + drawElection(state)
     return
   }
   const follower = state.leading.followers.get(peer)

@@ -4,7 +4,7 @@ import { Digest, Epoch, GroupId, Incarnation, MissionId, PeerId } from '../kerne
 import { limits } from '../kernel/limits.ts'
 import { BlobRef, Payload } from '../kernel/payload.ts'
 import { MembersChanged, Membership, RegistrarEvent, RosterEvent, TookOver } from '../membership/schema.ts'
-import { MissionEvent, missionStates } from '../tasking/schema.ts'
+import { MissionEvent } from '../tasking/schema.ts'
 
 /** What an entry may hold. Which of them belong in which group is for its host to judge. */
 export const LogRecord = z.union([MissionEvent, TookOver, MembersChanged, RosterEvent, RegistrarEvent])

@@ -1,13 +1,13 @@
 /** One step of one group's machine, and everything that it causes: writes, messages, answers, news for the host. */
 import { fault } from '../../../protocols/kernel/errors.ts'
+import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import type { Epoch, GroupId, PeerId } from '../../../protocols/kernel/ids.ts'
-import { entriesOf, stepRaft, viewOf, type RaftInput, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
+import { entriesOf, installFor, stepRaft, viewOf, type RaftInput, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { hostOf, type Group, type LogKeeperState } from './log-keeper-state.ts'
-import { writeNext } from './log-keeper-writes.ts'
-import { sendSnapshots, startInstall } from './log-keeper-snapshots.ts'
+import { writeNext } from './log-keeper-batch.ts'
 
 export function step(state: LogKeeperState, group: Group, input: RaftInput, context: ActorContext): Effect[] {
   return perform(state, group, stepRaft(group.raft, input, { nowMs: context.nowMs, wallMs: context.wallMs }), context)
@@ -31,7 +31,7 @@ export function perform(state: LogKeeperState, group: Group, outputs: RaftOutput
   else if (outputs.role?.became === 'follows' || outputs.leader !== undefined) effects.push(tellFollowed(group, context))
   if (outputs.committed !== undefined) effects.push(...onCommitted(group, outputs.committed, context))
   if (outputs.orphanedFrom !== undefined) effects.push(fact('warn', 'group.tail-orphaned', { group: group.group, from: outputs.orphanedFrom }))
-  if (outputs.needsSnapshot.length > 0) effects.push(...sendSnapshots(group, outputs.needsSnapshot, context))
+  if (outputs.needsSnapshot.length > 0) effects.push(...sendSnapshots(group, outputs.needsSnapshot))
   if (outputs.install !== undefined) effects.push(...startInstall(state, group, outputs.install))
   if (outputs.wakeAtMs < group.wakeAtMs) effects.push(wakeUp(group, outputs.wakeAtMs, context))
   // What is never written is synced at once.
@@ -112,4 +112,23 @@ export function tellCommitted(group: Group, entries: ReturnType<typeof entriesOf
 /** A question of a host to a group that is not here or not led. */
 export function notLed(tag: string, to: Parameters<typeof tell>[0], group: GroupId): Effect {
   return tell(to, { kind: 'appended', tag, fault: fault('fenced', `this node does not lead ${group} any more`, { retryable: true }) })
+}
+
+// ---- snapshots -----------------------------------------------------------------------------------------------------
+
+function sendSnapshots(group: Group, peers: readonly PeerId[]): Effect[] {
+  const { snapshot } = group
+  if (snapshot === undefined) return []
+  return peers.flatMap((peer) => {
+    const message = installFor(group.raft, peer, snapshot)
+    return message === undefined ? [] : [tell(at(peer, actorNames.logKeeper), message)]
+  })
+}
+
+/** What the snapshot's state is made of is fetched before the snapshot counts. */
+function startInstall(state: LogKeeperState, group: Group, { from, snapshot }: NonNullable<RaftOutputs['install']>): Effect[] {
+  const tag = `install ${state.counter++}`
+  state.installing.set(tag, group.group)
+  group.incoming = snapshot
+  return [{ type: 'fetch-blobs', refs: blobRefsIn(snapshot.state), alsoTry: [from], tag }]
 }

@@ -9,7 +9,7 @@ import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { writeNext } from './log-keeper-writes.ts'
+import { writeNext } from './log-keeper-batch.ts'
 import type { Group, LogKeeperState } from './log-keeper-state.ts'
 
 /** Of a leader's host. The others are told at once; who does not hear it asks when it has missed its leader for a while. */
@@ -26,10 +26,6 @@ function drop(state: LogKeeperState, group: Group, ended: EndedMission, context:
   if (!group.durable) return [cleared]
   state.waitingEnded.push(ended)
   return [cleared, ...writeNext(state, context)]
-}
-
-export function afterEnding(ended: readonly EndedMission[], context: ActorContext): Effect[] {
-  return ended.map((record) => tell(at(context.self.peer, actorNames.missions), { kind: 'group-ended', ended: record }))
 }
 
 /** From a member of the group: the archive is fetched first, so that nothing is dropped that is nowhere else on this node. */

@@ -1,14 +1,11 @@
 /** Snapshots: a host folds its log into one, members that are behind are sent it, and the log before it goes. */
-import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import type { Fault } from '../../../protocols/kernel/errors.ts'
-import type { PeerId } from '../../../protocols/kernel/ids.ts'
-import { headOf, installFor, viewOf, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
+import { headOf, viewOf } from '../../../protocols/replicated-log/raft.ts'
 import type { LogSnapshot } from '../../../protocols/replicated-log/schema.ts'
-import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
-import { fact, tell, type Effect } from '../../runtime/effects.ts'
+import { fact, type Effect } from '../../runtime/effects.ts'
 import { step, tellCommitted } from './log-keeper-drive.ts'
-import type { Group, LogKeeperInit, LogKeeperState } from './log-keeper-state.ts'
+import type { LogKeeperInit, LogKeeperState } from './log-keeper-state.ts'
 import type { GroupId } from '../../../protocols/kernel/ids.ts'
 
 /** The state is on this disk already: as a blob, when it is large. */
@@ -19,23 +16,6 @@ export function onSnapshotTaken(init: LogKeeperInit, state: LogKeeperState, grou
   const dropBelow = Math.max(1, snapshot.at.index + 1 - init.tuning.snapshotTailEntries)
   if (group.durable) state.waiting.push({ group, persist: { number: 0, head: headOf(group.raft), snapshot, dropBelow, entries: [] } })
   return [fact('debug', 'group.snapshot', { group: groupId, index: snapshot.at.index }), ...step(state, group, { type: 'compacted', snapshot, dropBelow }, context)]
-}
-
-export function sendSnapshots(group: Group, peers: readonly PeerId[], _context: ActorContext): Effect[] {
-  const { snapshot } = group
-  if (snapshot === undefined) return []
-  return peers.flatMap((peer) => {
-    const message = installFor(group.raft, peer, snapshot)
-    return message === undefined ? [] : [tell(at(peer, actorNames.logKeeper), message)]
-  })
-}
-
-/** What the snapshot's state is made of is fetched before the snapshot counts. */
-export function startInstall(state: LogKeeperState, group: Group, { from, snapshot }: NonNullable<RaftOutputs['install']>): Effect[] {
-  const tag = `install ${state.counter++}`
-  state.installing.set(tag, group.group)
-  group.incoming = snapshot
-  return [{ type: 'fetch-blobs', refs: blobRefsIn(snapshot.state), alsoTry: [from], tag }]
 }
 
 export function onInstallFetched(state: LogKeeperState, tag: string, problem: Fault | undefined, context: ActorContext): Effect[] {

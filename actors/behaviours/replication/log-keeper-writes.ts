@@ -1,71 +1,14 @@
-/** Group commit: everything that was to be persisted while one write was being synced goes into the next. Nobody hears of it before. */
+/** What follows from a write: nobody hears of anything before it is synced, and after a failed sync nothing is believed any more. */
 import { fault, type Fault } from '../../../protocols/kernel/errors.ts'
-import type { RaftPersist } from '../../../protocols/replicated-log/raft.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
 import { viewOf } from '../../../protocols/replicated-log/raft.ts'
+import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
-import type { GroupWrite } from '../../ports/log-store.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
+import { slowTimer, writeNext } from './log-keeper-batch.ts'
 import { step } from './log-keeper-drive.ts'
-import { afterEnding } from './log-keeper-ending.ts'
-import { limits } from '../../../protocols/kernel/limits.ts'
 import type { Group, LogKeeperState } from './log-keeper-state.ts'
-
-const slowTimer = 'slow-sync'
-
-export function writeNext(state: LogKeeperState, context: ActorContext): Effect[] {
-  if (state.isWriting || state.broken) return []
-  if (state.waiting.length === 0 && state.waitingEnded.length === 0 && state.waitingRemoved.length === 0) return []
-  const ofGroups = new Map<Group, RaftPersist[]>()
-  for (const { group, persist } of state.waiting) {
-    const list = ofGroups.get(group)
-    if (list === undefined) ofGroups.set(group, [persist])
-    else list.push(persist)
-  }
-  // A group that has ended meanwhile is not written again.
-  const writes = [...ofGroups].filter(([group]) => state.groups.get(group.group) === group).map(([group, persists]) => merged(persists, state.waitingWiped.get(group.group) === group))
-  const ended = state.waitingEnded
-  const removed = state.waitingRemoved
-  Object.assign(state, { writing: state.waiting, waiting: [], writingEnded: ended, waitingEnded: [], waitingRemoved: [], waitingWiped: new Map(), isWriting: true, writeStartedAtMs: context.nowMs })
-  return [
-    { type: 'write-log', batch: { writes, ...(ended.length === 0 ? {} : { ended }), ...(removed.length === 0 ? {} : { removed }) }, tag: 'batch' },
-    { type: 'set-timer', key: slowTimer, delayMs: limits.slowSyncMs, message: { kind: 'tick', what: slowTimer } },
-  ]
-}
-
-/** Several steps of one group as one write: what a later step truncates is not written at all. */
-function merged(persists: readonly RaftPersist[], wiped: boolean): GroupWrite {
-  const last = persists.at(-1) as RaftPersist
-  let entries: RaftPersist['entries'][number][] = []
-  let truncateFrom: number | undefined
-  let snapshot: RaftPersist['snapshot']
-  let dropBelow: number | undefined
-  let wipe = wiped
-  for (const persist of persists) {
-    if (persist.wipe === true) {
-      wipe = true
-      entries = []
-      truncateFrom = snapshot = dropBelow = undefined
-    }
-    if (persist.snapshot !== undefined) {
-      snapshot = persist.snapshot
-      const { index } = snapshot.at
-      entries = entries.filter((entry) => entry.index > index)
-    }
-    if (persist.dropBelow !== undefined) dropBelow = persist.dropBelow
-    if (persist.truncateFrom !== undefined) {
-      const from = persist.truncateFrom
-      entries = entries.filter((entry) => entry.index < from)
-      truncateFrom = Math.min(truncateFrom ?? from, from)
-    }
-    entries.push(...persist.entries)
-  }
-  const below = dropBelow
-  return {
-    head: last.head, entries: below === undefined ? entries : entries.filter((entry) => entry.index >= below), ...(wipe ? { wipe } : {}), ...(snapshot === undefined ? {} : { snapshot }),
-    ...(dropBelow === undefined ? {} : { dropBelow }), ...(truncateFrom === undefined ? {} : { truncateFrom }),
-  }
-}
 
 export function onWritten(state: LogKeeperState, problem: Fault | undefined, context: ActorContext): Effect[] {
   const { writing, writingEnded } = state
@@ -89,7 +32,7 @@ export function onWritten(state: LogKeeperState, problem: Fault | undefined, con
     }
     effects.push(...step(state, group, { type: 'persisted', upTo: number }, context))
   }
-  return [...effects, ...afterEnding(writingEnded, context), ...writeNext(state, context)]
+  return [...effects, ...tellEnded(writingEnded, context), ...writeNext(state, context)]
 }
 
 /** A leader whose disk is slow holds everybody up: whoever else can leads instead. */
@@ -101,4 +44,8 @@ export function onSlowSync(state: LogKeeperState, context: ActorContext): Effect
     ...led.flatMap((group) => step(state, group, { type: 'step-down', reason: 'a sync takes too long' }, context)),
     { type: 'set-timer', key: slowTimer, delayMs: limits.slowSyncMs, message: { kind: 'tick', what: slowTimer } },
   ]
+}
+
+function tellEnded(ended: readonly EndedMission[], context: ActorContext): Effect[] {
+  return ended.map((record) => tell(at(context.self.peer, actorNames.missions), { kind: 'group-ended', ended: record }))
 }

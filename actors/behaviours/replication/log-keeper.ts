@@ -18,7 +18,8 @@ import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
-import { onSlowSync, onWritten, writeNext } from './log-keeper-writes.ts'
+import { writeNext } from './log-keeper-batch.ts'
+import { onSlowSync, onWritten } from './log-keeper-writes.ts'
 
 export type { LogKeeperInit } from './log-keeper-state.ts'
 
