@@ -19,7 +19,7 @@ export interface MeshApi {
   readonly name: string
   /**
    * Asks whichever node leads the mission, however often that changes meanwhile (this one for `submit`, when it is a replica).
-   * The answer's shape by `op`: submit/view/pause/resume/cancel/retry/change → MissionView, tasks → TaskView,
+   * The answer's shape by `op`: submit/view/pause/resume/cancel/retry/change/drop-dead → MissionView, tasks → TaskView,
    * result → ResultView, why → WhyView, list → MissionView[], dead → DeadView[], queue → QueueView[].
    * @throws MeshError with the owner's fault; `timeout` when the outcome is unknown.
    */
@@ -29,6 +29,8 @@ export interface MeshApi {
    * @returns a function that ends it.
    */
   watch(missionId: MissionId, fromIndex: number, principal: Principal, listener: (frame: WatchFrame) => void): () => void
+  /** Drops a message that reached nobody (`letter-N`) from this node's own list. @returns false when it has none of that id. */
+  dropLetter(id: string): boolean
   nodes(): Promise<NodeView[]>
   /** Calls the listener whenever the list of nodes may have changed. */
   watchNodes(listener: () => void): () => void

@@ -205,6 +205,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
         if (system.exists(feedName)) toActor(feedName, { kind: 'drain' }, listenerName)
       }
     },
+    dropLetter: (id) => deadLetters.drop(Number(/^letter-(\d+)$/.exec(id)?.[1])),
     nodes: async () => (await describe()).nodes,
     watchNodes(listener) {
       nodeWatchers.add(listener)

@@ -93,8 +93,15 @@ export function resultView(fold: MissionFold, result: Json | undefined): ResultV
   return { id: fold.missionId, state: fold.state, ...(result === undefined ? {} : { result }), artifacts: blobRefsIn(result), ...(fold.fault === undefined ? {} : { fault: fold.fault }) }
 }
 
+/** The tasks that died of themselves: those above them died of them. */
+export function deadTasks(fold: MissionFold): TaskNode[] {
+  return [...fold.tasks.values()].filter((task) => task.state === 'dead' && task.spec.taskId !== 'root' && !task.children.some((child) => fold.tasks.get(child)?.state === 'dead'))
+}
+
+/** Those that nobody has put away. */
 export function deadViews(fold: MissionFold): DeadView[] {
-  return [...fold.tasks.values()]
-    .filter((task) => task.state === 'dead' && task.spec.taskId !== 'root' && !task.children.some((child) => fold.tasks.get(child)?.state === 'dead'))
-    .map((task) => ({ id: `${fold.missionId}:${task.spec.taskId}`, kind: 'task' as const, missionId: fold.missionId, taskId: task.spec.taskId, atWallMs: task.attempts.at(-1)?.endedAtWallMs ?? fold.endedAtWallMs ?? fold.submittedAtWallMs, reason: task.fault?.detail ?? 'unknown', attempts: attemptViews(task) }))
+  return deadTasks(fold).filter((task) => task.droppedAtWallMs === undefined).map((task) => ({
+    id: `${fold.missionId}:${task.spec.taskId}`, kind: 'task' as const, missionId: fold.missionId, missionName: fold.name, taskId: task.spec.taskId, capability: task.spec.capability,
+    atWallMs: task.diedAtWallMs ?? task.attempts.at(-1)?.endedAtWallMs ?? fold.submittedAtWallMs, reason: task.fault?.detail ?? 'unknown', ...(task.fault === undefined ? {} : { fault: task.fault }), attempts: attemptViews(task),
+  }))
 }

@@ -8,7 +8,7 @@ import type { MissionEvent, MissionOperation } from '../../protocols/tasking/sch
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { deadViews, resultView, taskTree, whyView } from './mission-views.ts'
+import { deadTasks, resultView, taskTree, whyView } from './mission-views.ts'
 import { append, endMission, viewNow, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 export function answer(init: OrchestratorInit, state: OrchestratorState, requestId: string, operation: MissionOperation, by: Principal | undefined, to: ActorAddress, context: ActorContext): Effect[] {
@@ -49,6 +49,8 @@ export function answer(init: OrchestratorInit, state: OrchestratorState, request
       const requested = append(init, state, [{ type: 'cancel-requested', atWallMs, by: by ?? fold.principal, reason: operation.reason }], { then: 'nothing' }, context)
       return [...requested, ...endMission(init, state, { type: 'cancelled', atWallMs }, context, { then: 'answer', to, requestId })]
     }
+    case 'drop-dead':
+      return commit({ type: 'dead-dropped', atWallMs, taskId: operation.taskId, by: by ?? fold.principal })
     case 'retry':
       return retry(init, state, operation.taskId, to, requestId, context)
     default:
@@ -60,13 +62,13 @@ export function answer(init: OrchestratorInit, state: OrchestratorState, request
 function retry(init: OrchestratorInit, state: OrchestratorState, taskId: TaskId | undefined, to: ActorAddress, requestId: string, context: ActorContext): Effect[] {
   const fold = state.fold as MissionFold
   if (fold.state === 'cancelled') return [tell(to, { kind: 'local-answer', requestId, fault: fault('wrong-state', 'a cancelled mission cannot be retried', { next: 'submit it again' }) })]
-  const deadTasks = deadViews(fold).flatMap((view) => (view.taskId === undefined ? [] : [view.taskId]))
+  const dead = deadTasks(fold).map((task) => task.spec.taskId)
   // A mission that failed as a whole (its deadline, its synthesis) goes on from where it was.
-  const dead = taskId !== undefined ? [taskId] : deadTasks.length === 0 && fold.state === 'failed' ? ['root' as TaskId] : deadTasks
-  const events: MissionEvent[] = dead.map((id) => ({ type: 'retried', atWallMs: context.wallMs, taskId: id }))
+  const tried = taskId !== undefined ? [taskId] : dead.length === 0 && fold.state === 'failed' ? ['root' as TaskId] : dead
+  const events: MissionEvent[] = tried.map((id) => ({ type: 'retried', atWallMs: context.wallMs, taskId: id }))
   const problem = events.map((event) => judgeEvent(fold, event)).find((verdict) => typeof verdict === 'object') ?? (events.length === 0 ? fault('wrong-state', 'the mission has no dead task') : undefined)
   if (typeof problem === 'object') return [tell(to, { kind: 'local-answer', requestId, fault: problem })]
   state.restAtMs = Infinity
-  for (const id of dead) for (let up: TaskId | undefined = id; up !== undefined; up = parentTaskId(up)) state.notes.delete(up)
+  for (const id of tried) for (let up: TaskId | undefined = id; up !== undefined; up = parentTaskId(up)) state.notes.delete(up)
   return append(init, state, events, { then: 'answer', to, requestId, restartManager: true }, context)
 }

@@ -15,6 +15,8 @@ export interface DeadLetters {
   add(letter: Omit<DeadLetter, 'number'>): void
   readonly count: number
   recent(): readonly DeadLetter[]
+  /** Somebody has seen enough of it. @returns false when it is not kept (any more). */
+  drop(number: number): boolean
 }
 
 export function createDeadLetters(): DeadLetters {
@@ -30,5 +32,10 @@ export function createDeadLetters(): DeadLetters {
       return count
     },
     recent: () => kept,
+    drop(number) {
+      const at = kept.findIndex((letter) => letter.number === number)
+      if (at >= 0) kept.splice(at, 1)
+      return at >= 0
+    },
   }
 }

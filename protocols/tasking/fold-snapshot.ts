@@ -33,6 +33,7 @@ const StoredTask = z.object({
   failures: z.number().int(),
   losses: z.number().int(),
   notBeforeWallMs: z.number(),
+  diedAtWallMs: z.number().optional(),
   droppedAtWallMs: z.number().optional(),
 })
 

@@ -36,6 +36,7 @@ export interface TaskNode {
   losses: number
   /** Wall time before which the next attempt must not be announced. */
   notBeforeWallMs: WallMs
+  diedAtWallMs?: WallMs
   /** Dead, and somebody has seen enough of it. */
   droppedAtWallMs?: WallMs
 }
@@ -179,6 +180,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
     case 'dead': {
       const task = taskOf(fold, event.taskId)
       task.state = 'dead'
+      task.diedAtWallMs = event.atWallMs
       task.fault = event.fault
       endLiveAttempt(task, event.atWallMs, 'failed')
       cancelOpenTasks(fold, event.atWallMs, `${event.taskId}/`)
@@ -251,6 +253,7 @@ function revive(fold: MissionFold, taskId: TaskId): void {
     if (task === undefined || (task.state !== 'dead' && task.state !== 'cancelled')) continue
     Object.assign(task, { state: 'pending', failures: 0, losses: 0, notBeforeWallMs: 0 })
     delete task.fault
+    delete task.diedAtWallMs
     delete task.droppedAtWallMs
   }
   // Parents come before their children. What was given up below a task that stays ended stays given up.

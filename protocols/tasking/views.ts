@@ -108,9 +108,14 @@ export const DeadView = z.object({
   id: z.string(),
   kind: z.enum(['task', 'message']),
   missionId: MissionId.optional(),
+  missionName: z.string().optional(),
   taskId: TaskId.optional(),
+  capability: CapabilityName.optional(),
+  /** When it died. */
   atWallMs: z.number(),
   reason: z.string(),
+  fault: Fault.optional(),
+  /** Everybody who tried: who, when, how it ended and why. */
   attempts: z.array(AttemptView).optional(),
 })
 export type DeadView = z.infer<typeof DeadView>

@@ -9,7 +9,8 @@ import { connect } from '../connection.ts'
 import { type Voice, usageError } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { detachable } from '../follow.ts'
-import { counted, printable, seconds } from '../view/format.ts'
+import { deadLines } from '../view/dead-lines.ts'
+import { printable, seconds } from '../view/format.ts'
 import { table } from '../view/table.ts'
 import { whyLines } from '../view/why-lines.ts'
 import { laterCommand } from './later.ts'
@@ -88,8 +89,7 @@ function addDeadCommands(mission: Command, cli: Cli): void {
     const { client } = await connect(flags, world)
     const letters = await client.dead()
     voice.value(letters)
-    const rows = letters.map((letter) => [letter.id, ago(letter.atWallMs), counted(letter.attempts?.length ?? 0, 'attempt'), printable(letter.reason)])
-    voice.print(rows.length === 0 ? 'no dead letters' : table([['ID', 'DIED', 'AFTER', 'REASON'], ...rows], voice.columns, voice.colours.dim).join('\n'))
+    voice.print(deadLines(letters, Date.now(), voice.colours, voice.columns).join('\n'))
   }))
   withTalk(dead.command('retry').description('try a dead task again').argument('<id>', 'from "mission dead list"')).action(act<TalkFlags>(cli, async ({ args, flags, voice, world }) => {
     const { client } = await connect(flags, world)
@@ -97,7 +97,7 @@ function addDeadCommands(mission: Command, cli: Cli): void {
     voice.value(view)
     voice.print(`${view.id} is ${view.state}`)
   }))
-  withTalk(dead.command('drop').description('drop a dead letter').argument('<id>', 'from "mission dead list"')).action(act<TalkFlags>(cli, async ({ args, flags, voice, world }): Promise<ExitCode> => {
+  withTalk(dead.command('drop').description('list a dead letter no more; its mission keeps it').argument('<id>', 'from "mission dead list"')).action(act<TalkFlags>(cli, async ({ args, flags, voice, world }): Promise<ExitCode> => {
     const { client } = await connect(flags, world)
     await client.dropDead(args[0] ?? '')
     voice.value({ dropped: args[0] })

@@ -24,18 +24,25 @@ export function deadRoutes({ mesh }: BridgeParts): Route[] {
       faults: ['unknown-mission', 'unknown-task', 'wrong-state', 'owner-unreachable', 'timeout', 'overloaded'],
       async serve({ c, params: { id }, principal }) {
         if (/^letter-/.test(id)) throw new HttpFault(fault('wrong-state', 'a message that reached nobody cannot be sent again: its sender has long dealt with its loss', { next: 'retry the mission it belonged to' }))
-        const [missionId, taskId] = [MissionId.safeParse(id.split(':')[0]), TaskId.safeParse(id.slice(id.indexOf(':') + 1))]
-        if (!missionId.success || !taskId.success) throw new HttpFault(fault('unknown-task', `"${id.slice(0, 100)}" is not the id of a dead task`, { next: 'take an id from GET /v1/dead' }))
-        return c.json(await mesh.ask({ op: 'retry', missionId: missionId.data, taskId: taskId.data }, principal))
+        return c.json(await mesh.ask({ op: 'retry', ...deadTask(id) }, principal))
       },
     }),
     defineRoute({
-      method: 'DELETE', path: '/v1/dead/{id}', summary: 'Drop a dead letter (not in this release).', tag, params,
-      answers: [],
-      faults: ['not-available'],
-      serve() {
-        throw new HttpFault(fault('not-available', 'dropping dead letters is not in this release', { next: 'cancel the mission, or leave the letter: the oldest are dropped by themselves' }))
+      method: 'DELETE', path: '/v1/dead/{id}', summary: 'Drop a dead letter: it is listed no more. A dropped task can still be tried again with its mission; a dropped message is known to the bridge that listed it only.', tag, params,
+      answers: [{ status: 200, description: 'It is dropped, now or before.', schema: z.object({ dropped: z.string() }) }],
+      faults: ['unknown-mission', 'unknown-task', 'wrong-state', 'owner-unreachable', 'timeout', 'overloaded'],
+      async serve({ c, params: { id }, principal }) {
+        if (!/^letter-/.test(id)) await mesh.ask({ op: 'drop-dead', ...deadTask(id) }, principal)
+        else if (!mesh.dropLetter(id)) throw new HttpFault(fault('unknown-task', `this node has no dead letter "${id.slice(0, 100)}"`, { next: 'take an id from GET /v1/dead of the same node: it may have been dropped, or the node started again' }))
+        return c.json({ dropped: id })
       },
     }),
   ]
+}
+
+/** The mission and task that an id of a dead task names. */
+function deadTask(id: string): { missionId: MissionId; taskId: TaskId } {
+  const [missionId, taskId] = [MissionId.safeParse(id.split(':')[0]), TaskId.safeParse(id.slice(id.indexOf(':') + 1))]
+  if (!missionId.success || !taskId.success) throw new HttpFault(fault('unknown-task', `"${id.slice(0, 100)}" is not the id of a dead task`, { next: 'take an id from GET /v1/dead' }))
+  return { missionId: missionId.data, taskId: taskId.data }
 }

@@ -68,7 +68,9 @@ describe('requests', () => {
     mesh.failNext(error)
     expect(await faultOf(client.missions())).toEqual(error.fault)
     expect(await faultOf(client.mission(MissionId.parse('m-aaaaaaaa-bbbbbbbbbbbb')))).toMatchObject({ code: 'unknown-mission' })
-    expect(await faultOf(client.dropDead('letter-1'))).toMatchObject({ code: 'not-available' })
+    await client.dropDead('letter-1')
+    expect(await client.dead()).toEqual([])
+    expect(await faultOf(client.dropDead('letter-1'))).toMatchObject({ code: 'unknown-task' })
   })
 
   test('without the token are unauthorised', async () => {

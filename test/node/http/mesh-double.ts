@@ -42,6 +42,7 @@ export function createMeshDouble(): MeshDouble {
   const asked: MeshDouble['asked'] = []
   const nodeListeners = new Set<() => void>()
   let failure: Error | undefined
+  const letters = new Set(['letter-1'])
   let nodes: NodeView[] = [{ peerId: selfPeer, name: 'node-a', self: true, state: 'connected' }, { peerId: otherPeer, name: 'node-b', self: false, state: 'gone', lastSeenAgoMs: 10 }]
 
   function mission(id: MissionId): DoubleMission {
@@ -77,7 +78,7 @@ export function createMeshDouble(): MeshDouble {
       case 'result': return ResultView.parse({ id: operation.missionId, state: mission(operation.missionId).view.state, result: { lines: 3 }, artifacts: [{ $blob: 'ab'.repeat(32), sizeBytes: 5, name: 'rép ort.html', mediaType: 'text/html', holders: [otherPeer] }] })
       case 'why': return WhyView.parse({ id: mission(operation.missionId).view.id, tasks: [] })
       case 'list': return [...missions.values()].slice(0, operation.limit).map(({ view }) => view)
-      case 'dead': return [DeadView.parse({ id: 'letter-1', kind: 'message', atWallMs: 1, reason: 'no such actor' })]
+      case 'dead': return [...letters].map((id) => DeadView.parse({ id, kind: 'message', atWallMs: 1, reason: 'no such actor' }))
       case 'queue': return [QueueView.parse({ node: selfPeer, slots: 2, running: [], waiting: [] })]
       default: return mission(operation.missionId).view
     }
@@ -127,6 +128,7 @@ export function createMeshDouble(): MeshDouble {
       })
       return () => watchers.delete(listener)
     },
+    dropLetter: (id) => letters.delete(id),
     nodes: async () => nodes,
     watchNodes(listener) {
       nodeListeners.add(listener)

@@ -210,11 +210,24 @@ describe('dead letters', () => {
     expect(mesh.asked.at(-1)?.operation).toEqual({ op: 'retry', missionId: id, taskId: 'root/build/3' })
   })
 
-  test('a message, an id that is none and dropping are refused', async () => {
+  test('can be dropped: a task by its mission, a message by this node', async () => {
+    const { send, mesh } = await startBridge()
+    const id = mesh.addMission()
+    const dropped = await send(`/v1/dead/${encodeURIComponent(`${id}:root/build/3`)}`, { method: 'DELETE' })
+    expect([dropped.status, await dropped.json()]).toEqual([200, { dropped: `${id}:root/build/3` }])
+    expect(mesh.asked.at(-1)?.operation).toEqual({ op: 'drop-dead', missionId: id, taskId: 'root/build/3' })
+    const asked = mesh.asked.length
+    expect(await (await send('/v1/dead/letter-1', { method: 'DELETE' })).json()).toEqual({ dropped: 'letter-1' })
+    expect(mesh.asked).toHaveLength(asked)
+    expect(await (await send('/v1/dead')).json()).toEqual([])
+    expect(await problemIn(await send('/v1/dead/letter-1', { method: 'DELETE' }))).toMatchObject({ code: 'unknown-task', status: 404 })
+  })
+
+  test('a message cannot be tried again, and an id that is none is refused', async () => {
     const { send } = await startBridge()
     expect(await problemIn(await send('/v1/dead/letter-1', { method: 'POST' }))).toMatchObject({ code: 'wrong-state', status: 409 })
     expect(await problemIn(await send('/v1/dead/nonsense', { method: 'POST' }))).toMatchObject({ code: 'unknown-task', status: 404 })
-    expect(await problemIn(await send('/v1/dead/letter-1', { method: 'DELETE' }))).toMatchObject({ code: 'not-available', status: 501 })
+    expect(await problemIn(await send('/v1/dead/nonsense', { method: 'DELETE' }))).toMatchObject({ code: 'unknown-task', status: 404 })
   })
 })
 
