@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { chaos } from './raft-chaos.ts'
 
 describe('members of one log under any trouble', () => {
+  // 6 s on an idle core; the limit is for busy ones.
   it('lose nothing, never disagree, answer nothing stale, and go on when the trouble is over', () => {
     const seen = { elections: 0, settledAppends: 0, settledReads: 0, installs: 0 }
     for (let seed = 1; seed <= 300; seed++) {
@@ -16,5 +17,5 @@ describe('members of one log under any trouble', () => {
     expect(seen.settledAppends).toBeGreaterThan(5_000)
     expect(seen.settledReads).toBeGreaterThan(2_000)
     expect(seen.installs).toBeGreaterThan(100)
-  })
+  }, 120_000)
 })

@@ -167,7 +167,7 @@ export class Cluster {
       if (chain !== entry.chain) throw new Error(`log matching: two entries at ${key}`)
       this.chains.set(key, chain)
     }
-    if (outputs.committed !== undefined) this.check(node, outputs.committed.to)
+    if (outputs.committed !== undefined) this.check(node, outputs.committed.from, outputs.committed.to)
     for (const { tag, fault } of outputs.settled) if (fault === undefined) this.settle(node, tag)
     for (const peer of outputs.needsSnapshot) this.at(1, () => this.offer(node, peer, life))
     if (outputs.install !== undefined) {
@@ -178,9 +178,9 @@ export class Cluster {
   }
 
   /** State-machine safety: what one member holds committed, every other does. */
-  private check(node: Node, to: number): void {
+  private check(node: Node, from: number, to: number): void {
     const state = node.state as RaftState
-    for (const entry of entriesOf(state, 1)) {
+    for (const entry of entriesOf(state, from + 1)) {
       if (entry.index > to) break
       const known = this.committed[entry.index]
       if (known !== undefined && known !== entry.chain) throw new Error(`state-machine safety: ${node.peer} committed another entry ${entry.index}`)
