@@ -120,8 +120,10 @@ describe('mission', () => {
 
   it('deals with dead letters', async () => {
     expect((await talk('mission', 'dead', 'list')).out).toContain('no such actor')
-    expect(await talk('mission', 'dead', 'drop', 'letter-1')).toMatchObject({ code: 2 })
     expect(await talk('mission', 'dead', 'retry', 'letter-1')).toMatchObject({ code: 3 })
+    expect(await talk('mission', 'dead', 'drop', 'letter-1')).toMatchObject({ code: 0, out: 'dropped letter-1\n' })
+    expect((await talk('mission', 'dead', 'list')).out).toBe('no dead letters\n')
+    expect((await talk('mission', 'dead', 'drop', 'letter-1')).code).not.toBe(0)
   })
 
   it('does not know what is unknown', async () => {
