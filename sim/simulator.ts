@@ -1,10 +1,12 @@
 /** Runs a scenario: the production node code over the virtual world, a pure function of scenario and seed. */
-import type { MissionId, Principal } from '../protocols/kernel/ids.ts'
+import type { GroupId, MissionId, Principal } from '../protocols/kernel/ids.ts'
 import type { DurationMs, InstantMs } from '../protocols/kernel/units.ts'
 import { MissionView } from '../protocols/tasking/views.ts'
 import { checkHistory } from './checkers/index.ts'
 import { clairvoyantNodes, scheduleClairvoyantly } from './clairvoyant/schedule.ts'
+import { isMajority, type GroupLog } from './history/group-logs.ts'
 import type { History } from './history/history.ts'
+import { virtualNodeName } from './identity-virtual-adapter.ts'
 import { createTally } from './measure/tally.ts'
 import { createClients } from './run/clients.ts'
 import { createPopulation } from './run/population.ts'
@@ -104,12 +106,25 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   function isQuiet(): boolean {
     if (clients.open() > 0) return false
     for (const missionId of clients.acknowledged.keys()) if (isAwaited(missionId)) return false
+    if (checks) for (const log of recorder.groups.values()) if (!isConverged(log)) return false
     return true
   }
 
   function isAwaited(missionId: MissionId): boolean {
     const mission = recorder.missions.get(missionId)
-    return mission !== undefined && !mission.ended && !mission.damaged && !population.isGone(mission.owner)
+    return mission !== undefined && !mission.ended && !mission.damaged && canGoOn(missionId)
+  }
+
+  /** Whether enough of those who keep a log will be there. */
+  function canGoOn(group: GroupId): boolean {
+    const membership = recorder.groups.get(group)?.membership
+    return membership !== undefined && isMajority(membership, ({ peer }) => !population.isGone(virtualNodeName(peer) ?? ''))
+  }
+
+  /** All live members of a log call the same entry committed. */
+  function isConverged({ group, membership, committed, reports, copies }: GroupLog): boolean {
+    if (membership === undefined || !canGoOn(group) || committed.some(({ event }) => event.type === 'archived')) return true
+    return [...membership.voters, ...membership.learners].every(({ peer }) => population.isGone(virtualNodeName(peer) ?? '') || !copies.has(peer) || (reports.get(peer)?.index ?? 0) >= committed.length)
   }
 
   async function finish(): Promise<SimulationOutcome> {
@@ -135,11 +150,16 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     const views = new Map<MissionId, MissionView>()
     for (const [missionId, arrival] of clients.acknowledged) {
       const owner = recorder.missions.get(missionId)?.owner
-      const node = owner === undefined ? undefined : population.reachable(owner)
-      if (node === undefined) continue
-      const answer = await settled(node.mesh.ask({ op: 'view', missionId }, arrival.principal as Principal))
-      if (answer !== undefined) views.set(missionId, MissionView.parse(answer))
+      // A mission's id is good at every node: one that does not own it is asked first.
+      const asked = population.up().filter((node) => population.reachable(node.name) !== undefined).sort((left, right) => Number(left.name === owner) - Number(right.name === owner))
+      for (const node of asked.slice(0, 2).concat(asked.slice(-1))) {
+        const answer = await settled(node.mesh.ask({ op: 'view', missionId }, arrival.principal as Principal))
+        if (answer === undefined) continue
+        views.set(missionId, MissionView.parse(answer))
+        break
+      }
     }
+    for (const node of population.up()) recorder.add({ type: 'copies', atMs: mesh.clock.nowMs(), node: node.name, peer: node.peer, groups: mesh.disk(node.name).groupsStored() })
     for (const node of population.up()) recorder.depths(node)
     return { ...emptyHistory(), records: recorder.records, views }
   }

@@ -1,11 +1,12 @@
 /**
- * The promises of the design, each a pure function over a history. S6 (committed logs are prefixes of one another) and L3
- * (replicas converge) speak of groups of replicas, S15 (secrets stay home) of a broker of secrets: they come with those.
+ * The promises of the design, each a pure function over a history. S15 (secrets stay home) speaks of a broker of secrets: it
+ * comes with that.
  */
 import type { Checker, History, Violation } from '../history/history.ts'
 import { actorsDoNotFail } from './actors-do-not-fail.ts'
-import { ownerIsBackInTime } from './l01-owner-is-back-in-time.ts'
+import { takeoverInTime } from './l01-takeover-in-time.ts'
 import { everyTaskEnds } from './l02-every-task-ends.ts'
+import { replicasConverge } from './l03-replicas-converge.ts'
 import { poisonEndsDead } from './l04-poison-ends-dead.ts'
 import { queuesBoundedNobodyShutOut } from './l05-queues-bounded-nobody-shut-out.ts'
 import { acknowledgedMissionsStay } from './s01-acknowledged-missions-stay.ts'
@@ -13,6 +14,7 @@ import { oneKeyOneMission } from './s02-one-key-one-mission.ts'
 import { oneOwnerPerEpoch } from './s03-one-owner-per-epoch.ts'
 import { promisesSurviveRestart } from './s04-promises-survive-restart.ts'
 import { nothingUnderAFencedEpoch } from './s05-nothing-under-a-fenced-epoch.ts'
+import { logsArePrefixes } from './s06-logs-are-prefixes.ts'
 import { oneAcceptedResult } from './s07-one-accepted-result.ts'
 import { acceptedUnderItsAward } from './s08-accepted-under-its-award.ts'
 import { oneLiveAward } from './s09-one-live-award.ts'
@@ -24,9 +26,9 @@ import { runsTraceToAwards } from './s14-runs-trace-to-awards.ts'
 import { spendWithinBudget } from './s16-spend-within-budget.ts'
 
 export const checkers: readonly Checker[] = [
-  acknowledgedMissionsStay, oneKeyOneMission, oneOwnerPerEpoch, promisesSurviveRestart, nothingUnderAFencedEpoch, oneAcceptedResult, acceptedUnderItsAward, oneLiveAward,
+  acknowledgedMissionsStay, oneKeyOneMission, oneOwnerPerEpoch, promisesSurviveRestart, nothingUnderAFencedEpoch, logsArePrefixes, oneAcceptedResult, acceptedUnderItsAward, oneLiveAward,
   awardedToWhoBid, synthesisCitesItsChildren, equivocationIsTold, damageIsTold, runsTraceToAwards, spendWithinBudget,
-  ownerIsBackInTime, everyTaskEnds, poisonEndsDead, queuesBoundedNobodyShutOut, actorsDoNotFail,
+  takeoverInTime, everyTaskEnds, replicasConverge, poisonEndsDead, queuesBoundedNobodyShutOut, actorsDoNotFail,
 ]
 
 export interface Verdict {

@@ -1,6 +1,6 @@
-/** L2: once everything is healed, every mission whose owner is there ends, and with it all of its tasks. A mission that a person paused waits for that person. */
+/** L2: once everything is healed, every mission that a majority of its keepers still has ends, and with it all of its tasks. A mission that a person paused waits for that person. */
 import type { Checker, History, Violation } from '../history/history.ts'
-import { auditLog, indexHistory, lastLife, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
+import { auditLog, hasLiveMajority, indexHistory, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
 
 const promise = 'L2'
 
@@ -17,9 +17,8 @@ export const everyTaskEnds: Checker = {
 }
 
 function unended(history: History, index: HistoryIndex, log: MissionLog, deadlineMs: number): Violation[] {
-  const [first] = log.committed
   const ledger = auditLog(log)
-  if (first === undefined || ledger === undefined || log.damages.length > 0 || lastLife(index, first.node) === undefined) return []
+  if (ledger === undefined || !hasLiveMajority(index, log.replicated)) return []
   const open = [...ledger.tasks.values()].filter((task) => task.state === 'open' && task.parent !== undefined)
   if (ledger.state !== 'open') {
     const [left] = open
@@ -27,5 +26,5 @@ function unended(history: History, index: HistoryIndex, log: MissionLog, deadlin
   }
   if (ledger.paused || history.endMs < deadlineMs) return []
   const waits = history.views.get(log.missionId)?.waitingFor
-  return [{ promise, missionId: log.missionId, atMs: deadlineMs, detail: `${log.missionId} of ${first.node} has not ended by ${deadlineMs} ms, after everything was healed: ${open.length} tasks are open (${open.slice(0, 3).map(({ spec, attempts }) => `${spec.taskId} after ${attempts.length} awards`).join(', ')})${waits === undefined ? '' : `; it waits for ${waits}`}` }]
+  return [{ promise, missionId: log.missionId, atMs: deadlineMs, detail: `${log.missionId}, kept by ${log.replicated.membership?.voters.map(({ peer }) => index.nodeOf.get(peer) ?? peer).join(', ') ?? 'nobody'}, has not ended by ${deadlineMs} ms, after everything was healed: ${open.length} tasks are open (${open.slice(0, 3).map(({ spec, attempts }) => `${spec.taskId} after ${attempts.length} awards`).join(', ')})${waits === undefined ? '' : `; it waits for ${waits}`}` }]
 }

@@ -1,12 +1,12 @@
 /**
- * S1, as far as a log with one member goes: what was acknowledged survives crash, power cut and restart of its owner. A disk
- * that lost what it had synced, an owner that never comes back, and `ephemeral` are outside the promise.
+ * S1: what was acknowledged survives whatever befalls single nodes, the owner's end for good included, as long as a majority of
+ * the disks that keep its log has what it had. With one keeper that is `local`. Missions in memory (`ephemeral`) are outside.
  */
 import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import { MissionRequest } from '../../protocols/tasking/schema.ts'
 import type { Checker, History, RecordOf, Violation } from '../history/history.ts'
-import { indexHistory, lastLife, type HistoryIndex, type Operation } from '../history/index-history.ts'
+import { hasLiveMajority, indexHistory, submittedOf, type HistoryIndex, type Operation } from '../history/index-history.ts'
 
 const promise = 'S1'
 
@@ -57,23 +57,19 @@ function lostMissions(history: History, index: HistoryIndex): Violation[] {
 
 function lossOf(history: History, index: HistoryIndex, missionId: MissionId, acknowledgedAt: number): { atMs: number; detail: string } | undefined {
   const log = index.logs.get(missionId)
-  const first = log?.committed[0]
+  const first = log === undefined ? undefined : submittedOf(log)
   const acknowledgedMs = history.records[acknowledgedAt]?.atMs ?? 0
-  if (log !== undefined && log.damages.some(({ at }) => at < acknowledgedAt)) return undefined
-  if (first?.entry.event.type !== 'submitted' || first.at > acknowledgedAt) {
-    return { atMs: acknowledgedMs, detail: `${missionId} was acknowledged before its first entry was synced: a crash at that instant loses it` }
+  if (index.groups.get(missionId) !== undefined && index.groups.get(missionId)!.excusedAt < acknowledgedAt) return undefined
+  if (log === undefined || first === undefined || first.at > acknowledgedAt) {
+    return { atMs: acknowledgedMs, detail: `${missionId} was acknowledged before its first events were committed: a crash at that instant loses it` }
   }
-  if (log === undefined || log.damages.length > 0) return undefined
-  for (const life of index.lives.get(first.node) ?? []) {
-    if (life.startedAt > first.at && !life.onDisk.has(missionId)) {
-      return { atMs: life.started.atMs, detail: `${missionId} was acknowledged at ${acknowledgedMs} ms and is not on the disk of its owner ${first.node}, which started again; the disk was not damaged` }
-    }
-  }
-  if (history.healedMs === undefined || lastLife(index, first.node) === undefined) return undefined
+  if (history.healedMs === undefined || !hasLiveMajority(index, log.replicated)) return undefined
+  const keepers = log.replicated.membership?.voters.map(({ peer }) => index.nodeOf.get(peer) ?? peer).join(', ') ?? 'nobody'
   const view = history.views.get(missionId)
-  if (view === undefined) return { atMs: history.endMs, detail: `${missionId} was acknowledged at ${acknowledgedMs} ms, its owner ${first.node} is up, and nobody answers for it at the end` }
-  const last = log.committed.at(-1)?.entry.index ?? 0
-  if (view.lastIndex < last) return { atMs: history.endMs, detail: `${missionId} had ${last} synced entries, its owner ${first.node} knows ${view.lastIndex} of them at the end` }
+  if (view === undefined) return { atMs: history.endMs, detail: `${missionId} was acknowledged at ${acknowledgedMs} ms, a majority of its keepers (${keepers}) is up with what it had, and nobody answers for it at the end` }
+  // An archive has no indices of its own.
+  const last = log.committed.findLast(({ entry: { event } }) => event.type !== 'took-over' && event.type !== 'members' && event.type !== 'archived')?.entry.index ?? 0
+  if (view.lastIndex < last) return { atMs: history.endMs, detail: `${missionId} had ${last} committed entries, and whoever answers for it at the end knows ${view.lastIndex} of them (it is kept by ${keepers})` }
   return undefined
 }
 
@@ -92,10 +88,11 @@ function refusedButThere(index: HistoryIndex): Violation[] {
     else group.open += 1
   }
   const made = new Map<string, MissionId[]>()
-  for (const { missionId, committed: [first], damages } of index.logs.values()) {
-    if (first?.entry.event.type !== 'submitted' || damages.length > 0) continue
-    const key = keyOf(first.entry.event.principal, first.entry.event.key, first.entry.event.requestDigest)
-    made.set(key, [...(made.get(key) ?? []), missionId])
+  for (const log of index.logs.values()) {
+    const first = submittedOf(log)
+    if (first === undefined) continue
+    const key = keyOf(first.event.principal, first.event.key, first.event.requestDigest)
+    made.set(key, [...(made.get(key) ?? []), log.missionId])
   }
   return [...groups].flatMap(([key, { open, refused }]) => {
     const [witness] = refused

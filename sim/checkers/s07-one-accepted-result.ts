@@ -2,7 +2,7 @@
 import type { MissionId, TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import type { Checker, History, Violation } from '../history/history.ts'
-import { auditLog, indexHistory, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
+import { auditLog, indexHistory, isExcused, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
 import { sameValue } from '../history/same-value.ts'
 
 const promise = 'S7'
@@ -32,7 +32,7 @@ function acceptedTwice({ missionId, committed }: MissionLog): Violation[] {
 function miscounted(history: History, log: MissionLog): Violation[] {
   const view = history.views.get(log.missionId)
   const last = log.committed.at(-1)?.entry.index
-  if (view === undefined || log.damages.length > 0 || view.lastIndex !== last) return []
+  if (view === undefined || isExcused(log) || view.lastIndex !== last) return []
   const ledger = auditLog(log)
   const accepted = [...(ledger?.tasks.values() ?? [])].filter((task) => task.parent !== undefined && task.state === 'accepted').length
   const shown = view.tasks.accepted ?? 0
@@ -46,7 +46,7 @@ function toldOtherwise(history: History, index: HistoryIndex): Violation[] {
     if (record.type !== 'told') continue
     const log = index.logs.get(record.missionId)
     const committed = log?.byIndex.get(record.index)
-    if (committed === undefined || log === undefined || log.damages.length > 0 || sameValue(committed.entry.event, record.event)) continue
+    if (committed === undefined || log === undefined || isExcused(log) || sameValue(committed.entry.event, record.event)) continue
     violations.push({ promise, missionId: record.missionId, atMs: record.atMs, detail: `a watcher at ${record.node} was told ${record.event.type} as entry ${record.index} of ${record.missionId}, the log has another ${committed.entry.event.type} there` })
   }
   return violations
@@ -59,7 +59,7 @@ function answeredOtherwise(index: HistoryIndex): Violation[] {
     if (asked.op !== 'result' || end?.type !== 'ok') continue
     const log = index.logs.get(asked.missionId)
     const { answer } = end
-    if (log === undefined || log.damages.length > 0 || typeof answer !== 'object' || answer === null || Array.isArray(answer) || answer['result'] === undefined) continue
+    if (log === undefined || isExcused(log) || typeof answer !== 'object' || answer === null || Array.isArray(answer) || answer['result'] === undefined) continue
     const result = answer['result']
     const wrong = (than: string): void => void violations.push({ promise, missionId: asked.missionId, atMs: end.atMs, detail: `operation ${end.operation} was answered with another result of ${asked.missionId} than ${than}` })
     const before = answers.get(asked.missionId)

@@ -3,7 +3,7 @@
  * the sum never exceeds the budget. What runs report as their cost is not counted against a budget yet, so it is not judged.
  */
 import type { Checker, History, Violation } from '../history/history.ts'
-import { auditLog, indexHistory, type MissionLog } from '../history/index-history.ts'
+import { auditLog, indexHistory, isExcused, type MissionLog } from '../history/index-history.ts'
 
 const promise = 'S16'
 
@@ -23,7 +23,7 @@ function overspent(history: History, log: MissionLog): Violation[] {
     violations.push({ promise, missionId: log.missionId, atMs, detail: `entry ${index} of ${log.missionId} awards ${event.award.taskId} for ${event.award.bid.priceUsd} USD: with it ${before.heldUsd + event.award.bid.priceUsd} of ${before.limits.budgetUsd} USD are spent or set aside` })
   })
   const view = history.views.get(log.missionId)
-  if (ledger !== undefined && view !== undefined && log.damages.length === 0 && view.lastIndex === log.committed.at(-1)?.entry.index && Math.abs(view.spentUsd - ledger.heldUsd) > roundingUsd) {
+  if (ledger !== undefined && view !== undefined && !isExcused(log) && view.lastIndex === log.committed.at(-1)?.entry.index && Math.abs(view.spentUsd - ledger.heldUsd) > roundingUsd) {
     violations.push({ promise, missionId: log.missionId, atMs: history.endMs, detail: `the awards of ${log.missionId} come to ${ledger.heldUsd} USD, its owner shows ${view.spentUsd}` })
   }
   return violations

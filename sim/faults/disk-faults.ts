@@ -1,5 +1,5 @@
 /** Disks that lose, refuse or delay what they were given. */
-import type { MissionId } from '../../protocols/kernel/ids.ts'
+import type { GroupId } from '../../protocols/kernel/ids.ts'
 import type { FaultKind } from '../scenario/schema.ts'
 import type { Processes } from './processes.ts'
 import { createOverlaps, onEachNode, type Ready } from './ready.ts'
@@ -16,7 +16,7 @@ export function diskFaults(world: FaultWorld, processes: Processes) {
   /** How often a disk was replaced or has rotted: a copy from before is not put back. */
   const losses = new Map<string, number>()
 
-  function tellDamage(name: string, how: FaultKind, lost: readonly MissionId[]): void {
+  function tellDamage(name: string, how: FaultKind, lost: readonly GroupId[]): void {
     losses.set(name, (losses.get(name) ?? 0) + 1)
     world.record({ type: 'disk-damaged', atMs: world.nowMs(), node: name, peer: world.peerOf(name), how, lost })
   }

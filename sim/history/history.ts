@@ -7,7 +7,7 @@
 import type { Bid } from '../../protocols/bidding/schema.ts'
 import type { Advert } from '../../protocols/capability/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { AwardId, MissionId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
+import type { AwardId, Epoch, GroupId, Incarnation, MissionId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
@@ -35,14 +35,25 @@ export type NodeRecord = At & { readonly node: string; readonly peer: PeerId } &
   | { readonly type: 'stopped'; readonly how: 'crash' | 'power-cut' | 'left' | 'gave-up'; readonly reason?: string }
   | { readonly type: 'paused' }
   | { readonly type: 'resumed' }
-  /** The log of one mission cannot be read back, and the node says so. */
-  | { readonly type: 'damage-told'; readonly missionId: MissionId; readonly detail: string }
+  /** Its copy of one log is not what was promised, and the node says so. */
+  | { readonly type: 'damage-told'; readonly group: GroupId; readonly detail: string }
+  /** It had a store once, finds nothing of it, and says so. */
+  | { readonly type: 'lost-everything-told' }
+  /** What it says is committed. */
+  | { readonly type: 'committed'; readonly group: GroupId; readonly index: number; readonly chain: string }
+  /** It leads this log now. */
+  | { readonly type: 'leads'; readonly group: GroupId; readonly epoch: Epoch }
+  /** It has handed its copy over: the log has ended, or others keep it. */
+  | { readonly type: 'group-left'; readonly group: GroupId }
+  /** At the end: the logs that are on its disk. */
+  | { readonly type: 'copies'; readonly groups: readonly GroupId[] }
 )
 
 export type DiskRecord = At & { readonly node: string; readonly peer: PeerId } & (
-  | { readonly type: 'synced'; readonly missionId: MissionId; readonly entries: readonly LogEntry[] }
-  /** What was synced before is not there any more, or not as it was. `lost` says which missions suffered. */
-  | { readonly type: 'disk-damaged'; readonly how: FaultKind; readonly lost: readonly MissionId[] }
+  /** `truncateFrom`: what was there from this index on is gone, before the entries were added. */
+  | { readonly type: 'synced'; readonly group: GroupId; readonly entries: readonly LogEntry[]; readonly truncateFrom?: number }
+  /** What was synced before is not there any more, or not as it was. `lost` says which logs suffered. */
+  | { readonly type: 'disk-damaged'; readonly how: FaultKind; readonly lost: readonly GroupId[] }
 )
 
 /** A message that reached a live actor system, of the kinds that the checkers judge. */
@@ -50,6 +61,9 @@ export type MessageRecord = At & { readonly from: PeerId; readonly to: PeerId } 
   | { readonly type: 'proposed'; readonly bids: readonly Bid[]; readonly participant: string }
   | { readonly type: 'award-heard'; readonly awardId: AwardId; readonly missionId: MissionId; readonly taskId: TaskId; readonly epoch: { readonly lineage: number; readonly term: number }; readonly external: boolean }
   | { readonly type: 'result-heard'; readonly awardId: AwardId; readonly failed: boolean; readonly result?: Payload }
+  /** A vote that was granted, or a member's word that it has everything up to there on its disk. */
+  | { readonly type: 'vote-heard'; readonly group: GroupId; readonly as: Incarnation; readonly epoch: Epoch }
+  | { readonly type: 'append-heard'; readonly group: GroupId; readonly as: Incarnation; readonly epoch: Epoch; readonly matched: number }
 )
 
 export type SkillRecord = At & { readonly node: string; readonly peer: PeerId; readonly runId: string; readonly missionId: MissionId; readonly taskId: TaskId } & (

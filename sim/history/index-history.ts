@@ -1,9 +1,11 @@
 /** A history put in order once for all checkers: lives of nodes, logs of missions, awards, bids, operations. */
-import type { AwardId, MissionId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
+import { isMissionGroup, type AwardId, type GroupId, type MissionId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
+import type { Member, Membership } from '../../protocols/membership/schema.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
-import type { MissionOperation } from '../../protocols/tasking/schema.ts'
+import type { MissionEvent, MissionOperation } from '../../protocols/tasking/schema.ts'
 import type { FaultKind } from '../scenario/schema.ts'
+import { createGroupLogs, isMajority, type CommittedUpTo, type Conflict, type GroupLog, type GroupLogs } from './group-logs.ts'
 import type { History, HistoryRecord, RecordOf } from './history.ts'
 import { openLedger, postEvent, type Ledger } from './ledger.ts'
 
@@ -21,31 +23,52 @@ export interface Life {
   stopped: RecordOf<'stopped'> | undefined
 }
 
+/** An entry of a mission's log that is committed. */
 export interface Committed {
+  /** When somebody first said that it is committed. */
   readonly at: Order
   readonly atMs: InstantMs
+  /** When a disk first had it. */
+  readonly syncedAt: Order
+  /** Whoever led under its epoch. */
   readonly node: string
   readonly peer: PeerId
-  readonly entry: LogEntry
+  readonly entry: Omit<LogEntry, 'event'> & { readonly event: MissionEvent }
 }
 
+/** What a disk lost: one log's copy. */
 export interface Damage {
   readonly at: Order
   readonly atMs: InstantMs
   readonly node: string
+  readonly peer: PeerId
   readonly how: FaultKind
+}
+
+/** Any group's log, as its members have kept it. */
+export interface Replicated {
+  readonly group: GroupId
+  readonly committed: readonly LogEntry[]
+  /** When each of them was first called committed. */
+  readonly committedAt: readonly Order[]
+  readonly membership: Membership | undefined
+  readonly reports: ReadonlyMap<PeerId, CommittedUpTo>
+  readonly conflicts: readonly (Conflict & { readonly at: Order; readonly atMs: InstantMs })[]
+  /** Called committed before a majority had it on its disks. */
+  readonly loose: readonly (Conflict & { readonly at: Order; readonly atMs: InstantMs })[]
+  readonly damages: readonly Damage[]
+  /** From here on nothing is promised: a majority of those who kept it has lost its copy. Infinity: that never happened. */
+  readonly excusedAt: Order
+  /** Voters (peer and incarnation) whose copy was never lost. */
+  isSound(member: Member): boolean
 }
 
 export interface MissionLog {
   readonly missionId: MissionId
-  /** What was synced, in order, until the disk lost some of it: what a rolled-back node writes after that proves nothing. */
+  readonly replicated: Replicated
+  /** What is committed, in order, until nothing is promised any more. */
   readonly committed: Committed[]
   readonly byIndex: Map<number, Committed>
-  /** Entries that were synced under an index that had another content, in `committed` or not. */
-  readonly rewritten: Committed[]
-  readonly afterDamage: Committed[]
-  /** Every time that its synced data was lost or altered. */
-  readonly damages: Damage[]
 }
 
 export interface HeardBid {
@@ -66,12 +89,14 @@ export interface HistoryIndex {
   readonly lives: ReadonlyMap<string, readonly Life[]>
   readonly nodeOf: ReadonlyMap<PeerId, string>
   readonly logs: ReadonlyMap<MissionId, MissionLog>
-  /** When a node's whole disk was put back to an older copy: what it had lost by then may be there again. */
-  readonly rollbacks: ReadonlyMap<string, readonly Order[]>
-  /** Every commit of every award, damaged logs included: an owner that was rolled back gives the same names again. */
+  /** The same and the mesh's own: the roster, the registrar's shards. */
+  readonly groups: ReadonlyMap<GroupId, Replicated>
+  /** Every commit of every award. */
   readonly awards: ReadonlyMap<AwardId, readonly Committed[]>
   /** Everybody who was ever awarded a task, by `mission:task`. */
   readonly workersOf: ReadonlyMap<string, ReadonlySet<PeerId>>
+  /** When a disk first had anything of a log; Infinity: never. */
+  firstSynced(peer: PeerId, group: GroupId): Order
   readonly operations: readonly Operation[]
   /** Bids by `bidKey`. */
   readonly bids: ReadonlyMap<string, readonly HeardBid[]>
@@ -116,7 +141,12 @@ function build(history: History): HistoryIndex {
   const nodeOf = new Map<PeerId, string>()
   const logs = new Map<MissionId, MissionLog>()
   const awards = new Map<AwardId, Committed[]>()
-  const rollbacks = new Map<string, Order[]>()
+  const groupLogs = createGroupLogs()
+  const replicated = new Map<GroupId, MutableReplicated>()
+  /** When a disk first had an entry, by its chain. */
+  const syncedAt = new Map<string, Order>()
+  const copiesOf = new Map<PeerId, Set<GroupId>>()
+  const firstSyncedAt = new Map<string, Order>()
   const invoked = new Map<number, { at: Order; record: RecordOf<'invoke'> }>()
   const ended = new Map<number, { at: Order; record: NonNullable<Operation['end']> }>()
   const bids = new Map<string, HeardBid[]>()
@@ -127,10 +157,34 @@ function build(history: History): HistoryIndex {
   const runsEnded = new Map<string, { at: Order; record: RecordOf<'run-ended'> }[]>()
   let allHealed: HistoryIndex['allHealed']
 
-  const logOf = (missionId: MissionId): MissionLog => {
-    const log = logs.get(missionId) ?? { missionId, committed: [], byIndex: new Map(), rewritten: [], afterDamage: [], damages: [] }
+  const groupOf = (group: GroupId): MutableReplicated => {
+    let found = replicated.get(group)
+    if (found === undefined) {
+      found = newReplicated(group, groupLogs)
+      replicated.set(group, found)
+    }
+    return found
+  }
+
+  const commit = (group: GroupId, fresh: readonly LogEntry[], at: Order, atMs: InstantMs, reporter: PeerId): void => {
+    const log = groupOf(group)
+    for (const entry of fresh) {
+      log.committedAt.push(at)
+      if (entry.event.type === 'members') log.noteMembers(entry.event.membership, at)
+      if (isMissionGroup(group)) commitMission(group, entry, at, atMs, reporter)
+    }
+  }
+
+  const commitMission = (missionId: MissionId, entry: LogEntry, at: Order, atMs: InstantMs, reporter: PeerId): void => {
+    const log: MissionLog = logs.get(missionId) ?? { missionId, replicated: groupOf(missionId), committed: [], byIndex: new Map() }
     logs.set(missionId, log)
-    return log
+    const { event } = entry
+    const owner = event.type === 'submitted' || event.type === 'took-over' ? event.owner : (log.committed.at(-1)?.peer ?? reporter)
+    const committed = { at, atMs, syncedAt: syncedAt.get(entry.chain) ?? at, node: nodeOf.get(owner) ?? owner, peer: owner, entry: entry as Committed['entry'] }
+    if (event.type === 'awarded') add(awards, event.award.awardId, committed)
+    if (groupOf(missionId).excusedAt < at) return
+    log.committed.push(committed)
+    log.byIndex.set(entry.index, committed)
   }
 
   const take = (record: HistoryRecord, at: Order): void => {
@@ -144,13 +198,31 @@ function build(history: History): HistoryIndex {
         if (life?.stopped === undefined && life !== undefined) Object.assign(life, { stoppedAt: at, stopped: record })
         return
       }
-      case 'synced':
-        for (const entry of record.entries) commit(logOf(record.missionId), { at, atMs: record.atMs, node: record.node, peer: record.peer, entry }, awards)
+      case 'synced': {
+        for (const { chain } of record.entries) if (!syncedAt.has(chain)) syncedAt.set(chain, at)
+        if (!firstSyncedAt.has(`${record.peer} ${record.group}`)) firstSyncedAt.set(`${record.peer} ${record.group}`, at)
+        copiesOf.set(record.peer, (copiesOf.get(record.peer) ?? new Set()).add(record.group))
+        const { fresh } = groupLogs.synced(record.peer, record.group, record.entries, record.truncateFrom)
+        commit(record.group, fresh, at, record.atMs, record.peer)
         return
-      case 'disk-damaged':
-        if (record.how === 'disk-rolled-back') add(rollbacks, record.node, at)
-        for (const missionId of record.lost) logOf(missionId).damages.push({ at, atMs: record.atMs, node: record.node, how: record.how })
+      }
+      case 'committed': {
+        const { fresh, conflict, isLoose } = groupLogs.reported(record.peer, record.group, record)
+        const log = groupOf(record.group)
+        const said = { peer: record.peer, index: record.index, chain: record.chain, at, atMs: record.atMs }
+        if (log.excusedAt > at) {
+          if (conflict !== undefined) log.conflicts.push(said)
+          if (isLoose) log.loose.push(said)
+        }
+        commit(record.group, fresh, at, record.atMs, record.peer)
         return
+      }
+      case 'disk-damaged': {
+        // Whatever was on a disk that is new or older now, the archives of what had ended included.
+        const all = record.how === 'disk-wiped' || record.how === 'disk-rolled-back' ? [...(copiesOf.get(record.peer) ?? [])] : []
+        for (const group of new Set([...record.lost, ...all])) groupOf(group).noteDamage({ at, atMs: record.atMs, node: record.node, peer: record.peer, how: record.how })
+        return
+      }
       case 'invoke':
         invoked.set(record.operation, { at, record })
         return
@@ -191,7 +263,7 @@ function build(history: History): HistoryIndex {
     const key = event.award.awardId.slice(0, event.award.awardId.lastIndexOf('#'))
     workersOf.set(key, (workersOf.get(key) ?? new Set()).add(event.award.worker))
   }
-  return { history, lives, nodeOf, logs, rollbacks, awards, workersOf, operations, bids, results, awardsHeard, runsStarted, runsEnded, allHealed }
+  return { history, lives, nodeOf, logs, groups: replicated, firstSynced: (peer, group) => firstSyncedAt.get(`${peer} ${group}`) ?? Infinity, awards, workersOf, operations, bids, results, awardsHeard, runsStarted, runsEnded, allHealed }
 }
 
 function add<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
@@ -200,18 +272,44 @@ function add<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void
   else list.push(value)
 }
 
-function commit(log: MissionLog, committed: Committed, awards: Map<AwardId, Committed[]>): void {
-  const { event, index, chain } = committed.entry
-  if (event.type === 'awarded') add(awards, event.award.awardId, committed)
-  if (log.damages.length > 0) {
-    log.afterDamage.push(committed)
-    return
+interface MutableReplicated extends Replicated {
+  readonly committedAt: Order[]
+  readonly conflicts: (Conflict & { readonly at: Order; readonly atMs: InstantMs })[]
+  readonly loose: (Conflict & { readonly at: Order; readonly atMs: InstantMs })[]
+  excusedAt: Order
+  noteMembers(membership: Membership, at: Order): void
+  noteDamage(damage: Damage): void
+}
+
+function newReplicated(group: GroupId, groupLogs: GroupLogs): MutableReplicated {
+  const damages: Damage[] = []
+  /** When each voter was first one: what its peer lost before that was another life's. */
+  const since = new Map<string, Order>()
+  const nameOf = ({ peer, incarnation }: Member): string => `${peer} ${incarnation}`
+  const log = (): GroupLog | undefined => groupLogs.logs.get(group)
+  const own: MutableReplicated = {
+    group, committedAt: [], conflicts: [], loose: [], damages, excusedAt: Infinity,
+    get committed() {
+      return log()?.committed ?? []
+    },
+    get membership() {
+      return log()?.membership
+    },
+    get reports() {
+      return log()?.reports ?? new Map<PeerId, CommittedUpTo>()
+    },
+    isSound: (member) => !damages.some(({ peer, at }) => peer === member.peer && at > (since.get(nameOf(member)) ?? -1)),
+    noteMembers(membership, at) {
+      for (const member of [...membership.voters, ...(membership.outgoing ?? [])]) if (!since.has(nameOf(member))) since.set(nameOf(member), at)
+    },
+    noteDamage(damage) {
+      damages.push(damage)
+      const { membership } = own
+      // Before it is known who keeps it, whoever had it was all there was.
+      if (membership === undefined || !isMajority(membership, own.isSound)) own.excusedAt = Math.min(own.excusedAt, damage.at)
+    },
   }
-  const before = log.byIndex.get(index)
-  if (before === undefined) {
-    log.byIndex.set(index, committed)
-    log.committed.push(committed)
-  } else if (before.entry.chain !== chain) log.rewritten.push(committed)
+  return own
 }
 
 /** The life that a node is in, or was in last: what a crash left on the disk is of the life that wrote it. */
@@ -230,20 +328,42 @@ export function isHonest(index: HistoryIndex, node: string): boolean {
   return index.lives.get(node)?.every((life) => life.started.conduct === undefined) ?? true
 }
 
+/** Nothing is promised of this log any more: a majority of its copies was lost. */
+export function isExcused({ replicated }: MissionLog): boolean {
+  return replicated.excusedAt < Infinity
+}
+
+/** The event that the mission began with. Before it the log says who keeps it, and who leads it. */
+export function submittedOf(log: MissionLog): (Committed & { readonly event: Extract<MissionEvent, { type: 'submitted' }> }) | undefined {
+  for (const committed of log.committed) {
+    const { event } = committed.entry
+    if (event.type === 'submitted') return { ...committed, event }
+    if (event.type !== 'members' && event.type !== 'took-over') return undefined
+  }
+  return undefined
+}
+
 /**
  * Reads a log from its beginning.
- * @param visit gets every entry with the ledger as it was before it. Not called for a log that does not begin with `submitted`.
+ * @param visit gets every entry from `submitted` on with the ledger as it was before it. Not called for a log that does not begin so.
  * @returns the ledger after the last entry.
  */
 export function auditLog(log: MissionLog, visit: (committed: Committed, before: Ledger) => void = () => undefined): Ledger | undefined {
-  const first = log.committed[0]
-  if (first?.entry.event.type !== 'submitted') return undefined
-  const ledger = openLedger(first.entry.event)
+  const first = submittedOf(log)
+  if (first === undefined) return undefined
+  const ledger = openLedger(first.event)
   for (const committed of log.committed) {
-    visit(committed, ledger)
+    if (committed.at >= first.at && committed.entry.index >= first.entry.index) visit(committed, ledger)
     postEvent(ledger, committed.entry.event)
   }
   return ledger
+}
+
+/** Whether so many of those who keep the log are there at the end, with what they had, that they can go on. */
+export function hasLiveMajority(index: HistoryIndex, log: Replicated): boolean {
+  const { membership } = log
+  if (membership === undefined || log.excusedAt < Infinity) return false
+  return isMajority(membership, (member) => log.isSound(member) && lastLife(index, index.nodeOf.get(member.peer) ?? '') !== undefined)
 }
 
 /** Who manages a task: the mission's owner for those below the root, else whoever was awarded the task above. */

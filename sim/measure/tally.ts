@@ -69,8 +69,8 @@ export interface Tally {
   /** The last word of the bridge was no, or nothing. */
   missionRefused(key: string, atMs: InstantMs): void
   missionUnknown(key: string, atMs: InstantMs): void
-  /** For each replica that has the entry for good; for `ephemeral` missions, when it is appended. */
-  entrySynced(node: string, missionId: MissionId, event: MissionEvent, atMs: InstantMs): void
+  /** Once for each entry, in the order of the log; nothing is told of what lives in memory only. */
+  entryCommitted(missionId: MissionId, event: MissionEvent, atMs: InstantMs): void
   runStarted(run: RunTold, atMs: InstantMs): void
   /** Runs on a node that goes down need not be told: they end with it. */
   runEnded(run: Pick<RunTold, 'node' | 'runId'>, outcome: 'done' | 'failed' | 'stopped' | 'lost', atMs: InstantMs): void
@@ -179,12 +179,11 @@ export function createTally(init: TallyInit): Tally {
       buckets.reach(atMs)
       missions.unknown += 1
     },
-    entrySynced(_node, missionId, event, atMs) {
+    entryCommitted(missionId, event, atMs) {
       buckets.reach(atMs)
       if (ended.has(missionId)) return
       const mission = live.get(missionId)
       if (mission !== undefined) return noteEvent(mission, event, atMs, sinkOf(mission, atMs))
-      // A replica may sync what follows before anybody told us of the beginning: there is none without it.
       if (event.type !== 'submitted') return
       const arrival = event.key === undefined ? undefined : arrivedMs.get(event.key)
       if (event.key !== undefined) arrivedMs.delete(event.key)

@@ -2,10 +2,12 @@
 import type { SkillRunEvent } from '../../actors/ports/skill-runner.ts'
 import { openAdvert } from '../../protocols/capability/open-advert.ts'
 import { digestOfText } from '../../protocols/kernel/hashing.ts'
-import type { MissionId, PeerId } from '../../protocols/kernel/ids.ts'
+import { isMissionGroup, type GroupId, type MissionId, type PeerId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
+import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
 import type { Envelope, Received } from '../../protocols/wire.ts'
+import { createGroupLogs, isMajority, type GroupLog } from '../history/group-logs.ts'
 import type { HistoryRecord } from '../history/history.ts'
 import type { Tally } from '../measure/tally.ts'
 import type { MeshObserver } from '../observer.ts'
@@ -35,6 +37,7 @@ export interface MissionTrack {
 export interface Recorder extends MeshObserver {
   readonly records: readonly HistoryRecord[]
   readonly missions: ReadonlyMap<MissionId, MissionTrack>
+  readonly groups: ReadonlyMap<GroupId, GroupLog>
   add(record: HistoryRecord): void
   /** How full a node's queues ever were in this life: to be told when it ends, or the run does. */
   depths(node: VirtualNode): void
@@ -60,16 +63,27 @@ export function createRecorder(init: RecorderInit): Recorder {
   /** The most calls that waited at a node, as its adverts say. */
   const waitingMost = new Map<string, number>()
   const recent: (() => string)[] = []
+  const groups = createGroupLogs()
+  /** Whose copy of a log was lost since its members last changed. */
+  const lostBy = new Map<GroupId, Set<PeerId>>()
 
   function add(record: HistoryRecord): void {
-    if (record.type === 'disk-damaged') for (const missionId of record.lost) damaged(missionId)
+    if (record.type === 'disk-damaged') for (const group of groupsHurt(record)) hurt(record.peer, group)
     if (init.keepsHistory) records.push(record)
   }
 
-  /** Its log is not what it was: nobody waits for its end any more. */
-  function damaged(missionId: MissionId): void {
-    const mission = missions.get(missionId)
-    if (mission !== undefined) mission.damaged = true
+  /** Of a new disk, and of one that was put back, all that it had. */
+  function groupsHurt({ how, lost, peer }: Extract<HistoryRecord, { type: 'disk-damaged' }>): readonly GroupId[] {
+    return how === 'disk-wiped' || how === 'disk-rolled-back' ? [...groups.logs.values()].filter(({ copies }) => copies.has(peer)).map(({ group }) => group) : lost
+  }
+
+  /** When so many copies are lost that nobody can go on, nobody waits for the mission's end any more. */
+  function hurt(peer: PeerId, group: GroupId): void {
+    const lost = lostBy.get(group) ?? new Set<PeerId>()
+    lostBy.set(group, lost.add(peer))
+    const mission = missions.get(group as MissionId)
+    const membership = groups.logs.get(group)?.membership
+    if (mission !== undefined && (membership === undefined || !isMajority(membership, (member) => !lost.has(member.peer)))) mission.damaged = true
   }
 
   /** Kept as what makes the line: nearly none is ever read. */
@@ -88,12 +102,35 @@ export function createRecorder(init: RecorderInit): Recorder {
 
   const nameOf = (peer: PeerId): string => names.get(peer) ?? peer
 
-  function track(node: string, missionId: MissionId, index: number, event: MissionEvent): void {
+  function track(missionId: MissionId, index: number, event: MissionEvent): void {
     let mission = missions.get(missionId)
-    if (mission === undefined) missions.set(missionId, (mission = { missionId, owner: node, state: 'accepted', lastIndex: 0, ended: false, damaged: false }))
+    if (mission === undefined) missions.set(missionId, (mission = { missionId, owner: '', state: 'accepted', lastIndex: 0, ended: false, damaged: false }))
     mission.lastIndex = Math.max(mission.lastIndex, index)
+    if (event.type === 'submitted' || event.type === 'took-over') mission.owner = nameOf(event.owner)
     mission.state = endings[event.type] ?? (event.type === 'paused' ? 'paused' : event.type === 'planned' || event.type === 'resumed' || event.type === 'retried' ? 'running' : mission.state)
-    mission.ended = endings[event.type] !== undefined || (mission.ended && event.type !== 'retried' && event.type !== 'took-over')
+    mission.ended = endings[event.type] !== undefined || (mission.ended && event.type !== 'retried')
+  }
+
+  function committed(group: GroupId, entries: readonly LogEntry[]): void {
+    if (entries.some(({ event }) => event.type === 'members')) lostBy.delete(group)
+    if (!isMissionGroup(group)) return
+    for (const { index, event } of entries) {
+      remember(() => `${group} committed ${index} ${event.type}`)
+      track(group, index, event as MissionEvent)
+      tally.entryCommitted(group, event as MissionEvent, nowMs())
+    }
+  }
+
+  function synced(node: string, group: GroupId, given: readonly LogEntry[], truncateFrom: number | undefined): void {
+    const peer = peers.get(node)
+    if (peer === undefined) return
+    for (const { index, event, chain } of given) {
+      hash('synced', node, chain)
+      remember(() => `${node} synced ${group} ${index} ${event.type}`)
+    }
+    const { entries, fresh } = groups.synced(peer, group, given, truncateFrom)
+    add({ type: 'synced', atMs: nowMs(), node, peer, group, entries, ...(truncateFrom === undefined ? {} : { truncateFrom }) })
+    committed(group, fresh)
   }
 
   /** What a node that signs two adverts under one number has told whom. */
@@ -113,6 +150,9 @@ export function createRecorder(init: RecorderInit): Recorder {
       add({ ...at, type: 'award-heard', awardId, missionId, taskId, epoch, external: effects === 'external' })
     } else if (message.kind === 'inform') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: false, result: message.result })
     else if (message.kind === 'failure') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: true })
+    else if (message.kind === 'vote') {
+      if (message.granted && !message.pre) add({ ...at, type: 'vote-heard', group: message.group, as: message.as, epoch: message.epoch })
+    } else if (message.kind === 'log-appended' && message.ok) add({ ...at, type: 'append-heard', group: message.group, as: message.as, epoch: message.epoch, matched: message.matched })
   }
 
   function published(by: PeerId, envelope: Envelope): void {
@@ -138,7 +178,7 @@ export function createRecorder(init: RecorderInit): Recorder {
   const whose = (node: VirtualNode) => ({ atMs: nowMs(), node: node.name, peer: node.peer })
 
   return {
-    records, missions, add, depths,
+    records, missions, groups: groups.logs, add, depths,
     recent: (max) => recent.slice(-max).map((line) => line()),
     nodeStarted(node, missionsOnDisk) {
       names.set(node.peer, node.name)
@@ -159,16 +199,8 @@ export function createRecorder(init: RecorderInit): Recorder {
       depths(node)
       add({ ...whose(node), type: 'stopped', how, ...(reason === undefined ? {} : { reason }) })
     },
-    synced(node, missionId, entries) {
-      for (const { index, event, chain } of entries) {
-        hash('synced', node, chain)
-        remember(() => `${node} synced ${missionId} ${index} ${event.type}`)
-        track(node, missionId, index, event)
-        tally.entrySynced(node, missionId, event, nowMs())
-      }
-      const peer = peers.get(node)
-      if (peer !== undefined) add({ type: 'synced', atMs: nowMs(), node, peer, missionId, entries })
-    },
+    synced,
+    groupSynced: synced,
     runStarted(node, run) {
       hash('run', node.name, run.runId)
       remember(() => `${node.name} runs ${run.capability} ${run.step} for ${run.taskId}`)
@@ -184,11 +216,18 @@ export function createRecorder(init: RecorderInit): Recorder {
       add({ ...whose(node), type: 'run-ended', runId: run.runId, missionId: run.missionId as MissionId, taskId: run.taskId as never, ...end })
     },
     fact(node, { name, fields }) {
-      if (name === 'mission.damaged') {
-        const missionId = String(fields['mission']) as MissionId
-        damaged(missionId)
-        add({ ...whose(node), type: 'damage-told', missionId, detail: String(fields['detail']) })
-      } else if (name === 'advert.equivocation') add({ type: 'equivocation-told', atMs: nowMs(), node: node.name, of: String(fields['peer']) as PeerId, sequence: Number(fields['sequence']) })
+      const group = String(fields['group']) as GroupId
+      if (name === 'log.committed') {
+        const upTo = { index: Number(fields['index']), chain: String(fields['chain']) }
+        add({ ...whose(node), type: 'committed', group, ...upTo })
+        committed(group, groups.reported(node.peer, group, upTo).fresh)
+      } else if (name === 'group.leads') {
+        remember(() => `${node.name} leads ${group} under ${fields['lineage']}.${fields['term']}`)
+        add({ ...whose(node), type: 'leads', group, epoch: { lineage: Number(fields['lineage']), term: Number(fields['term']) } })
+      } else if (name === 'group.damaged') add({ ...whose(node), type: 'damage-told', group, detail: String(fields['detail']) })
+      else if (name === 'group.left') add({ ...whose(node), type: 'group-left', group })
+      else if (name === 'store.lost-everything') add({ ...whose(node), type: 'lost-everything-told' })
+      else if (name === 'advert.equivocation') add({ type: 'equivocation-told', atMs: nowMs(), node: node.name, of: String(fields['peer']) as PeerId, sequence: Number(fields['sequence']) })
       else if (name === 'advert.forged') add({ type: 'forgery-told', atMs: nowMs(), node: node.name, of: String(fields['peer']) as PeerId })
       else if (name === 'actor.failed' || name === 'actor.effect-failed') add({ type: 'actor-failed', atMs: nowMs(), node: node.name, actor: String(fields['actor']), reason: String(fields['reason']) })
     },
