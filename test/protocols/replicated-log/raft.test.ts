@@ -182,6 +182,8 @@ describe('votes', () => {
     expect(granted.send).toMatchObject([{ after: 1, message: { granted: true } }])
     expect(hear(state, 'a', voteAsk('a', 'b', epochOf(2), endOf(log))).send).toMatchObject([{ after: 1, message: { granted: true } }])
     expect(hear(state, 'c', voteAsk('c', 'b', epochOf(2), endOf(log))).send).toMatchObject([{ message: { granted: false } }])
+    // Also when the epoch itself was synced before.
+    expect(hear(opened('b', log, { epoch: epochOf(2) }), 'a', voteAsk('a', 'b', epochOf(2), endOf(log))).send).toMatchObject([{ after: 1, message: { granted: true } }])
     const again = opened('b', log, { epoch: epochOf(2), votedFor: peerOf('a') })
     expect(hear(again, 'c', voteAsk('c', 'b', epochOf(2), endOf(log))).send).toMatchObject([{ message: { granted: false } }])
   })
