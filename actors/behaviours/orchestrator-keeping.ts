@@ -71,7 +71,7 @@ export function archive(init: OrchestratorInit, state: OrchestratorState): Effec
   const { fold } = state
   if (fold === undefined || state.isArchiving) return []
   state.isArchiving = true
-  const archived: Archive = { version: foldVersion, fold: encodeFold(fold), events: state.events }
+  const archived: Archive = { version: foldVersion, fold: encodeFold(fold), events: [...state.events] }
   return [{ type: 'store-value', value: archived as unknown as Json, tag: 'archive' }, fact('debug', 'mission.archiving', { mission: init.missionId })]
 }
 
