@@ -14,6 +14,7 @@ import { addServiceCommands } from './commands/service.ts'
 import { addSimCommand } from './commands/sim.ts'
 import { addSkillCommands } from './commands/skill.ts'
 import { addStartCommands } from './commands/start.ts'
+import { addStoreCommands } from './commands/store.ts'
 import { addUpCommand } from './commands/up.ts'
 import { release } from '../release.ts'
 
@@ -38,6 +39,7 @@ export function buildProgram(cli: Cli): Command {
   addUpCommand(program, cli)
   addInviteCommand(program, cli)
   addServiceCommands(program, cli)
+  addStoreCommands(program, cli)
   addConfigCommands(program, cli)
   addRunCommand(program, cli)
   addMissionCommands(program, cli)
@@ -49,6 +51,6 @@ export function buildProgram(cli: Cli): Command {
   addSimCommand(program, cli)
   addLaterCommands(program, cli)
   program.helpCommand('help [command]', 'help for a command')
-  for (const group of ['node', 'mission', 'skill', 'service', 'config']) showHelpWhenBare(program, group, cli)
+  for (const group of ['node', 'mission', 'skill', 'service', 'store', 'config']) showHelpWhenBare(program, group, cli)
   return program
 }

@@ -43,6 +43,22 @@ function storageError(directory: string, error: unknown): MeshError {
   return new MeshError('storage-failed', `the blob directory ${directory} cannot be used: ${detail}`, { next: 'check its owner and rights and the disk, or choose another directory with --data' })
 }
 
+/** The files under their digests. What is in them is not looked at. A directory that is not there has none. */
+export async function* listBlobFiles(directory: string): AsyncGenerator<{ readonly digest: Digest; readonly path: string; readonly sizeBytes: Bytes }> {
+  const folders = await readdir(directory).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  })
+  for (const folder of folders) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue
+    for (const name of await readdir(join(directory, folder))) {
+      const digest = Digest.safeParse(folder + name)
+      const path = join(directory, folder, name)
+      if (digest.success) yield { digest: digest.data, path, sizeBytes: (await stat(path)).size }
+    }
+  }
+}
+
 /** Opens or creates the directory, removes what a crash left half written and counts what is there. @throws MeshError `storage-failed`. */
 export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promise<BlobFiles> {
   const sizes = new Map<Digest, Bytes>()
@@ -56,15 +72,9 @@ export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promi
   async function scan(): Promise<void> {
     await rm(join(directory, incoming), { recursive: true, force: true })
     await mkdir(join(directory, incoming), { recursive: true, mode: 0o700 })
-    for (const folder of await readdir(directory)) {
-      if (!/^[0-9a-f]{2}$/.test(folder)) continue
-      for (const name of await readdir(join(directory, folder))) {
-        const digest = Digest.safeParse(folder + name)
-        if (!digest.success) continue
-        const { size } = await stat(pathOf(digest.data))
-        sizes.set(digest.data, size)
-        storedBytes += size
-      }
+    for await (const { digest, sizeBytes } of listBlobFiles(directory)) {
+      sizes.set(digest, sizeBytes)
+      storedBytes += sizeBytes
     }
   }
 

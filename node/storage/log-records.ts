@@ -32,7 +32,7 @@ export const entryKey = (group: GroupId, index: number): string => entriesOf(gro
 export const indexIn = (entryKey: string): number => Number(entryKey.slice(-16))
 export const headKey = (group: GroupId): string => `head!${group}`
 export const snapshotKey = (group: GroupId): string => `snapshot!${group}`
-export const endedKey = (missionId: MissionId): string => `ended!${missionId}`
+export const endedKey = (missionId: MissionId | ''): string => `ended!${missionId}`
 export const endedAtPrefix = 'ended-at!'
 export const keptUntilPrefix = 'kept-until!'
 export const endedAtKey = (wallMs: WallMs, missionId = ''): string => `${endedAtPrefix}${digits(wallMs)}!${missionId}`

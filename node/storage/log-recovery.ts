@@ -43,6 +43,12 @@ export async function recoverLog(database: Database, directory: string): Promise
   }
 }
 
+/** What the watermark alone tells, of a log whose database is gone. */
+export async function readWatermarkAlone(directory: string): Promise<Pick<RecoveredLog, 'promises' | 'doubt'>> {
+  const read = await readWatermark(watermarkPathOf(directory))
+  return read.state === 'read' ? { promises: reconcile(read.watermark, { number: read.watermark.number, newest: { number: 0, heads: [], wiped: [], removed: [] } }).promises, doubt: undefined } : { promises: new Map(), doubt: read.state === 'unreadable' ? read.why : 'it is gone' }
+}
+
 function readable(heads: readonly FoundHead[]): LogHead[] {
   return heads.flatMap(({ head }) => (isUnreadable(head) ? [] : [head]))
 }

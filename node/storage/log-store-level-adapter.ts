@@ -18,7 +18,7 @@ import { encodeValue } from '../../protocols/wire.ts'
 import { openDiskReserve } from './disk-room.ts'
 import { readCopy, readEntries, readHeads } from './log-copies.ts'
 import { type EncodedBatch, encodeBatch, prepare } from './log-operations.ts'
-import { codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, storageFormat, unreadable } from './log-records.ts'
+import { codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, startingWith, storageFormat, unreadable } from './log-records.ts'
 import { type RecoveredLog, recoverLog, watermarkPathOf } from './log-recovery.ts'
 import { openWatermarkFile, type WatermarkFile } from './watermark-file.ts'
 
@@ -37,6 +37,8 @@ export interface LevelLogStoreInit {
 export interface LevelLogStore extends LogStore {
   /** Gives back the room of what was removed. The store goes on meanwhile, more slowly. */
   compact(): Promise<void>
+  /** All archived missions that can be read, in no order. */
+  archives(): AsyncIterable<EndedMission>
 }
 
 export function openError(directory: string, error: unknown): MeshError {
@@ -100,6 +102,15 @@ async function openOnce(directory: string, openReserve: () => Promise<Reserve>):
 /** LevelDB has it; the type that also stands for browsers does not. */
 function compactRange(database: Database): Promise<void> {
   return (database as Database & { compactRange(start: string, end: string): Promise<void> }).compactRange('\0', '\uffff')
+}
+
+/** One that has rotted must not hide the others; whoever asks for it by name is told. */
+function archiveIn(bytes: Uint8Array): EndedMission | undefined {
+  try {
+    return decodeStored(bytes, EndedMission, 'an archived mission')
+  } catch {
+    return undefined
+  }
 }
 
 interface Parts {
@@ -189,14 +200,7 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
     if (max <= 0) return []
     const missions = (await database.keys({ ...range, limit: max }).all()).map(missionIn)
     const found = await database.getMany(missions.map(endedKey))
-    // One that has rotted must not hide the others; whoever asks for it by name is told.
-    return found.flatMap((bytes) => {
-      try {
-        return bytes === undefined ? [] : [decodeStored(bytes, EndedMission, 'an archived mission')]
-      } catch {
-        return []
-      }
-    })
+    return found.flatMap((bytes) => (bytes === undefined ? [] : (archiveIn(bytes) ?? [])))
   }
 
   const reading = async <T>(what: string, read: () => Promise<T>): Promise<T> => {
@@ -231,6 +235,13 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
       }),
     endedUntil: (keptUntilWallMs, max) => reading('the list of archived missions', () => endedIn({ gte: keptUntilPrefix, lt: keptUntilKey(Math.floor(keptUntilWallMs) + 1) }, max)),
     room: () => reading('the room on the disk', () => reserve.room()),
+    async *archives() {
+      assertOpen()
+      for await (const [, value] of database.iterator(startingWith(endedKey('')))) {
+        const one = archiveIn(value)
+        if (one !== undefined) yield one
+      }
+    },
     async compact() {
       assertOpen()
       await inTurn(() => compactRange(database))

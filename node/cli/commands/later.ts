@@ -8,7 +8,6 @@ const later: readonly (readonly [name: string, what: string])[] = [
   ['models', 'the models of the mesh'],
   ['roles', 'the roles of the mesh'],
   ['trace', 'the trace of a mission'],
-  ['store', 'verify and compact what is stored'],
 ]
 
 export function notInThisRelease(command: string): MeshError {

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { LogStore } from '../../../actors/ports/log-store.ts'
-import type { MissionId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { GroupId } from '../../../protocols/kernel/ids.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
-import { chainOrigin, extend, verifyLog } from '../../../protocols/replicated-log/chain.ts'
+import type { LogEntry } from '../../../protocols/replicated-log/schema.ts'
 import { createVirtualLogDisk } from '../../../sim/log-store-virtual-adapter.ts'
 import { createVirtualClock } from '../../../sim/virtual-clock.ts'
-import { entriesBetween, entryAt, faultOf, headAt, missionA, missionB } from '../../contracts/log-store.ts'
+import { endedMission, entriesAfter, faultOf, headAfter, missionA, missionB, snapshotAt, writeOf } from '../../contracts/log-store.ts'
 
-const batch = (first: number, last: number, missionId: MissionId = missionA) => ({ entries: entriesBetween(missionId, first, last), heads: [headAt(missionId, last)], claims: [] })
-const claim = (key: string) => ({ principal: 'p' as Principal, key, requestDigest: 'd', missionId: missionA, atWallMs: Date.UTC(2026, 0, 1) })
+const all = entriesAfter(30)
+const write = (first: number, last: number, group: GroupId = missionA) => writeOf(group, all.slice(0, last), { fresh: last - first + 1 })
+const batch = (first: number, last: number, group: GroupId = missionA) => ({ writes: [write(first, last, group)] })
+const indexesOf = (entries: readonly LogEntry[]): number[] => entries.map(({ index }) => index)
 const seeds = Array.from({ length: 40 }, (_, seed) => seed)
 
 function machine(syncMs = 1) {
@@ -29,8 +31,8 @@ function machine(syncMs = 1) {
   }
 }
 
-async function lengthOf(store: LogStore, missionId = missionA): Promise<number> {
-  return (await store.read(missionId, 1, 1_000)).length
+async function lengthOf(store: LogStore, group: GroupId = missionA): Promise<number> {
+  return (await store.read(group, 1, 1_000)).length
 }
 
 describe('a power cut', () => {
@@ -43,7 +45,9 @@ describe('a power cut', () => {
       for (let index = 3; index <= 7; index += 2) void store.write(batch(index, index + 1))
       disk.powerCut(seededRandom([seed, 1]))
       await world.runFor(100)
-      lengths.add(await lengthOf(await disk.open()))
+      const next = await disk.open()
+      expect((await next.found()).groups.map(({ damage }) => damage)).toEqual([undefined])
+      lengths.add(await lengthOf(next))
     }
     expect([...lengths].sort()).toEqual([2, 4, 6, 8])
   })
@@ -54,7 +58,7 @@ describe('a power cut', () => {
     void store.write(batch(1, 3))
     disk.kill()
     expect(await lengthOf(await disk.open())).toBe(3)
-    expect((await faultOf(store.heads())).code).toBe('wrong-state')
+    expect((await faultOf(store.found())).code).toBe('wrong-state')
   })
 })
 
@@ -66,7 +70,7 @@ describe('a failed sync', () => {
       const store = await disk.open()
       await outcome(store.write(batch(1, 1)))
       const synced: number[] = []
-      disk.onSynced((_missionId, entries) => synced.push(...entries.map((entry) => entry.index)))
+      disk.onSynced((_group, entries) => synced.push(...entries.map((entry) => entry.index)))
       disk.failNextSync(seededRandom([seed, 2]))
       const outcomes = await Promise.all([outcome(store.write(batch(2, 2))), store.write(batch(3, 3)).catch(String)])
       expect(outcomes).toEqual([expect.stringContaining('input/output error'), expect.stringContaining('input/output error')])
@@ -147,43 +151,38 @@ describe('a disk that is full, slow or stuck', () => {
 })
 
 describe('rot', () => {
-  /** A real chain, so that an altered entry shows. */
-  async function written() {
+  const shared: GroupId = 'roster'
+  /** Two logs written by turns; `others`: the second one has other voters. One has a snapshot. */
+  async function written(others = 1) {
     const { disk } = machine()
     const store = await disk.open()
-    const heads = new Map([missionA, missionB].map((missionId) => [missionId, { index: 0, chain: chainOrigin }]))
-    const epoch = { lineage: 1, term: 1 }
     for (let round = 0; round < 10; round++) {
-      const events = Array.from({ length: 3 }, (_, at) => entryAt(round * 3 + at + 1).event)
-      for (const missionId of [missionA, missionB]) {
-        const entries = extend(heads.get(missionId)!, epoch, events)
-        const last = entries.at(-1)!
-        heads.set(missionId, { index: last.index, chain: last.chain })
-        void store.write({ entries: entries.map((entry) => ({ missionId, entry })), heads: [{ missionId, index: last.index, chain: last.chain, epoch, sealed: false }], claims: [] })
-      }
+      const last = 3 * (round + 1)
+      const head = headAfter(shared, all.slice(0, last), { others })
+      void store.write({ writes: [write(last - 2, last), { ...write(last - 2, last, shared), head }] })
+      if (round === 5) void store.write({ writes: [writeOf(missionA, all.slice(0, last), { fresh: 0, snapshot: snapshotAt(all[10]!), dropBelow: 6 })] })
     }
     await store.close()
     return disk
   }
 
-  it('opens without an error, and what was damaged is named and can be seen by who reads it', async () => {
+  it('opens without an error, and what was damaged is named and told, no more and no less', async () => {
     const hows = new Set<string>()
-    for (const seed of seeds) {
-      const disk = await written()
+    for (const seed of Array.from({ length: 120 }, (_, at) => at)) {
+      const disk = await written(seed % 2)
       const damaged = disk.rot(seededRandom([seed, 3]))
       expect(damaged.length).toBeGreaterThan(0)
-      const store = await disk.open()
-      for (const missionId of [missionA, missionB]) {
-        const head = (await store.heads()).find((one) => one.missionId === missionId)!
-        const read = await store.read(missionId, 1, 1_000).then(
-          (entries) => verifyLog(entries, head)?.detail,
-          (error: unknown) => String(error),
-        )
-        expect(read === undefined).toBe(!damaged.includes(missionId))
-        if (read !== undefined) hows.add(read.includes('altered') ? 'chain' : 'read')
+      for (let time = 0; time < 2; time++) {
+        const store = await disk.open()
+        const { groups } = await store.found()
+        expect(groups.map(({ head }) => [head.group, head.last.index])).toEqual([[missionA, 30], [shared, 30]])
+        expect(groups.flatMap(({ head, damage }) => (damage === undefined ? [] : [head.group]))).toEqual(damaged)
+        for (const { damage } of groups) if (damage !== undefined) hows.add(damage.detail.replace(/^.* is damaged: /, '').replace(/\d+/g, 'n'))
+        await store.close()
       }
     }
-    expect([...hows].sort()).toEqual(['chain', 'read'])
+    const told = [...hows].join('\n')
+    for (const how of ['entry n is missing or altered', 'entries n to n are missing', 'its head is missing', 'its head cannot be read', 'was promised', 'its snapshot cannot be read', 'nothing vouches for it']) expect(told).toContain(how)
   })
 
   it('has nothing to damage on an empty disk, and may strike twice', async () => {
@@ -191,35 +190,43 @@ describe('rot', () => {
     const disk = await written()
     const random = seededRandom([9, 9])
     for (let time = 0; time < 60; time++) disk.rot(random)
-    expect(disk.entriesStored(missionA) + disk.entriesStored(missionB)).toBeLessThan(60)
+    expect(disk.entriesStored(missionA) + disk.entriesStored(shared)).toBeLessThan(55)
+    const { groups } = await (await disk.open()).found()
+    expect(groups.every(({ damage }) => damage !== undefined)).toBe(true)
   })
 })
 
 describe('wiped and rolled back disks', () => {
-  it('are empty, and say what was there', async () => {
+  it('are empty, of another incarnation, and say what was there', async () => {
     const { disk, outcome } = machine()
     const store = await disk.open()
-    await outcome(store.write({ ...batch(1, 2), claims: [claim('k')] }))
-    await outcome(store.write(batch(1, 1, missionB)))
-    expect(disk.missionsStored()).toEqual([missionA, missionB])
-    expect(disk.wipe()).toEqual([missionA, missionB])
-    expect((await faultOf(store.heads())).code).toBe('wrong-state')
+    const { incarnation } = await store.found()
+    await outcome(store.write({ ...batch(1, 2), ended: [endedMission(missionB, 1)] }))
+    await outcome(store.write(batch(1, 1, 'registrar-01')))
+    expect([disk.groupsStored(), disk.missionsStored()]).toEqual([[missionA, 'registrar-01'], [missionA]])
+    expect(disk.wipe()).toEqual([missionA, 'registrar-01'])
+    expect((await faultOf(store.found())).code).toBe('wrong-state')
     const next = await disk.open()
-    expect([await next.heads(), await next.claims(), disk.missionsStored()]).toEqual([[], [], []])
+    expect([await next.ended(Infinity, 10), disk.groupsStored()]).toEqual([[], []])
+    expect(await next.found()).toEqual({ incarnation: expect.not.stringContaining(incarnation) as string, lostEverything: false, groups: [] })
   })
 
-  it('go back to their copy, whatever happened since, and say which missions lost something', async () => {
+  it('go back to their copy, whatever happened since, and say which groups lost something', async () => {
     const { disk, outcome } = machine()
     const store = await disk.open()
-    await outcome(store.write({ ...batch(1, 2), claims: [claim('old')] }))
+    const { incarnation } = await store.found()
+    await outcome(store.write(batch(1, 2)))
     const copy = disk.snapshot()
-    await outcome(store.write({ ...batch(1, 3, missionB), claims: [claim('new')] }))
+    await outcome(store.write({ ...batch(1, 3, missionB), ended: [endedMission(missionA, 1)] }))
     expect(disk.restore(copy)).toEqual([missionB])
     const again = await disk.open()
-    expect([await lengthOf(again), await lengthOf(again, missionB), (await again.claims()).map((one) => one.key)]).toEqual([2, 0, ['old']])
+    expect([await lengthOf(again), await lengthOf(again, missionB), await again.ended(Infinity, 10)]).toEqual([2, 0, []])
     await outcome(again.write(batch(3, 4)))
     expect(disk.restore(copy)).toEqual([missionA])
     expect(disk.restore(copy)).toEqual([])
+    // Nothing on such a disk tells of it: only a peer that remembers more can.
+    expect(await (await disk.open()).found()).toEqual({ incarnation, lostEverything: false, groups: [{ head: headAfter(missionA, all.slice(0, 2)), entries: all.slice(0, 2) }] })
+    expect([disk.wipe(), (await (await disk.open()).found()).incarnation === incarnation]).toEqual([[missionA], false])
   })
 })
 
@@ -227,16 +234,18 @@ describe('an observer', () => {
   it('is told what is on the platter for good, and of the next write once', async () => {
     const { disk, outcome } = machine(5)
     const told: unknown[] = []
-    disk.onSynced((missionId, entries) => told.push([missionId, entries.map((entry) => entry.index)]))
+    disk.onSynced((group, entries, truncateFrom) => told.push([group, indexesOf(entries), ...(truncateFrom === undefined ? [] : [truncateFrom])]))
     let writes = 0
     const store = await disk.open()
     disk.onNextWrite(() => writes++)
     disk.onNextWrite(() => (writes += 100))()
-    const write = store.write({ entries: [...entriesBetween(missionA, 1, 2), ...entriesBetween(missionB, 1, 1)], heads: [headAt(missionA, 2)], claims: [] })
+    const first = store.write({ writes: [write(1, 2), write(1, 1, missionB)] })
     expect([writes, told]).toEqual([1, []])
-    await outcome(write)
+    await outcome(first)
     await outcome(store.write(batch(3, 3)))
-    expect(told).toEqual([[missionA, [1, 2]], [missionB, [1]], [missionA, [3]]])
+    await outcome(store.write({ writes: [writeOf(missionA, all.slice(0, 2), { fresh: 1, truncateFrom: 2 }), writeOf(missionB, [], { wipe: true })] }))
+    await outcome(store.write({ writes: [writeOf(missionA, all.slice(0, 2), { fresh: 0 })] }))
+    expect(told).toEqual([[missionA, [1, 2]], [missionB, [1]], [missionA, [3]], [missionA, [2], 2], [missionB, [], 1]])
     expect(writes).toBe(1)
   })
 })
@@ -244,6 +253,6 @@ describe('an observer', () => {
 describe('the price', () => {
   it('of an empty disk is next to nothing', () => {
     const disks = Array.from({ length: 20_000 }, () => createVirtualLogDisk())
-    expect(disks.every((disk) => disk.missionsStored().length === 0)).toBe(true)
+    expect(disks.every((disk) => disk.groupsStored().length === 0)).toBe(true)
   })
 })
