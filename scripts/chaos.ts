@@ -22,7 +22,7 @@ async function main(): Promise<number> {
     const { values } = parseArgs({
       options: {
         minutes: { type: 'string', default: '3' }, seed: { type: 'string' }, json: { type: 'string' }, keep: { type: 'boolean', default: false }, install: { type: 'boolean', default: false }, kinds: { type: 'string', default: faultKinds.join(',') },
-        nodes: { type: 'string', default: '5' }, missions: { type: 'string', default: '10' }, 'patience-seconds': { type: 'string', default: '60' }, 'lease-ms': { type: 'string', default: '4000' }, 'member-silent-ms': { type: 'string', default: '8000' },
+        nodes: { type: 'string', default: '5' }, missions: { type: 'string', default: '10' }, 'patience-seconds': { type: 'string', default: '60' }, 'lease-ms': { type: 'string', default: '6000' }, 'member-silent-ms': { type: 'string', default: '8000' },
       },
     })
     const kinds = values.kinds.split(',').map((kind) => kind.trim())

@@ -72,7 +72,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     const names = Array.from({ length: options.nodes }, (_, index) => `node-${String.fromCharCode(97 + index)}`)
     const addresses = await Promise.all(names.map(async (_, index) => ({ host: network?.machines[index]?.address ?? '127.0.0.1', port: network === undefined ? await freePort() : 4747, http: network === undefined ? await freePort() : 7420 })))
     const meshKey = createMeshKey()
-    const invite = createInvite({ meshKey, addrs: addresses.map(({ host, port }) => `/ip4/${host}/tcp/${port}`), name: 'chaos' })
+    const inviteFor = (index: number): string => createInvite({ meshKey, addrs: addresses.filter((_, other) => other !== index).map(({ host, port }) => `/ip4/${host}/tcp/${port}`), name: 'chaos' })
     const nodes = names.map((name, index): ChaosNode => {
       const { host, port, http } = addresses[index] ?? { host: '127.0.0.1', port: 0, http: 0 }
       const disk = createDataDisk(place(join('data', name)), { small: lacks.mounts === undefined, sizeMiB: diskMiB })
@@ -87,13 +87,13 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
         env: {
           PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', SKEIN_HTTP_TOKENS: JSON.stringify({ [token]: 'chaos' }),
           SKEIN_LIMITS_LEASE_MS: String(options.leaseMs), SKEIN_REPLICATION_MEMBER_SILENT_MS: String(options.memberSilentMs), SKEIN_REPLICATION_MEMBERS_LOOK_MS: '1000',
-          ...(unsynced?.env ?? {}),
         },
         command: (start) => [
-          ...(machine?.prefix ?? []), process.execPath, join(root, 'bin', 'skein.js'), 'node', 'start', '--json', '--with-parent', '--no-mdns', '--data', disk.folder, '--name', name,
-          '--listen-host', host, '--listen-port', String(port), '--http-host', host, '--http-port', String(http), '--slots', '4', '--skill', join(import.meta.dirname, 'ledger.skill.ts'),
+          // Only now: the shim is for the node, not for the command that puts it into its namespace.
+          ...(machine?.prefix ?? []), ...(unsynced === undefined ? [] : ['env', ...Object.entries(unsynced.env).map((pair) => pair.join('='))]), process.execPath, join(root, 'bin', 'skein.js'), 'node', 'start', '--json', '--with-parent', '--no-mdns', '--data', disk.folder, '--name', name,
+          '--listen-host', host, '--listen-port', String(port), '--http-host', host, '--http-port', String(http), '--slots', '2', '--skill', join(import.meta.dirname, 'ledger.skill.ts'),
           // The first start of the first node makes the mesh, every other one joins it.
-          ...(index === 0 && start === 1 ? [] : ['--join', invite]),
+          ...(index === 0 && start === 1 ? [] : ['--join', inviteFor(index)]),
         ],
       })
       cleanups.push(() => node.stop())
@@ -125,7 +125,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     await submitter.stop()
     if (!signal.aborted) await readEverything(history, bridges(), say)
     ledgerReader.stop()
-    const report = reportOf({ seed: options.seed, minutes: options.minutes, left, faults, verdict: judge(history), inFlightMin: options.inFlightMin })
+    const report = reportOf({ seed: options.seed, minutes: options.minutes, left, faults, verdict: judge(history), inFlightMin: options.inFlightMin, exits: nodes.flatMap(({ name, node }) => node.exits.filter((exit) => !exit.wanted).map(({ atMs, how, lastWords }) => ({ node: name, atMs, how, lastWords }))) })
     failed = !report.ok
     if (failed || options.keep) writeFileSync(join(folder, 'missions.json'), JSON.stringify([...history.missions.values()].map((mission) => ({ ...mission, ids: [...mission.ids], progressWallMs: [...mission.progressWallMs], events: mission.events.size, tasks: [...mission.tasks.values()].map((task) => ({ ...task, first: [...task.first.values()].map((read) => ({ ...read, value: String(read.value) })), results: [...task.results.keys()], awardedAt: [...task.awardedAt] })) })), null, 1))
     return report

@@ -49,6 +49,8 @@ export interface MissionHistory {
   /** When each acceptance, and the end, was stamped by the mesh: wall time of this machine. */
   readonly progressWallMs: Set<number>
   lastRead?: RegisterRead
+  /** The last that would have shown the root task. */
+  lastReadOfRoot?: RegisterRead
   /** A bridge said that it does not exist, after it had been acknowledged. */
   denials: number
 }
@@ -127,6 +129,7 @@ export class History {
     }
     // For tasks that nobody knows of yet: this read did not see them.
     if (mission.lastRead === undefined || mission.lastRead.invokedMs < read.invokedMs) mission.lastRead = empty
+    if (read.rootless !== true && (mission.lastReadOfRoot === undefined || mission.lastReadOfRoot.invokedMs < read.invokedMs)) mission.lastReadOfRoot = empty
     for (const wallMs of read.progressWallMs ?? []) mission.progressWallMs.add(wallMs)
   }
 
@@ -160,7 +163,8 @@ export class History {
   private task(mission: MissionHistory, task: string, composite: boolean): TaskHistory {
     let known = mission.tasks.get(task)
     if (known === undefined) {
-      known = { task, composite, first: new Map(), results: new Map(), awardedAt: new Map(), ...(mission.lastRead === undefined ? {} : { lastEmpty: mission.lastRead }) }
+      const unseen = task === 'root' ? mission.lastReadOfRoot : mission.lastRead
+      known = { task, composite, first: new Map(), results: new Map(), awardedAt: new Map(), ...(unseen === undefined ? {} : { lastEmpty: unseen }) }
       mission.tasks.set(task, known)
     }
     return known

@@ -15,6 +15,14 @@ export interface KindRow {
   readonly recoveryP99Ms: number | undefined
 }
 
+/** A process that ended without having been killed. */
+export interface UnwantedExit {
+  readonly node: string
+  readonly atMs: number
+  readonly how: string
+  readonly lastWords: string
+}
+
 export interface CampaignReport {
   readonly seed: number
   readonly minutes: number
@@ -24,9 +32,10 @@ export interface CampaignReport {
   readonly faults: readonly FaultRecord[]
   readonly violations: Readonly<Record<string, readonly Violation[]>>
   readonly notes: Readonly<Record<string, number>>
+  readonly exits: readonly UnwantedExit[]
 }
 
-export function reportOf({ seed, minutes, left, faults, verdict, inFlightMin }: { readonly seed: number; readonly minutes: number; readonly left: readonly string[]; readonly faults: readonly FaultRecord[]; readonly verdict: Verdict; readonly inFlightMin: number }): CampaignReport {
+export function reportOf({ seed, minutes, left, faults, verdict, inFlightMin, exits }: { readonly seed: number; readonly minutes: number; readonly left: readonly string[]; readonly faults: readonly FaultRecord[]; readonly verdict: Verdict; readonly inFlightMin: number; readonly exits: readonly UnwantedExit[] }): CampaignReport {
   const heldAgainst = ({ atMs, after }: Violation): KindRow['kind'] => (after === true ? faults.find((fault) => fault.atMs > atMs) : undefined)?.kind ?? faults.filter((fault) => fault.atMs <= atMs).at(-1)?.kind ?? 'no fault yet'
   const row = (kind: KindRow['kind']): KindRow => {
     const mine = faults.filter((fault) => fault.kind === kind)
@@ -46,7 +55,7 @@ export function reportOf({ seed, minutes, left, faults, verdict, inFlightMin }: 
     'faults with too few missions under way': few.map((fault) => ({ mission: '', atMs: fault.atMs, detail: `${fault.inFlight} at ${fault.kind}` })),
     'no fault at all': faults.length > 0 ? [] : [{ mission: '', atMs: 0, detail: 'nothing was tried' }],
   }
-  return { seed, minutes, ok: Object.values(violations).every((found) => found.length === 0), left, rows, faults, violations, notes: verdict.notes }
+  return { seed, minutes, ok: Object.values(violations).every((found) => found.length === 0), left, rows, faults, violations, notes: verdict.notes, exits }
 }
 
 const columns = ['fault', 'injected', 'in flight', 'stuck', 'lost', 'double', 'repeated', 'two ids', 'unordered', 'p50 s', 'p99 s'] as const
@@ -61,6 +70,9 @@ export function describeReport(report: CampaignReport): string {
   return [
     line(columns), ...cells.map(line), '',
     ...Object.entries(report.notes).map(([name, count]) => `${name}: ${count.toLocaleString('en')}`),
+    `nodes that ended by themselves: ${report.exits.length}`,
+    // A full disk is a reason to end; an exception that nobody caught is a defect, though the mesh survives it.
+    ...report.exits.filter(({ lastWords }) => lastWords.includes('Node.js v')).slice(0, 5).map(({ node, lastWords }) => `  ${node}: ${/^\w*(Error|Exception)\b.*$/m.exec(lastWords)?.[0] ?? 'an exception'}`),
     ...report.left.map((text) => `left out: ${text}`), '',
     ...wrong.flatMap(([name, found]) => [`${name}: ${found.length}, none was expected`, ...found.slice(0, 5).map((violation) => `  ${[violation.mission, violation.detail].filter((text) => text !== '').join(': ')}`), ...(found.length > 5 ? [`  … and ${found.length - 5} more`] : [])]),
     `seed ${report.seed}: ${report.faults.length} faults, ${wrong.length === 0 ? 'everything as promised' : `${wrong.length} expectations failed`}`,

@@ -26,6 +26,8 @@ export interface NodeExit {
   readonly how: string
   /** The campaign killed it. */
   readonly wanted: boolean
+  /** What it last wrote to standard error. */
+  readonly lastWords: string
 }
 
 export interface SupervisedNode {
@@ -73,7 +75,11 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
     child = started
     if (started.pid !== undefined) pids.add(started.pid)
     started.stdin.on('error', () => undefined)
-    started.stderr.on('data', (chunk: Buffer) => log.write(chunk))
+    let lastWords = ''
+    started.stderr.setEncoding('utf8').on('data', (text: string) => {
+      log.write(text)
+      lastWords = (lastWords + text).slice(-2_000)
+    })
     let line = ''
     started.stdout.setEncoding('utf8').on('data', (text: string) => {
       line += text
@@ -91,7 +97,7 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
         child = undefined
         ready = undefined
         const wanted = next !== undefined || stopped
-        exits.push({ atMs: nowMs(), how, wanted })
+        exits.push({ atMs: nowMs(), how, wanted, lastWords })
         log.write(`--- ${init.name}, process ${started.pid ?? -1}, ended: ${how}${wanted ? '' : ' (by itself)'}\n`)
         if (!wanted) init.say(`${init.name} ended by itself: ${how}`)
         const { restartMs, between } = next ?? { restartMs: init.restartMs, between: undefined }
@@ -102,7 +108,7 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
         timer = setTimeout(start, restartMs)
       }
       started.once('error', (error) => ended(error.message))
-      started.once('exit', (code, signal) => ended(String(signal ?? code)))
+      started.once('close', (code, signal) => ended(String(signal ?? code)))
     })
   }
 

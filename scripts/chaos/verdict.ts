@@ -71,7 +71,8 @@ function startsByTask(ledger: readonly LedgerLine[]): Map<string, LedgerLine[]> 
 }
 
 const taskKey = (missionId: string, task: string): string => `${missionId} ${task}`
-const startsOf = (mission: MissionHistory, task: TaskHistory, starts: ReadonlyMap<string, LedgerLine[]>): LedgerLine[] => [...mission.ids].flatMap((id) => starts.get(taskKey(id, task.task)) ?? [])
+/** Of the mission that was read: others under the same key are a violation of their own. */
+const startsOf = (mission: MissionHistory, task: TaskHistory, starts: ReadonlyMap<string, LedgerLine[]>): LedgerLine[] => starts.get(taskKey([...mission.ids][0] ?? '', task.task)) ?? []
 
 function doubleAcceptance(mission: MissionHistory, task: TaskHistory): Violation[] {
   const awards = acceptedAwards(task)
