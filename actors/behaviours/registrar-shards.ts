@@ -39,6 +39,7 @@ function forget(state: RegistrarActorState, shard: number, leader: PeerId | unde
   const log = state.shards.get(shard)
   if (log === undefined) return []
   state.shards.delete(shard)
+  state.reported.delete(shard)
   return refuseAll(lose(log), leader)
 }
 
@@ -76,11 +77,13 @@ function answerOf(log: ShardLog, answer: ShardAnswer): Effect {
   return tell(answer.to, { kind: 'claim-answer', requestId: answer.requestId, ...(claim === undefined || refused !== undefined ? {} : { claim }), ...(refused === undefined ? {} : { refused }) })
 }
 
-/** The roster learns who serves the shard; said again until it has. */
-export function report(state: RegistrarActorState, log: ShardLog, context: ActorContext): Effect[] {
+/** The roster learns who serves the shard: at once when that has changed, and from time to time (`again`) until it knows. */
+export function report(state: RegistrarActorState, log: ShardLog, context: ActorContext, again = false): Effect[] {
   const shard = shardOfGroup(log.group)
   if (shard === undefined || log.phase !== 'ready' || log.membership.outgoing !== undefined || isChangingMembers(log)) return []
   const members = peersOf(log.membership)
+  if (!again && samePeers(state.reported.get(shard) ?? [], members)) return []
+  state.reported.set(shard, members)
   if (state.view !== undefined && samePeers(state.view.shards[shard] ?? [], members)) return []
   return [tell(at(context.self.peer, actorNames.roster), { kind: 'shard-report', shard, members })]
 }
@@ -141,7 +144,7 @@ export function onMoved(init: RegistrarInit, state: RegistrarActorState, message
 // ---- from time to time ----------------------------------------------------------------------------------------------
 
 export function reportAll(state: RegistrarActorState, context: ActorContext): Effect[] {
-  return [...state.shards.values()].flatMap((log) => report(state, log, context))
+  return [...state.shards.values()].flatMap((log) => report(state, log, context, true))
 }
 
 export function expireAll(init: RegistrarInit, state: RegistrarActorState, context: ActorContext): Effect[] {

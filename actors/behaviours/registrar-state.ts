@@ -52,6 +52,8 @@ export interface RegistrarActorState {
   view: RosterView | undefined
   /** The shards that this node leads. */
   readonly shards: Map<number, ShardLog>
+  /** Whom this node said to serve each of them. */
+  readonly reported: Map<number, readonly PeerId[]>
   /** Who led each shard when it was last heard of. */
   readonly leaders: Map<number, PeerId>
   readonly asking: Map<string, Asking>
@@ -60,7 +62,7 @@ export interface RegistrarActorState {
 }
 
 export function newRegistrarState(): RegistrarActorState {
-  return { incarnation: undefined, held: new Set(), toFound: [], view: undefined, shards: new Map(), leaders: new Map(), asking: new Map(), telling: new Map(), counter: 0 }
+  return { incarnation: undefined, held: new Set(), toFound: [], view: undefined, shards: new Map(), reported: new Map(), leaders: new Map(), asking: new Map(), telling: new Map(), counter: 0 }
 }
 
 export const registrarKind: FoldedKind<RegistrarState> = {

@@ -35,7 +35,7 @@ function receive(init: RegistrarInit, state: RegistrarActorState, { message, fro
       return onOpened(state, message, context)
     case 'roster-known':
       state.view = message.view
-      return [...askWaiting(state, context), ...reportAll(state, context)]
+      return askWaiting(state, context)
     case 'found-shards':
       return own ? foundShards(state, message.shards, context) : []
     // ---- this node's desk

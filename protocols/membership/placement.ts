@@ -7,9 +7,9 @@ import { limits } from '../kernel/limits.ts'
 export { nextMembership, type MaintenanceInput } from './maintenance.ts'
 export { chooseMembers, fillMembers, rank } from './rendezvous.ts'
 
-/** The shard of all missions that a principal asks for under one key. */
+/** The shard of all missions that a principal asks for under one key: as a log keeps it, well-formed. */
 export function registrarShardOf(principal: Principal, key: string): number {
-  return hash32(`${principal} ${key}`) % limits.registrarShards
+  return hash32(`${principal} ${key.toWellFormed()}`) % limits.registrarShards
 }
 
 /**

@@ -346,7 +346,7 @@ describe('whatever happens', () => {
     const all = [...names.values()]
     let replaced = 0
     let lost = 0
-    for (let seed = 1; seed <= 300; seed++) {
+    for (let seed = 1; seed <= 120; seed++) {
       const random = seededRandom([seed, 99])
       const world = new World({ voters: members('a') }, ['a'])
       world.aimed = [1, 3, 5][random.below(3)] ?? 3
@@ -391,7 +391,7 @@ describe('whatever happens', () => {
         expect(world.current.learners).toEqual([])
       }
     }
-    expect(replaced).toBeGreaterThan(1_000)
-    expect(lost).toBeGreaterThan(300)
+    expect(replaced).toBeGreaterThan(400)
+    expect(lost).toBeGreaterThan(120)
   })
 })
