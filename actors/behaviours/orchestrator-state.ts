@@ -99,6 +99,8 @@ export function membersOf(state: OrchestratorState): PeerId[] {
 
 /** Folds the events at once and proposes them; nobody is told before they are committed. */
 export function append(init: OrchestratorInit, state: OrchestratorState, events: readonly MissionEvent[], continuation: Continuation, context: ActorContext): Effect[] {
+  // A repeated message adds nothing: what it adds to must be committed all the same.
+  if (events.length === 0) return whenConfirmed(init, state, continuation, context)
   const entries = extend(state.head, epochOf(init), events)
   for (const { index, event } of entries as readonly { index: number; event: MissionEvent }[]) {
     if (event.type === 'submitted' && state.fold === undefined) {

@@ -10,7 +10,27 @@ import { hostOf, type Group, type LogKeeperState } from './log-keeper-state.ts'
 import { writeNext } from './log-keeper-batch.ts'
 
 export function step(state: LogKeeperState, group: Group, input: RaftInput, context: ActorContext): Effect[] {
-  return perform(state, group, stepRaft(group.raft, input, { nowMs: context.nowMs, wallMs: context.wallMs }), context)
+  let outputs: RaftOutputs
+  try {
+    outputs = stepRaft(group.raft, input, { nowMs: context.nowMs, wallMs: context.wallMs })
+  } catch (thrown) {
+    return contradicted(state, group, thrown instanceof Error ? thrown.message : String(thrown), context)
+  }
+  return perform(state, group, outputs, context)
+}
+
+/** A leader contradicts what is committed here: somebody's disk or code is broken. This log is left alone; the others go on. */
+function contradicted(state: LogKeeperState, group: Group, detail: string, context: ActorContext): Effect[] {
+  state.groups.delete(group.group)
+  const problem = fault('storage-failed', `the log of ${group.group} contradicts itself: ${detail}`, { next: 'compare the copies of its members: skein store verify', retryable: false })
+  return [{ type: 'clear-timer', key: `raft ${group.group}` }, fact('error', 'group.contradicted', { group: group.group, detail }), tell(at(context.self.peer, hostOf(group.group)), { kind: 'group-damaged', group: group.group, fault: problem })]
+}
+
+/** The machine takes every member for connected until it is told otherwise. */
+export function meetAbsent(state: LogKeeperState, group: Group, context: ActorContext): Effect[] {
+  const { membership } = viewOf(group.raft)
+  const members = membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners]
+  return members.filter(({ peer }) => !context.connected(peer)).flatMap(({ peer }) => step(state, group, { type: 'peer', peer, connected: false }, context))
 }
 
 /** Also for what founding a group puts out. */

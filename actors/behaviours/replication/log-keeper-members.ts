@@ -27,7 +27,7 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, con
   if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
   const wanted = nextMembership({
     group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
-    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster',
+    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster', reachable: (peer) => context.connected(peer),
   })
   group.membersWanted = wanted
   group.membersWantedAtMs = context.nowMs

@@ -12,7 +12,7 @@ import { actorNames, at } from '../../names.ts'
 import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
+import { meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
 import { askWhetherEnded, endGroup, lookUp, onArchiveFetched, onAsked, onGroupEnded, onLeft, onLookedUp } from './log-keeper-ending.ts'
 import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
@@ -145,7 +145,7 @@ function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot,
   group.leaderlessSinceMs = context.nowMs
   state.groups.set(head.group, group)
   const committed = head.group === 'roster' ? [tellCommitted(group, entriesOf(raft, (snapshot?.at.index ?? 0) + 1).filter(({ index }) => index <= head.commit), context, true)] : []
-  return [...committed, ...step(state, group, { type: 'tick' }, context)]
+  return [...committed, ...meetAbsent(state, group, context), ...step(state, group, { type: 'tick' }, context)]
 }
 
 /**
@@ -183,7 +183,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       const { state: raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
       const group = newGroup(message.group, state.incarnation, raft, message.durable, message.aimed)
       state.groups.set(message.group, group)
-      return perform(state, group, outputs, context)
+      return [...perform(state, group, outputs, context), ...meetAbsent(state, group, context)]
     }
     case 'append':
     case 'barrier': {
