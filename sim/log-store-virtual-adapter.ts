@@ -142,11 +142,11 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
     openLife = undefined
   }
 
-  async function found(): Promise<GroupOnDisk[]> {
+  function found(): GroupOnDisk[] {
     const groups: GroupOnDisk[] = []
     for (const [group, promised] of [...platter.promises()].sort(([left], [right]) => (left < right ? -1 : 1))) {
       const log = platter.logOf(group)
-      const judged = await judgeCopy({ group, promised, head: log?.head, snapshot: log === undefined ? undefined : snapshotIn(log), entries: log === undefined ? [] : entriesIn(log) }, log === undefined ? undefined : verifyStored(log))
+      const judged = judgeCopy({ group, promised, head: log?.head, snapshot: log === undefined ? undefined : snapshotIn(log), entries: log === undefined ? [] : entriesIn(log) }, log === undefined ? undefined : verifyStored(log))
       if (judged !== undefined) groups.push({ ...judged, head: own(judged.head) })
     }
     return groups
@@ -198,7 +198,7 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
     return {
       async found() {
         assertOpen()
-        return { incarnation, lostEverything, groups: await found() }
+        return { incarnation, lostEverything, groups: found() }
       },
       async write(batch) {
         assertWritable()

@@ -1,10 +1,10 @@
 /** Reading the copies of logs back from the database, and judging them by what was promised. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { MeshError } from '../../protocols/kernel/errors.ts'
+import { type Fault, MeshError } from '../../protocols/kernel/errors.ts'
 import type { GroupId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { positionOf, verifyLog } from '../../protocols/replicated-log/chain.ts'
-import { judgeCopy, type JudgedCopy, type Unreadable, type VerifyChain } from '../../protocols/replicated-log/copy-on-disk.ts'
+import { type CopyToVerify, copyToVerify, judged, type JudgedCopy, type Unreadable } from '../../protocols/replicated-log/copy-on-disk.ts'
 import { LogEntry, type LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 import type { Promised } from '../../protocols/replicated-log/watermark.ts'
 import { type Database, decodeStored, entriesOf, entryKey, headKey, indexIn, messageOf, snapshotKey, startingWith, StoredHead, unreadable } from './log-records.ts'
@@ -43,10 +43,11 @@ export async function readCopy(database: Database, group: GroupId, promised: Pro
     if (entries.length % chunkEntries === 0) await turn()
   }
   const snapshot = stored === undefined ? undefined : orUnreadable(() => decodeStored(stored, LogSnapshot, 'its snapshot'))
-  return await judgeCopy({ group, promised, head, snapshot, entries }, verifyInChunks)
+  const found = copyToVerify({ group, promised, head, snapshot, entries })
+  return found === undefined ? undefined : judged(found, found.damage === undefined ? await verifyInChunks(found) : undefined)
 }
 
-const verifyInChunks: VerifyChain = async (group, entries, from, head) => {
+async function verifyInChunks({ group, rest: entries, from, head }: CopyToVerify): Promise<Fault | undefined> {
   let place = from
   let at = 0
   while (entries.length - at > chunkEntries) {
@@ -58,7 +59,7 @@ const verifyInChunks: VerifyChain = async (group, entries, from, head) => {
     at += chunk.length
     await turn()
   }
-  return verifyLog(group, entries.slice(at), place, head)
+  return verifyLog(group, entries.slice(at), place, head.last)
 }
 
 function orUnreadable<T extends object>(read: () => T): T | Unreadable {

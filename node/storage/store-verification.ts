@@ -69,7 +69,7 @@ async function verifyWithoutDatabase(directory: string): Promise<Pick<StoreVerif
   const { promises, doubt } = await readWatermarkAlone(directory)
   const groups: StoreVerified['groups'][number][] = []
   for (const [group, promised] of promises) {
-    const copy = await judgeCopy({ group, promised, head: undefined, snapshot: undefined, entries: [] })
+    const copy = judgeCopy({ group, promised, head: undefined, snapshot: undefined, entries: [] })
     if (copy !== undefined) groups.push({ group, entries: 0, lastIndex: copy.head.last.index, damage: `the log of ${group} is lost: its database is gone` })
   }
   return { ...(doubt === undefined ? {} : { watermark: doubt }), groups }

@@ -30,14 +30,14 @@ export interface JudgedCopy {
 }
 
 /** Of `verifyLog`'s shape: whoever knows a part to be sound already leaves that out. */
-export type VerifyChain = (group: GroupId, entries: readonly LogEntry[], from: LogPosition, head: { readonly index: number; readonly chain: string }) => Fault | undefined | Promise<Fault | undefined>
+export type VerifyChain = (group: GroupId, entries: readonly LogEntry[], from: LogPosition, head: { readonly index: number; readonly chain: string }) => Fault | undefined
 
 export function isUnreadable(value: object | undefined): value is Unreadable {
   return value !== undefined && 'unreadable' in value
 }
 
 /** @returns undefined for a copy that nothing was promised about: it has been removed, whatever the database still has of it. */
-export function judgeHead(copy: Pick<CopyOnDisk, 'group' | 'promised' | 'head'>): { readonly head: LogHead; readonly damage?: Fault } | undefined {
+function judgeHead(copy: Pick<CopyOnDisk, 'group' | 'promised' | 'head'>): { readonly head: LogHead; readonly damage?: Fault } | undefined {
   const { group, promised, head } = copy
   if (promised === undefined) return undefined
   if (head === undefined) return { head: promised.head, damage: damaged(group, 'its head is missing') }
@@ -47,7 +47,7 @@ export function judgeHead(copy: Pick<CopyOnDisk, 'group' | 'promised' | 'head'>)
 }
 
 /** Entries to verify, and from where. What lies above the head was torn, and is dropped. */
-export function partsToVerify(head: LogHead, snapshot: LogSnapshot | undefined, all: readonly LogEntry[]): { readonly entries: readonly LogEntry[]; readonly from: LogPosition; readonly rest: readonly LogEntry[] } {
+function partsToVerify(head: LogHead, snapshot: LogSnapshot | undefined, all: readonly LogEntry[]): { readonly entries: readonly LogEntry[]; readonly from: LogPosition; readonly rest: readonly LogEntry[] } {
   const firstAbove = all.findIndex(({ index }) => index > head.last.index)
   const entries = firstAbove < 0 ? all : all.slice(0, firstAbove)
   const first = entries[0]
@@ -58,26 +58,44 @@ export function partsToVerify(head: LogHead, snapshot: LogSnapshot | undefined, 
 }
 
 /** The place of the snapshot must be in the entries that are still there around it. */
-export function snapshotFits(group: GroupId, snapshot: LogSnapshot | undefined, entries: readonly LogEntry[]): Fault | undefined {
+function snapshotFits(group: GroupId, snapshot: LogSnapshot | undefined, entries: readonly LogEntry[]): Fault | undefined {
   if (snapshot === undefined) return undefined
   const first = entries[0]
   const there = first === undefined ? undefined : entries[snapshot.at.index - first.index]
   return there === undefined || there.chain === snapshot.at.chain ? undefined : damaged(group, `its snapshot is of another entry ${snapshot.at.index}`)
 }
 
-/** A head that is damaged is damage enough: the rest is returned as it is. */
-export async function judgeCopy(copy: CopyOnDisk, verify: VerifyChain = verifyLog): Promise<JudgedCopy | undefined> {
+/** A copy whose chain is still to be verified: `rest` after `from`, up to `head.last`. */
+export interface CopyToVerify extends Pick<CopyOnDisk, 'group' | 'snapshot'> {
+  readonly head: LogHead
+  readonly entries: readonly LogEntry[]
+  readonly rest: readonly LogEntry[]
+  readonly from: LogPosition
+  /** Found already: the chain need not be looked at. */
+  readonly damage: Fault | undefined
+}
+
+/** @returns undefined for a copy that was removed. */
+export function copyToVerify(copy: CopyOnDisk): CopyToVerify | undefined {
   const judged = judgeHead(copy)
   if (judged === undefined) return undefined
-  const { head } = judged
+  const { group, snapshot } = copy
+  const parts = partsToVerify(judged.head, snapshot === undefined || isUnreadable(snapshot) ? undefined : snapshot, copy.entries)
+  return { group, snapshot, head: judged.head, ...parts, damage: judged.damage ?? (isUnreadable(snapshot) ? damaged(group, `its snapshot cannot be read: ${snapshot.unreadable}`) : undefined) }
+}
+
+/** @param ofChain what is wrong with its chain, if anything is. What is damaged is returned as it is. */
+export function judged(copy: CopyToVerify, ofChain: Fault | undefined): JudgedCopy {
+  const { group, head, entries } = copy
   const snapshot = copy.snapshot === undefined || isUnreadable(copy.snapshot) ? undefined : copy.snapshot
-  const { entries, from, rest } = partsToVerify(head, snapshot, copy.entries)
-  const damage =
-    judged.damage ??
-    (isUnreadable(copy.snapshot) ? damaged(copy.group, `its snapshot cannot be read: ${copy.snapshot.unreadable}`) : undefined) ??
-    (await verify(copy.group, rest, from, head.last)) ??
-    snapshotFits(copy.group, snapshot, entries)
+  const damage = copy.damage ?? ofChain ?? snapshotFits(group, snapshot, entries)
   return { head, entries, ...(snapshot === undefined ? {} : { snapshot }), ...(damage === undefined ? {} : { damage }) }
+}
+
+/** All at once, where that does not take long. */
+export function judgeCopy(copy: CopyOnDisk, verify: VerifyChain = verifyLog): JudgedCopy | undefined {
+  const found = copyToVerify(copy)
+  return found === undefined ? undefined : judged(found, found.damage === undefined ? verify(found.group, found.rest, found.from, found.head.last) : undefined)
 }
 
 function newerOf(left: LogHead, right: LogHead): LogHead {
@@ -91,6 +109,6 @@ function placeOf({ last, epoch, votedFor }: LogHead): string {
   return `entry ${last.index}, epoch ${epoch === undefined ? 'none' : `${epoch.lineage}.${epoch.term}`}${votedFor === undefined ? '' : ` with a vote for ${votedFor}`}`
 }
 
-export function damaged(group: GroupId, what: string): Fault {
+function damaged(group: GroupId, what: string): Fault {
   return fault('storage-failed', `the log of ${group} is damaged: ${what}`, { next: 'if no other node keeps it, restore the data directory from a copy; the other logs are not affected', retryable: false })
 }
