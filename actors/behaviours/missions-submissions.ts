@@ -120,7 +120,8 @@ export function onStored(state: MissionsState, stored: string, payload: Payload 
 
 /** The node it was submitted to leads first; the others are chosen by rendezvous among those that can be reached. */
 function membersFor(state: MissionsState, { missionId, request }: Submission, context: ActorContext): Replica[] {
-  const replicas = state.roster?.replicas ?? []
+  // The roster may not have heard yet that this node has lost its store and goes by another name.
+  const replicas = (state.roster?.replicas ?? []).map((replica) => (replica.peer === context.self.peer && state.incarnation !== undefined ? { ...replica, incarnation: state.incarnation } : replica))
   const aimed = request.acknowledgement === 'quorum' ? limits.votersAimed : 1
   const reachable = replicas.filter(({ peer }) => context.connected(peer))
   return chooseMembers(reachable.length >= aimed ? reachable : replicas, missionId, aimed, context.self.peer)
