@@ -35,6 +35,9 @@ export interface WorldTime {
   soon(callback: () => void): void
 }
 
+/** No timer is finer: a delay that is too small for the clock's own digits would let no time pass at all. */
+const finestMs = 0.001
+
 export function createNodeClock(world: WorldTime, init: NodeClockInit = {}): NodeClock {
   let alive = true
   let rate = 1 + (init.driftFraction ?? 0)
@@ -72,7 +75,7 @@ export function createNodeClock(world: WorldTime, init: NodeClockInit = {}): Nod
     schedule(delayMs, callback) {
       if (!alive) return () => undefined
       let cancelled = false
-      const event = world.add(delayMs / rate, () => {
+      const event = world.add(Math.max(delayMs, delayMs > 0 ? finestMs : 0) / rate, () => {
         if (stopped === 'no') {
           if (alive) callback()
         } else fire(() => {
