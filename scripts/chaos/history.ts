@@ -38,6 +38,8 @@ export interface MissionHistory {
   endedMs?: number
   /** As some reader last saw it. */
   state: string
+  /** Why it failed, if it did. */
+  failure?: string
   owner?: string
   members: readonly string[]
   readonly tasks: Map<string, TaskHistory>
@@ -152,6 +154,7 @@ export class History {
       task.results.set(award, (task.results.get(award) ?? new Set()).add(digest(event['result'])))
       task.acceptedAt = Math.min(task.acceptedAt ?? Infinity, index)
     }
+    if (type === 'failed') mission.failure = JSON.stringify(event['fault'])
     if (type === 'accepted' || type === 'completed' || type === 'failed' || type === 'cancelled') mission.progressWallMs.add(Number(event['atWallMs']))
   }
 

@@ -9,7 +9,7 @@ import { nowMs } from './machine.ts'
 interface WhyDocument {
   readonly tasks: readonly { readonly id: string; readonly attempts: readonly { readonly awardId: string; readonly outcome: string; readonly endedAtWallMs?: number }[] }[]
 }
-interface TreeDocument {
+export interface TreeDocument {
   readonly id: string
   readonly kind: string
   readonly state: string
@@ -43,13 +43,12 @@ export async function readAwards(history: History, mission: MissionHistory, id: 
 async function readTree(history: History, mission: MissionHistory, id: string, at: BridgeAddress): Promise<void> {
   const read = await timed<TreeDocument>(mission, at, `/v1/missions/${id}/tasks`)
   if (read === undefined) return
-  const tasks: TaskSighting[] = []
-  const walk = (task: TreeDocument): void => {
-    tasks.push({ task: task.id, composite: task.kind === 'composite', value: task.state === 'accepted' ? something : undefined })
-    for (const child of task.children) walk(child)
-  }
-  walk(read.body)
-  history.read(mission, { ...read, tasks })
+  history.read(mission, { ...read, tasks: sightingsIn(read.body) })
+}
+
+/** A tree says that a task was accepted, not as which award. */
+export function sightingsIn(root: TreeDocument): TaskSighting[] {
+  return [{ task: root.id, composite: root.kind === 'composite', value: root.state === 'accepted' ? something : undefined }, ...root.children.flatMap(sightingsIn)]
 }
 
 /** Its state, its owner, who keeps its log. */

@@ -4,6 +4,7 @@ import type { Random } from '../../protocols/kernel/prng.ts'
 import { type BridgeAddress, ask, follow } from './bridge.ts'
 import type { History, MissionHistory } from './history.ts'
 import { nowMs } from './machine.ts'
+import { type TreeDocument, sightingsIn } from './readers.ts'
 import { drawMission } from './workload.ts'
 
 export interface SubmitterInit {
@@ -104,6 +105,11 @@ export function startSubmitter(init: SubmitterInit): Submitter {
           if (event === 'mission') {
             const { index, event: logged } = data as { index: number; event: Record<string, unknown> }
             history.event(record, index, logged, askedMs, seenMs, at.name)
+          } else if (event === 'reset') {
+            // What was asked for is folded into a snapshot: the state as it is now, and on from there.
+            const { index, tasks } = data as { index: number; tasks: TreeDocument }
+            history.read(record, { invokedMs: askedMs, returnedMs: seenMs, by: at.name, tasks: sightingsIn(tasks) })
+            record.lastIndex = Math.max(record.lastIndex, index)
           } else if (event === 'end') {
             const { state } = data as { state: string }
             if (endStates.has(state)) history.ended(record, state, seenMs)

@@ -32,7 +32,7 @@ export function judge(history: History): Verdict {
   const lateStarts = tasks.flatMap(({ mission, task }) => startsAfterAcceptance(mission, task, starts))
   return {
     expectations: [
-      { name: 'missions lost', violations: acknowledged.filter((mission) => mission.state !== 'completed').map((mission) => ({ mission: mission.key, atMs: lastSignOfLifeMs(mission), after: true, detail: `acknowledged as ${[...mission.ids].join(', ')}, at the end it was ${mission.state}` })) },
+      { name: 'missions lost', violations: acknowledged.filter((mission) => mission.state !== 'completed').map((mission) => ({ mission: mission.key, atMs: lastSignOfLifeMs(mission), after: true, detail: `acknowledged as ${[...mission.ids].join(', ')}, at the end it was ${mission.state}${mission.failure === undefined ? '' : `: ${mission.failure}`}` })) },
       { name: 'double acceptances', violations: tasks.flatMap(({ mission, task }) => doubleAcceptance(mission, task)) },
       { name: 'accepted subtasks run again', violations: lateStarts.filter(({ stale }) => !stale) },
       { name: 'double submissions', violations: missions.filter((mission) => mission.ids.size > 1).map((mission) => ({ mission: mission.key, atMs: mission.acknowledgedMs ?? mission.startedMs, detail: `one key, missions ${[...mission.ids].join(', ')}` })) },
