@@ -10,13 +10,13 @@ import { join } from 'node:path'
 import { bytesToHex } from '@noble/hashes/utils.js'
 import { chainOrigin, extend } from '../protocols/replicated-log/chain.ts'
 import { encodeFrame, encodeValue, protocolMajor, protocolMinor, type MessageKind } from '../protocols/wire.ts'
-import { sampleEnvelope, sampleEvents, sampleMessages } from './wire-samples.ts'
+import { sampleEnvelope, sampleEvents, sampleMessages, sampleRegistrarEvents, sampleRosterEvents } from './wire-samples.ts'
 
 const folder = join(import.meta.dirname, '../test/protocols/golden')
 const version = `${protocolMajor}.${protocolMinor}`
 
 const frames = Object.fromEntries((Object.keys(sampleMessages) as MessageKind[]).map((kind) => [kind, bytesToHex(encodeFrame([sampleEnvelope(kind)]))]))
-const entries = extend({ index: 0, chain: chainOrigin }, { lineage: 1, term: 1 }, Object.values(sampleEvents)).map((entry) => bytesToHex(encodeValue(entry)))
+const entries = extend({ index: 0, chain: chainOrigin }, { lineage: 1, term: 1 }, [...Object.values(sampleEvents), ...Object.values(sampleRosterEvents), ...Object.values(sampleRegistrarEvents)]).map((entry) => bytesToHex(encodeValue(entry)))
 
 for (const [name, content] of Object.entries({ frames, log: entries })) {
   const path = join(folder, `${name}-${version}.json`)

@@ -6,7 +6,11 @@ import type { Award, Bid, BidSummary, Call, RefusalSummary } from '../protocols/
 import type { Advert } from '../protocols/capability/schema.ts'
 import { canonicalJson } from '../protocols/kernel/hashing.ts'
 import { awardIdOf, callIdOf, type ActorAddress, type CapabilityName, type Digest, type Incarnation, type MissionId, type PeerId, type Principal, type TaskId } from '../protocols/kernel/ids.ts'
+import { limits } from '../protocols/kernel/limits.ts'
 import type { BlobRef, Json } from '../protocols/kernel/payload.ts'
+import type { Member, Membership, MissionClaim, RegistrarEvent, Replica, RosterEvent, RosterView } from '../protocols/membership/schema.ts'
+import { chainOrigin, extend } from '../protocols/replicated-log/chain.ts'
+import type { EndedMission, LogPosition } from '../protocols/replicated-log/schema.ts'
 import type { AwardRecord, MissionEvent, MissionLimits, TaskSpec } from '../protocols/tasking/schema.ts'
 import type { Envelope, MessageKind, MessageOf } from '../protocols/wire.ts'
 
@@ -90,6 +94,31 @@ export const sampleEvents: { readonly [Type in MissionEvent['type']]: Extract<Mi
   archived: { type: 'archived', atWallMs, archive: { blob } },
 }
 
+const incarnation = 'k7f2m9xq' as Incarnation
+const later = 'k7f2m9xq.2' as Incarnation
+const member: Member = { peer: peerA, incarnation }
+const membership: Membership = { voters: [member], outgoing: [{ peer: peerB, incarnation: later }], learners: [{ peer: peerB, incarnation: 'zzzzzz' as Incarnation }] }
+const replica: Replica = { peer: peerB, name: 'node-b', incarnation, domain: 'rack-2' }
+const claim: MissionClaim = { missionId, principal, key: 'key-1', requestDigest: blob.$blob, members: [peerA, peerB], founder: incarnation, atWallMs, endedAtWallMs: atWallMs + 5_000, archive: blob.$blob, epoch }
+
+export const sampleRosterEvents: { readonly [Type in RosterEvent['type']]: Extract<RosterEvent, { type: Type }> } = {
+  'replica-admitted': { type: 'replica-admitted', atWallMs, replica },
+  'replica-dropped': { type: 'replica-dropped', atWallMs, peer: peerB, reason: 'silent for 10 minutes' },
+  'shard-served': { type: 'shard-served', atWallMs, shard: 7, members: [peerA, peerB] },
+}
+
+export const sampleRegistrarEvents: { readonly [Type in RegistrarEvent['type']]: Extract<RegistrarEvent, { type: Type }> } = {
+  claimed: { type: 'claimed', atWallMs, claim },
+  'mission-moved': { type: 'mission-moved', atWallMs, missionId, members: [peerB], endedAtWallMs: atWallMs + 5_000, archive: blob.$blob, epoch },
+  'claims-expired': { type: 'claims-expired', atWallMs, archiveKeptMs: 2_592_000_000 },
+}
+
+const rosterView: RosterView = { index: 12, lineage: 1, keepers: [peerA], replicas: [replica], shards: Array.from({ length: limits.registrarShards }, (_, shard) => (shard === 7 ? [peerA, peerB] : [peerA])) }
+const entries = extend({ index: 0, chain: chainOrigin }, epoch, [...Object.values(sampleRosterEvents), ...Object.values(sampleRegistrarEvents), sampleEvents.members, sampleEvents['took-over']])
+const head: LogPosition = { index: 12, epoch, chain: entries[0]?.chain ?? chainOrigin }
+const between = { group: missionId, as: incarnation, toward: later, epoch }
+const ended: EndedMission = { missionId, endedAtWallMs: atWallMs, keptUntilWallMs: atWallMs + 2_592_000_000, archive: { blob }, cites: [blob.$blob], members: [peerA, peerB], view: { id: missionId, state: 'completed' }, dead: [{ id: `${missionId}:${taskId}` }] }
+
 export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> } = {
   advert: { kind: 'advert', signed: { advert: canonicalJson(advert), signature: Uint8Array.from({ length: 64 }, (_, i) => i) } },
   'advert-request': { kind: 'advert-request' },
@@ -112,12 +141,36 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
   'hand-back': { kind: 'hand-back', awardId, reason: 'the node is stopping' },
   checkpoint: { kind: 'checkpoint', awardId, number: 3, checkpoint: { inline: { step: 40 } } },
   'checkpoint-heard': { kind: 'checkpoint-heard', awardId, number: 3 },
-  hello: { kind: 'hello', name: 'node-a', release: '0.1.0', protocolMajor: 1, protocolMinor: 0 },
+  hello: { kind: 'hello', name: 'node-a', release: '0.1.0', protocolMajor: 1, protocolMinor: 1 },
   goodbye: { kind: 'goodbye', reason: 'the node is stopping' },
+  'roster-ask': { kind: 'roster-ask', have: 11, lineage: 1 },
+  'roster-told': { kind: 'roster-told', index: 12, view: rosterView },
+  'roster-join': { kind: 'roster-join', replica },
+  'shard-report': { kind: 'shard-report', shard: 7, members: [peerA, peerB], passedOn: true },
+  'claim-ask': { kind: 'claim-ask', requestId: 'claim-1', claim },
+  'mission-look-up': { kind: 'mission-look-up', requestId: 'claim-2', missionId },
+  'claim-answer': { kind: 'claim-answer', requestId: 'claim-1', claim, leader: peerB, refused: 'key-conflict' },
+  'mission-moved': { kind: 'mission-moved', requestId: 'moved-1', missionId, members: [peerA, peerB], endedAtWallMs: atWallMs + 5_000, archive: blob.$blob, epoch },
+  'moved-heard': { kind: 'moved-heard', requestId: 'moved-1', missionId, leader: peerB, committed: true },
+  'vote-ask': { kind: 'vote-ask', ...between, pre: true, transfer: false, last: head },
+  vote: { kind: 'vote', ...between, pre: true, granted: true },
+  'log-append': { kind: 'log-append', ...between, previous: { index: 0, chain: chainOrigin }, entries, commit: 3, round: 41 },
+  'log-appended': { kind: 'log-appended', ...between, ok: true, matched: 8, round: 41 },
+  'log-install': { kind: 'log-install', ...between, snapshot: { at: head, membership, version: 1, state: { inline: { folded: true } } }, round: 42 },
+  'lead-now': { kind: 'lead-now', ...between },
+  'group-pulse': { kind: 'group-pulse', beat: 9, groups: 64, digest: 3_141_592_653 },
+  'group-pulse-heard': { kind: 'group-pulse-heard', beat: 9, agrees: false, differ: ['registrar-07', 'roster'] },
+  'group-terms': { kind: 'group-terms', beat: 9, groups: [{ group: missionId, epoch }, { group: 'roster', epoch }] },
+  'other-incarnation': { kind: 'other-incarnation', group: 'registrar-07', incarnation: later },
+  'group-ended': { kind: 'group-ended', group: missionId, ended },
+  'group-left': { kind: 'group-left', group: missionId },
+  'group-ask': { kind: 'group-ask', group: missionId },
+  'hold-blobs': { kind: 'hold-blobs', requestId: 'hold-1', refs: [blob] },
+  'blobs-held': { kind: 'blobs-held', requestId: 'hold-1', ok: true },
   'node-ask': { kind: 'node-ask', requestId: 'ask-1', about: 'logs' },
   'node-report': { kind: 'node-report', requestId: 'ask-1', report: { lines: [{ level: 'info', text: 'started' }] } },
   attach: { kind: 'attach', missionId, taskId, awardId },
-  attached: { kind: 'attached', missionId, taskId, epoch, paused: false, limits: missionLimits, leavesLeft: 29, priority: 5, remainingMs: 3_500_000, events: Object.values(sampleEvents).map((event, i) => ({ index: i + 1, event })), last: true },
+  attached: { kind: 'attached', missionId, taskId, epoch, paused: false, limits: missionLimits, leavesLeft: 29, priority: 5, remainingMs: 3_500_000, events: Object.values(sampleEvents).map((event, i) => ({ index: i + 1, event })), last: true, base: { inline: { folded: true } } },
   record: { kind: 'record', missionId, taskId: root, awardId, requestId: 3, events: [sampleEvents.awarded, sampleEvents.accepted] },
   recorded: { kind: 'recorded', missionId, requestId: 3, firstIndex: 12 },
   'record-refused': { kind: 'record-refused', missionId, requestId: 3, fault: problem },
@@ -140,9 +193,10 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
     },
   },
   'mission-answer': { kind: 'mission-answer', requestId: 'ask-2', answer: { inline: { id: missionId } }, fault: problem },
+  'mission-elsewhere': { kind: 'mission-elsewhere', missionId, leader: peerB, requestId: 'ask-2', subscriber: { peer: peerB, actor: 'feed/1' } },
   watch: { kind: 'watch', missionId, fromIndex: 4, subscriber: { peer: peerB, actor: 'feed/1' } },
   unwatch: { kind: 'unwatch', missionId, subscriber: { peer: peerB, actor: 'feed/1' } },
-  watched: { kind: 'watched', missionId, events: [{ index: 1, event: sampleEvents.paused }], notes: [{ taskId, note: 'running' }], fault: problem },
+  watched: { kind: 'watched', missionId, events: [{ index: 1, event: sampleEvents.paused }], notes: [{ taskId, note: 'running' }], fault: problem, resetTo: 4 },
 }
 
 /** The message of a kind as it travels. */
