@@ -3,11 +3,11 @@ import { z } from 'zod'
 import { Digest, Epoch, GroupId, Incarnation, MissionId, PeerId } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import { BlobRef, Payload } from '../kernel/payload.ts'
-import { MembersChanged, Membership, RegistrarEvent, RosterEvent, TookOver } from '../membership/schema.ts'
+import { Membership, RegistrarEvent, RosterEvent } from '../membership/schema.ts'
 import { MissionEvent } from '../tasking/schema.ts'
 
 /** What an entry may hold. Which of them belong in which group is for its host to judge. */
-export const LogRecord = z.union([MissionEvent, TookOver, MembersChanged, RosterEvent, RegistrarEvent])
+export const LogRecord = z.discriminatedUnion('type', [...MissionEvent.options, ...RosterEvent.options, ...RegistrarEvent.options])
 export type LogRecord = z.infer<typeof LogRecord>
 
 export const Chain = z.string().length(64)
