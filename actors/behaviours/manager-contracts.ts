@@ -68,8 +68,8 @@ function workerOf(state: ManagerState, awardId: AwardId): PeerId | undefined {
 }
 
 /** Calls off what runs under an award, by the way the award went. */
-export function callOff(award: { readonly awardId: AwardId; readonly worker: PeerId }, reason: string): Effect {
-  return tell(at(award.worker, actorNames.participant), { kind: 'cancel', awardId: award.awardId, reason })
+export function callOff(state: ManagerState, award: { readonly awardId: AwardId; readonly worker: PeerId }, reason: string): Effect {
+  return tell(at(award.worker, actorNames.participant), { kind: 'cancel', awardId: award.awardId, reason, epoch: state.epoch })
 }
 
 /** Ends a live award that gave no result: retried, or the task is dead. */

@@ -76,7 +76,7 @@ export function onSilence(state: ManagerState, context: ActorContext): Effect[] 
   for (const awardId of expiredLeases(state.leases, context.nowMs)) {
     const contract = state.contracts.get(awardId)
     if (state.settling.has(awardId) || contract === undefined) continue
-    effects.push(callOff({ awardId, worker: contract.peer }, 'the lease ran out without a sign of life'))
+    effects.push(callOff(state, { awardId, worker: contract.peer }, 'the lease ran out without a sign of life'))
     effects.push(...(context.connected(contract.peer)
       ? endAward(state, awardId, 'failed', fault('skill-silent', `no sign of life for ${Math.round(state.init.tuning.leaseMs / 1_000)} s`), context)
       : endAward(state, awardId, 'lost', fault('lost-worker', 'the connection to the worker was lost'), context)))
@@ -95,7 +95,7 @@ function overdue(state: ManagerState, context: ActorContext): Effect[] {
     if (taskId === undefined || state.settling.has(awardId)) continue
     const { kind, timeLimitMs } = taskOf(state, taskId).spec
     if (kind !== 'leaf' || context.nowMs - contract.sinceMs <= timeLimitMs + overtimeMs) continue
-    effects.push(callOff({ awardId, worker: contract.peer }, 'its time limit is long over'), ...endAward(state, awardId, 'failed', fault('skill-timeout', `nothing came within the time limit of ${timeLimitMs} ms`), context))
+    effects.push(callOff(state, { awardId, worker: contract.peer }, 'its time limit is long over'), ...endAward(state, awardId, 'failed', fault('skill-timeout', `nothing came within the time limit of ${timeLimitMs} ms`), context))
   }
   return effects
 }

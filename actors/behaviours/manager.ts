@@ -6,7 +6,7 @@
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { adopt, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted } from '../../protocols/leasing/holder.ts'
+import { adopt, isFenced, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted } from '../../protocols/leasing/holder.ts'
 import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
@@ -92,6 +92,7 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
     case 'acknowledge':
       return state.holder !== undefined && isAbove(state, from, context) ? end(state, context) : []
     case 'cancel':
+      if (state.holder !== undefined && isFenced(state.holder, message.epoch)) return []
       return isAbove(state, from, context) || from.peer === state.orchestrator.peer ? cancelAll(state, message.reason, context) : []
     case 'drain':
       return state.phase === 'finished' ? [] : handBack(state, context)

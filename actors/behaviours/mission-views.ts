@@ -1,6 +1,7 @@
 /** From a mission's fold to what people and programs are shown. */
 import { taskDepth, type TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, type Json } from '../../protocols/kernel/payload.ts'
+import type { Membership } from '../../protocols/membership/schema.ts'
 import { missionEnded, type MissionFold, type TaskNode } from '../../protocols/tasking/mission-state.ts'
 import { taskStates, type MissionState, type ProgressNote, type TaskState } from '../../protocols/tasking/schema.ts'
 import type { AttemptView, DeadView, MissionView, ResultView, TaskView, WhyView } from '../../protocols/tasking/views.ts'
@@ -35,6 +36,11 @@ function shownMissionState(fold: MissionFold, notes: Notes): MissionState {
   return notes.get('root' as TaskId)?.note === 'synthesising' ? 'synthesising' : fold.state
 }
 
+function membersShown({ voters, learners }: Membership): NonNullable<MissionView['members']> {
+  const votes = new Set(voters.map(({ peer }) => peer))
+  return [...voters.map(({ peer }) => ({ peer, votes: true })), ...learners.filter(({ peer }) => !votes.has(peer)).map(({ peer }) => ({ peer, votes: false }))]
+}
+
 export function missionView(fold: MissionFold, notes: Notes, ownerName: string): MissionView {
   const tasks: Partial<Record<TaskState, number>> = {}
   for (const task of fold.tasks.values()) {
@@ -45,7 +51,7 @@ export function missionView(fold: MissionFold, notes: Notes, ownerName: string):
   const waits = waitingFor(fold, notes)
   const capability = [...fold.tasks.values()].find((task) => taskDepth(task.spec.taskId) === 1)?.spec.capability
   return {
-    id: fold.missionId, name: fold.name, state: shownMissionState(fold, notes), ...(waits === undefined ? {} : { waitingFor: waits }), principal: fold.principal, owner: fold.owner, ownerName,
+    id: fold.missionId, name: fold.name, state: shownMissionState(fold, notes), ...(waits === undefined ? {} : { waitingFor: waits }), principal: fold.principal, owner: fold.owner, ownerName, epoch: fold.epoch, ...(fold.members === undefined ? {} : { members: membersShown(fold.members) }),
     ...(capability === undefined ? {} : { capability }), priority: fold.priority, acknowledgement: fold.acknowledgement, limits: fold.limits, submittedAtWallMs: fold.submittedAtWallMs,
     ...(fold.endedAtWallMs === undefined ? {} : { endedAtWallMs: fold.endedAtWallMs }), tasks: Object.fromEntries(taskStates.flatMap((state) => (tasks[state] === undefined ? [] : [[state, tasks[state]]]))) as MissionView['tasks'],
     leaves: fold.leaves, spentUsd: fold.spentUsd, lastIndex: fold.lastIndex, ...(fold.fault === undefined ? {} : { fault: fold.fault }),

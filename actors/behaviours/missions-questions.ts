@@ -11,6 +11,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { withNames } from './missions-names.ts'
 import { inquire, onInquiryTime, onRefusedElsewhere, serveRemote } from './missions-routing.ts'
 import { learnWhereabouts, reply, type Asker, type Gathering, type MissionsInit, type MissionsState } from './missions-state.ts'
 
@@ -82,9 +83,11 @@ export function onAnswer(init: MissionsInit, state: MissionsState, message: { re
     if (from.peer !== context.self.peer) learnWhereabouts(state, inquiry.missionId, from.peer)
   }
   if (message.fault !== undefined) return reply(state, relay, undefined, message.fault)
-  if (message.kind === 'local-answer') return reply(state, relay, message.answer as Json, undefined)
+  const op = inquiry?.what.kind === 'ask' ? inquiry.what.operation.op : undefined
+  const shown = (answer: Json): Json => (op === undefined ? answer : withNames(state, op, answer))
+  if (message.kind === 'local-answer') return reply(state, relay, shown(message.answer as Json), undefined)
   const payload = message.answer as Payload
-  if ('inline' in payload) return reply(state, relay, payload.inline, undefined)
+  if ('inline' in payload) return reply(state, relay, shown(payload.inline), undefined)
   const tag = `unpack-${message.requestId}`
   state.relayed.set(tag, relay)
   return [{ type: 'load-value', payload, alsoTry: [relay.peer === context.self.peer ? context.self.peer : relay.peer], tag }]
@@ -143,7 +146,7 @@ export function finishGathering(state: MissionsState, id: string, gathering: Gat
   // Every member of an ended mission has its archive, and what is live says more than what is archived.
   const all = once([...own, ...gathering.found]).slice(-10_000)
   if (gathering.op === 'list') (all as MissionView[]).sort((left, right) => right.submittedAtWallMs - left.submittedAtWallMs)
-  return reply(state, gathering.asker, all.slice(0, gathering.limit) as unknown as Json, undefined)
+  return reply(state, gathering.asker, withNames(state, gathering.op, all.slice(0, gathering.limit) as unknown as Json), undefined)
 }
 
 function once(found: readonly unknown[]): unknown[] {

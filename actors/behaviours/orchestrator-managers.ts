@@ -133,7 +133,26 @@ export function onStillWanted(state: OrchestratorState, awardId: AwardId, worker
   const task = fold.tasks.get(awardId.slice(fold.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId)
   const newest = task?.attempts.at(-1)
   if (!missionEnded(fold) && task !== undefined && !isTerminal(task.state) && newest?.award.awardId === awardId && newest.award.worker === worker.peer) return []
-  return [tell(worker, { kind: 'cancel', awardId, reason: missionEnded(fold) ? `the mission is ${fold.state}` : 'the task was awarded to another' })]
+  return [tell(worker, { kind: 'cancel', awardId, reason: missionEnded(fold) ? `the mission is ${fold.state}` : 'the task was awarded to another', epoch: fold.epoch })]
+}
+
+/**
+ * Of a mission that had ended before this owner took it over: whoever still works for it may not have heard. An owner that
+ * its workers do not know adopts their awards first, as only their owner may call them off.
+ */
+export function callOffEnded(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
+  const { fold } = state
+  if (fold === undefined || (fold.state !== 'failed' && fold.state !== 'cancelled')) return []
+  return [...fold.tasks.values()].flatMap((task) => {
+    const last = task.attempts.at(-1)
+    if (last === undefined || last.outcome === 'accepted' || last.outcome === 'refused') return []
+    const { awardId, worker } = last.award
+    const there = at(worker, actorNames.participant)
+    return [
+      tell(there, { kind: 'adopt', awardId, epoch: fold.epoch, manager: context.self, orchestrator: context.self, leaseMs: init.tuning.leaseMs }),
+      tell(there, { kind: 'cancel', awardId, reason: `the mission is ${fold.state}`, epoch: fold.epoch }),
+    ]
+  })
 }
 
 export function onProgress(init: OrchestratorInit, state: OrchestratorState, told: readonly ProgressNote[], from: ActorAddress, context: ActorContext): Effect[] {

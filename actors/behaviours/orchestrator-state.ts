@@ -142,8 +142,15 @@ export function endWithRoot(init: OrchestratorInit, state: OrchestratorState, co
 export function endMission(init: OrchestratorInit, state: OrchestratorState, event: Extract<MissionEvent, { type: 'completed' | 'failed' | 'cancelled' }>, context: ActorContext, continuation: Continuation = { then: 'nothing' }): Effect[] {
   if (state.fold === undefined || missionEnded(state.fold)) return []
   restLater(init, state, event.type, context)
-  const stop = event.type === 'completed' ? [] : [tell(at(context.self.peer, actorNames.rootManager(init.missionId)), { kind: 'cancel' as const, awardId: awardIdOf(init.missionId, 'root' as TaskId, 1, state.fold.epoch), reason: event.type === 'failed' ? 'the mission failed' : 'the mission was cancelled' })]
-  return [...(context.exists(actorNames.rootManager(init.missionId)) ? stop : []), ...append(init, state, [event], continuation, context), fact('info', `mission.${event.type}`, { mission: init.missionId, ...(event.type === 'failed' ? { detail: event.fault.detail } : {}) })]
+  return [...append(init, state, [event], continuation, context), fact('info', `mission.${event.type}`, { mission: init.missionId, ...(event.type === 'failed' ? { detail: event.fault.detail } : {}) })]
+}
+
+/** Once the end is committed, and not before: what an owner decides that is deposed meanwhile must stop nobody. */
+export function stopManagers(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
+  const { fold } = state
+  const name = actorNames.rootManager(init.missionId)
+  if (fold === undefined || isAhead(state) || (fold.state !== 'failed' && fold.state !== 'cancelled') || !context.exists(name)) return []
+  return [tell(at(context.self.peer, name), { kind: 'cancel', awardId: awardIdOf(init.missionId, 'root' as TaskId, 1, fold.epoch), reason: fold.state === 'failed' ? 'the mission failed' : 'the mission was cancelled' })]
 }
 
 /** An ended mission's log stays for a while, then goes to the archive; a failed one's for longer, as it may be tried again. */

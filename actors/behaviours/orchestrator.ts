@@ -14,8 +14,8 @@ import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
 import { archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
-import { commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
-import { append, endMission, endWithRoot, isAhead, membersOf, newOrchestratorState, startRootManager, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
+import { append, endMission, endWithRoot, isAhead, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const watcherKeptMs = 30_000
 const eventsPerFrame = 200
@@ -135,15 +135,15 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
   if (pending === undefined) return []
   state.appends.delete(tag)
   const { continuation } = pending
-  if (problem !== undefined) return refused(init, continuation, unknownOutcome(problem), context)
+  if (problem !== undefined) return [...refused(init, continuation, unknownOutcome(problem), context), ...startOver(init, tag, problem, context)]
   state.committed = Math.max(state.committed, pending.upTo)
-  const effects: Effect[] = [...flushWatchers(init, state), ...tellMissions(init, state, context), ...snapshotIfDue(init, state)]
+  const effects: Effect[] = [...flushWatchers(init, state), ...tellMissions(init, state, context), ...stopManagers(init, state, context), ...snapshotIfDue(init, state)]
   switch (continuation.then) {
     case 'opened':
       return [...effects, tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened', missionId: init.missionId }), ...startRootManager(init, state, context)]
     case 'start': {
       const told = tell(at(context.self.peer, actorNames.registrar), { kind: 'tell-registrar', missionId: init.missionId, members: leaderFirst(state, context), epoch: epochOf(init) })
-      return [...effects, told, ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...startRootManager(init, state, context)]
+      return [...effects, told, ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
     }
     case 'deliver':
       return [...effects, ...receive(init, state, continuation.delivery, context)]
@@ -180,6 +180,12 @@ function refused(init: OrchestratorInit, continuation: Continuation, problem: Fa
     default:
       return []
   }
+}
+
+/** What was appended is folded here and not in the log, which goes on without it: nothing could follow any more. The log is told again, and folded anew. */
+function startOver(init: OrchestratorInit, tag: string, problem: Fault, context: ActorContext): Effect[] {
+  if (!tag.startsWith('append ') || problem.code === 'fenced' || problem.code === 'storage-failed') return []
+  return [fact('warn', 'mission.append-refused', { mission: init.missionId, detail: problem.detail }), tell(at(context.self.peer, actorNames.logKeeper), { kind: 'lead-again', group: init.missionId })]
 }
 
 /** Another node leads, or nobody does: what was folded here and not committed never was. The managers end with this actor. */

@@ -3,7 +3,7 @@ import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { checkpointDue, checkpointHeard, newCheckpoints, publish, sayCheckpointAgain, type Checkpoints } from '../../protocols/leasing/checkpoints.ts'
-import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
+import { adopt, finish, isFenced, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
 import { actorNames, at } from '../names.ts'
 import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext, Behaviour } from '../runtime/actor.ts'
@@ -51,7 +51,7 @@ export function worker(award: Award): Behaviour<WorkerState> {
         case 'acknowledge':
           return from.peer === holder.manager.peer ? end(state, context) : []
         case 'cancel':
-          if (from.peer !== holder.manager.peer && from.peer !== holder.orchestrator.peer) return []
+          if ((from.peer !== holder.manager.peer && from.peer !== holder.orchestrator.peer) || isFenced(holder, message.epoch)) return []
           return [{ type: 'stop-skill', runId: award.awardId, why: fault('cancelled', message.reason) }, fact('info', 'award.cancelled', { award: award.awardId, reason: message.reason }), ...end(state, context)]
         default:
           return []

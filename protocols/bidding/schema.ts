@@ -158,7 +158,7 @@ export const Inform = z.object({ kind: z.literal('inform'), awardId: AwardId, re
 export const Failure = z.object({ kind: z.literal('failure'), awardId: AwardId, fault: Fault, stats: RunStats })
 /** The manager has committed the outcome: the worker may forget it. */
 export const Acknowledge = z.object({ kind: z.literal('acknowledge'), awardId: AwardId })
-export const Cancel = z.object({ kind: z.literal('cancel'), awardId: AwardId, reason: z.string().max(500) })
+export const Cancel = z.object({ kind: z.literal('cancel'), awardId: AwardId, reason: z.string().max(500), /** Under which its sender owns the mission: an older one than the holder has heard of is nobody's command any more. */ epoch: Epoch.optional() })
 
 export const biddingMessages = [Cfp, Propose, Refuse, AcceptProposal, RejectProposal, Confirm, RefuseAward, Inform, Failure, Acknowledge, Cancel] as const
 export type BiddingMessage = z.infer<(typeof biddingMessages)[number]>

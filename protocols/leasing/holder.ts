@@ -108,6 +108,11 @@ export function adopt(holder: Holder, message: z.infer<typeof Adopt>, nowMs: Ins
   return true
 }
 
+/** A command of an owner that was followed by another counts no more. */
+export function isFenced(holder: Holder, epoch: Epoch | undefined): boolean {
+  return epoch !== undefined && compareEpochs(epoch, holder.epoch) < 0
+}
+
 export function isForgettable(holder: Holder, nowMs: InstantMs): boolean {
   return holder.outcome !== undefined && nowMs - holder.outcomeAtMs > limits.resultKeptMs
 }

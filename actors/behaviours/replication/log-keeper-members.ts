@@ -1,9 +1,9 @@
 /** Who keeps each group that is led here: grown to three, replaced when they are gone for long. The rules are in `placement.ts`. */
 import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
-import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
+import { compareEpochs, isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import { nextMembership } from '../../../protocols/membership/placement.ts'
 import type { Member, Membership } from '../../../protocols/membership/schema.ts'
-import { viewOf } from '../../../protocols/replicated-log/raft.ts'
+import { entriesOf, viewOf } from '../../../protocols/replicated-log/raft.ts'
 import { at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
@@ -24,6 +24,8 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, con
   const view = viewOf(group.raft)
   const { membership } = view
   if (view.role !== 'leader' || membership === undefined || view.commit < view.membershipIndex) return heard
+  // Before an entry of its own epoch is committed a leader may not change the members: it would be refused.
+  if (view.commit < view.last.index && !hasOpened(group, view.commit)) return heard
   if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
   const wanted = nextMembership({
     group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
@@ -33,6 +35,12 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, con
   group.membersWantedAtMs = context.nowMs
   if (wanted === undefined) return heard
   return [...heard, tell(at(context.self.peer, hostOf(group.group)), { kind: 'members-wanted', group: group.group, membership: wanted }), fact('debug', 'group.members-wanted', { group: group.group, voters: wanted.voters.length, learners: wanted.learners.length, joint: wanted.outgoing !== undefined })]
+}
+
+function hasOpened(group: Group, commit: number): boolean {
+  const [at] = entriesOf(group.raft, commit)
+  const { epoch } = viewOf(group.raft)
+  return at?.index === commit && epoch !== undefined && compareEpochs(at.epoch, epoch) === 0
 }
 
 function sameMembers(left: Membership, right: Membership): boolean {
