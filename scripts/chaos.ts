@@ -48,10 +48,18 @@ async function main(): Promise<number> {
     })
   }
   say(`seed ${asked.seed}, ${asked.minutes} minutes`)
-  const report = await runCampaign({ ...asked, signal: interruption.signal, say })
+  let report
+  try {
+    report = await runCampaign({ ...asked, signal: interruption.signal, say })
+  } catch (thrown) {
+    if (!interruption.signal.aborted) throw thrown
+  }
+  if (report === undefined || interruption.signal.aborted) {
+    say(`interrupted after ${report?.faults.length ?? 0} faults: nothing is judged`)
+    return 130
+  }
   console.log(`\n${describeReport(report)}`)
   if (asked.json !== undefined) writeFileSync(asked.json, `${JSON.stringify(report, null, 2)}\n`)
-  if (interruption.signal.aborted) return 130
   return report.ok ? 0 : 1
 }
 

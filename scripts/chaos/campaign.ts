@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { adoptMeshKey, createInvite, createMeshKey } from '../../node/mesh-key.ts'
 import { seededRandom } from '../../protocols/kernel/prng.ts'
 import type { BridgeAddress } from './bridge.ts'
-import { createDataDisk } from './data-disk.ts'
+import { createDataDisk, removeLeftoverDisks } from './data-disk.ts'
 import type { ChaosNode, FaultKind } from './fault-kinds.ts'
 import { History, type LedgerLine } from './history.ts'
 import { runKiller } from './killer.ts'
@@ -54,6 +54,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     }
     const logs = place('logs')
     const lacks = probeMachine(place('probe'))
+    if (lacks.mounts === undefined) removeLeftoverDisks()
     const left = [
       ...(lacks.namespaces === undefined ? [] : [`partitions, and a network per node: ${lacks.namespaces}`]),
       ...(lacks.mounts === undefined ? [] : [`full disks: ${lacks.mounts}`]),
@@ -77,7 +78,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
       const { host, port, http } = addresses[index] ?? { host: '127.0.0.1', port: 0, http: 0 }
       const disk = createDataDisk(place(join('data', name)), { small: lacks.mounts === undefined, sizeMiB: diskMiB })
       cleanups.push(() => {
-        if (failed || options.keep) disk.keepCopy(join(folder, 'kept', name))
+        if ((failed && !signal.aborted) || options.keep) disk.keepCopy(join(folder, 'kept', name))
         disk.remove()
       })
       const unsynced = library === undefined ? undefined : createUnsyncedDisk(library, disk.folder, join(folder, `${name}.unsynced`))
@@ -102,7 +103,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
 
     await adoptMeshKey(nodes[0]?.disk.folder ?? folder, meshKey)
     for (const { node } of nodes) node.start()
-    await Promise.all(nodes.map(({ node }) => node.ready(60_000)))
+    await Promise.race([Promise.all(nodes.map(({ node }) => node.ready(120_000))), interrupted(signal)])
     say(`${nodes.length} nodes are up: ${nodes.map(({ name, node }) => `${name} ${node.bridge?.url ?? ''}`).join(', ')}`)
 
     const history = new History()
@@ -126,17 +127,24 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     if (!signal.aborted) await readEverything(history, bridges(), say)
     ledgerReader.stop()
     const report = reportOf({ seed: options.seed, minutes: options.minutes, left, faults, verdict: judge(history), inFlightMin: options.inFlightMin, exits: nodes.flatMap(({ name, node }) => node.exits.filter((exit) => !exit.wanted).map(({ atMs, how, lastWords }) => ({ node: name, atMs, how, lastWords }))) })
-    failed = !report.ok
+    // An interrupted run proves nothing.
+    failed = !report.ok && !signal.aborted
     if (failed || options.keep) writeFileSync(join(folder, 'missions.json'), JSON.stringify([...history.missions.values()].map((mission) => ({ ...mission, ids: [...mission.ids], progressWallMs: [...mission.progressWallMs], events: mission.events.size, tasks: [...mission.tasks.values()].map((task) => ({ ...task, first: [...task.first.values()].map((read) => ({ ...read, value: String(read.value) })), results: [...task.results.keys()], awardedAt: [...task.awardedAt] })) })), null, 1))
     return report
   } finally {
     for (const cleanup of cleanups.reverse()) await Promise.resolve().then(cleanup).catch((thrown: unknown) => say(`could not be cleaned up: ${thrown instanceof Error ? thrown.message : String(thrown)}`))
     if (!failed && !options.keep) rmSync(folder, { recursive: true, force: true })
+    else if (signal.aborted && !options.keep) rmSync(folder, { recursive: true, force: true })
     else {
       rmSync(join(folder, 'data'), { recursive: true, force: true })
       say(`the nodes' logs and data, the ledger and the history are in ${folder}`)
     }
   }
+}
+
+function interrupted(signal: AbortSignal): Promise<never> {
+  const why = new Error('interrupted before the mesh was up')
+  return new Promise((_, reject) => (signal.aborted ? reject(why) : signal.addEventListener('abort', () => reject(why), { once: true })))
 }
 
 /** In the end every mission is read at two bridges, its log included; one key must be one mission in the list as well. */

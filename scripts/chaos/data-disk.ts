@@ -1,7 +1,7 @@
 /** A node's disk: a folder, on a small file system of its own where that is allowed, so that it can be full. */
-import { cpSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from './machine.ts'
+import { isAlive, run } from './machine.ts'
 
 export interface DataDisk {
   readonly folder: string
@@ -16,11 +16,20 @@ export interface DataDisk {
 }
 
 const ballast = 'chaos-ballast'
+const mountPrefix = 'skein-chaos-'
+
+/** What a campaign that was killed itself has left mounted. */
+export function removeLeftoverDisks(): void {
+  for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
+    const [source = '', folder = ''] = line.split(' ')
+    if (source.startsWith(mountPrefix) && !isAlive(Number(source.slice(mountPrefix.length)))) run('umount', ['--lazy', folder])
+  }
+}
 
 /** @param small whether to mount a file system on it. */
 export function createDataDisk(folder: string, { small, sizeMiB }: { readonly small: boolean; readonly sizeMiB: number }): DataDisk {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if (small) run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m,mode=0700`, 'skein-chaos', folder])
+  if (small) run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m,mode=0700`, `${mountPrefix}${process.pid}`, folder])
   let mounted = small
   return {
     folder,

@@ -34,6 +34,15 @@ export function run(program: string, args: readonly string[], input?: string): s
   return execFileSync(findProgram(program) ?? program, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], ...(input === undefined ? {} : { input }) })
 }
 
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** As root on Debian: installs what is not there. Elsewhere it says what to install. Never fails: what is still missing is left out later. */
 export function installMissing(say: (line: string) => void): void {
   const missing = Object.keys(debianPackages).filter((name) => findProgram(name) === undefined)

@@ -2,7 +2,7 @@
  * Five machines without machines: a network namespace per node on one switch, and an address of ours on it, so that the campaign reaches
  * every bridge whatever the nodes can reach. Linux, root.
  */
-import { findProgram, run } from './machine.ts'
+import { findProgram, isAlive, run } from './machine.ts'
 
 /** `both`: hears nobody and is not heard. `in`: sends, but hears nobody. `out`: hears, but is not heard. */
 export type Cut = 'both' | 'in' | 'out'
@@ -93,14 +93,5 @@ function removeLeftovers(): void {
   for (const line of run('ip', ['netns', 'list']).split('\n')) {
     const [, name = '', pid] = /^(skein-chaos-(\d+)-\S+)/.exec(line) ?? []
     if (pid !== undefined && !isAlive(Number(pid))) run('ip', ['netns', 'delete', name])
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
   }
 }

@@ -135,6 +135,7 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
     async ready(patienceMs) {
       const untilMs = nowMs() + patienceMs
       while (ready === undefined) {
+        if (stopped) throw new Error(`${init.name} was stopped before it was ready`)
         if (nowMs() > untilMs) throw new Error(`${init.name} is not ready after ${Math.round(patienceMs / 1_000)} s; see ${init.logFile}`)
         await sleep(50)
       }
