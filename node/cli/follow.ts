@@ -3,8 +3,10 @@ import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { IndexedEvent, MissionState, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MeshClient } from '../http/client.ts'
 import type { CliWorld, Voice } from './context.ts'
+import { printable } from './view/format.ts'
 import { livePane } from './view/live-pane.ts'
 import { type MissionProgress, applyEvent, applyNote, newProgress } from './view/mission-progress.ts'
+import { resetProgress } from './view/mission-reset.ts'
 import { plainLine } from './view/plain-lines.ts'
 import { treeLines } from './view/tree-lines.ts'
 
@@ -32,6 +34,7 @@ export async function follow(client: MeshClient, id: MissionId, voice: Voice, wo
   const pane = voice.isLive ? livePane(world.stdout, (columns, rows) => treeLines(progress, { columns, rows, nowWallMs: Date.now(), colours })) : undefined
   const say = (line: string): void => (pane === undefined ? voice.say(line) : pane.print(line))
   options.onScreen?.(say)
+  const roaming = client.roam((from, to, name) => say(`nothing answers at ${from} any more; going on at ${to} (${printable(name)})`))
   let isLost = false
   let state: MissionState | undefined
   try {
@@ -47,6 +50,9 @@ export async function follow(client: MeshClient, id: MissionId, voice: Voice, wo
       } else if (news.type === 'progress') {
         applyNote(progress, news.note)
         options.onNote?.(news.note, progress)
+      } else if (news.type === 'reset') {
+        resetProgress(progress, news.mission, news.tasks)
+        if (pane === undefined) voice.say(`the events up to ${news.index} are not kept any more; the mission is ${news.mission.state}`)
       } else if (news.type === 'end') {
         state = news.state
       } else if (!isLost) {
@@ -58,6 +64,7 @@ export async function follow(client: MeshClient, id: MissionId, voice: Voice, wo
   } catch (thrown) {
     if (options.signal?.aborted !== true) throw thrown
   } finally {
+    roaming.close()
     pane?.finish()
   }
   return state === undefined ? { progress } : { progress, state }

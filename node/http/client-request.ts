@@ -20,6 +20,17 @@ export interface BridgeRequest {
   readonly timeoutMs?: number
 }
 
+/** Nothing answers there any more. */
+export class BridgeGone extends MeshError {
+  /** The request never left: it may be made again elsewhere, whatever it is. */
+  readonly isUnsent: boolean
+
+  constructor({ fault: { code, detail, next } }: MeshError, isUnsent: boolean) {
+    super(code, detail, next === undefined ? {} : { next })
+    this.isUnsent = isUnsent
+  }
+}
+
 export interface BridgeConnection {
   readonly url: string
   /**
@@ -110,8 +121,8 @@ const unreachableCodes = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', '
 
 function lineFault(url: string, method: string, thrown: unknown): MeshError {
   const codes = causeCodes(thrown)
-  if (codes.some((code) => unreachableCodes.has(code))) return MeshError.from(fault('owner-unreachable', `no node answers at ${url} (${codes[0] ?? 'no connection'})`, { next: 'start a node with: skein node start' }))
-  return noAnswer(url, method, `closed the connection before it answered${codes.length > 0 ? ` (${codes[0]})` : ''}`)
+  if (codes.some((code) => unreachableCodes.has(code))) return new BridgeGone(MeshError.from(fault('owner-unreachable', `no node answers at ${url} (${codes[0] ?? 'no connection'})`, { next: 'start a node with: skein node start' })), true)
+  return new BridgeGone(noAnswer(url, method, `closed the connection before it answered${codes.length > 0 ? ` (${codes[0]})` : ''}`), false)
 }
 
 /** `fetch` says only "fetch failed"; the reason is in its cause, or in several for a name with several addresses. */

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fault, MeshError } from '../../protocols/kernel/errors.ts'
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { MissionEvent, MissionState, ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { MissionView, TaskView } from '../../protocols/tasking/views.ts'
 import type { BridgeConnection } from './client-request.ts'
 import { faultOfProblem } from './problem.ts'
 
@@ -12,6 +13,8 @@ import { faultOfProblem } from './problem.ts'
 export type MissionNews =
   | { readonly type: 'event'; readonly index: number; readonly event: MissionEvent }
   | { readonly type: 'progress'; readonly note: ProgressNote }
+  /** The events up to this index are not kept any more: this is the mission now, and what comes goes on from there. */
+  | { readonly type: 'reset'; readonly index: number; readonly mission: MissionView; readonly tasks: TaskView }
   /** The connection was lost and is being made again; nothing of the log will be missing. */
   | { readonly type: 'reconnecting'; readonly afterIndex: number; readonly reason: string }
   | { readonly type: 'end'; readonly state: MissionState }
@@ -54,6 +57,10 @@ export async function* watchMission(bridge: BridgeConnection, id: MissionId, { a
           yield { type: 'event', index, event }
         } else if (message.event === 'progress') {
           yield { type: 'progress', note: data as ProgressNote }
+        } else if (message.event === 'reset') {
+          const reset = data as { index: number; mission: MissionView; tasks: TaskView }
+          lastIndex = Math.max(lastIndex, reset.index)
+          yield { type: 'reset', ...reset }
         } else if (message.event === 'end') {
           yield { type: 'end', state: (data as { state: MissionState }).state }
           return

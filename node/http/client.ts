@@ -19,7 +19,7 @@ import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
 import type { MissionRequest } from '../../protocols/tasking/schema.ts'
 import type { DeadView, MissionView, QueueView, ResultView, TaskView, WhyView } from '../../protocols/tasking/views.ts'
 import type { LogLine } from '../telemetry/log-line.ts'
-import { connectBridge } from './client-request.ts'
+import { connectRoaming, type OnMoved } from './client-roaming.ts'
 import { watchMission, watchStream } from './client-watch.ts'
 import type { MissionNews, WatchOptions } from './client-watch.ts'
 import type { MissionChange } from './mission-request.ts'
@@ -36,7 +36,10 @@ export interface BlobContent {
 
 /** Every method throws MeshError: the bridge's own fault, `owner-unreachable` when nothing answers, `timeout` when the outcome is unknown. */
 export interface MeshClient {
+  /** Of the bridge that is talked to now. */
   readonly url: string
+  /** From now on the mesh's other bridges are learned, and one of them is used when this one answers no more; closed, no more are learned. */
+  roam(onMoved: OnMoved): { close(): void }
   /** The same key with the same request gives the same mission: with one, a submission of unknown outcome can be repeated. */
   submit(request: MissionRequestInput, options?: { key?: string; signal?: AbortSignal }): Promise<Accepted>
   missions(limit?: number): Promise<MissionView[]>
@@ -46,6 +49,8 @@ export interface MeshClient {
   pause(id: MissionId): Promise<MissionView>
   resume(id: MissionId): Promise<MissionView>
   retry(id: MissionId, taskId?: TaskId): Promise<MissionView>
+  /** By hand, on a node that has a copy: it goes on without the owner, which must not come back. What nobody else saw of it is lost. */
+  takeover(id: MissionId): Promise<MissionView>
   tasks(id: MissionId): Promise<TaskView>
   result(id: MissionId): Promise<ResultView>
   artifacts(id: MissionId): Promise<ArtifactsView>
@@ -77,13 +82,16 @@ export interface MeshClientInit {
 
 /** @param url a bridge's address, `http://127.0.0.1:7420`. @throws MeshError `bad-request` when it is none. */
 export function createMeshClient(url: string, { token }: MeshClientInit = {}): MeshClient {
-  const bridge = connectBridge(url, token)
+  const bridge = connectRoaming(url, token)
   const { json, request } = bridge
   const at = (id: MissionId, rest = '') => `/v1/missions/${encodeURIComponent(id)}${rest}`
   const node = (peer: PeerId, about: string) => `/v1/nodes/${encodeURIComponent(peer)}/${about}`
 
   return {
-    url: bridge.url,
+    get url() {
+      return bridge.url
+    },
+    roam: bridge.roam,
     submit: (mission, { key, signal } = {}) => json({ method: 'POST', path: '/v1/missions', json: mission, headers: { 'idempotency-key': key }, signal }),
     missions: (limit) => json({ path: '/v1/missions', query: { limit } }),
     mission: (id) => json({ path: at(id) }),
@@ -92,6 +100,7 @@ export function createMeshClient(url: string, { token }: MeshClientInit = {}): M
     pause: (id) => json({ method: 'POST', path: at(id, '/pause') }),
     resume: (id) => json({ method: 'POST', path: at(id, '/resume') }),
     retry: (id, taskId) => json({ method: 'POST', path: at(id, '/retry'), query: { taskId } }),
+    takeover: (id) => json({ method: 'POST', path: at(id, '/takeover') }),
     tasks: (id) => json({ path: at(id, '/tasks') }),
     result: (id) => json({ path: at(id, '/result') }),
     artifacts: (id) => json({ path: at(id, '/artifacts') }),

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { BidSummary, RefusalSummary } from '../bidding/schema.ts'
 import { Fault } from '../kernel/errors.ts'
-import { AwardId, CapabilityName, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { AwardId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { BlobRef } from '../kernel/payload.ts'
 import { Acknowledgement, MissionLimits, missionStates, taskStates } from './schema.ts'
 
@@ -18,6 +18,10 @@ export const MissionView = z.object({
   principal: Principal,
   owner: PeerId,
   ownerName: z.string(),
+  /** A lineage above 1: it was taken over by hand, and what its lost owner did that nobody had seen is lost. Absent from nodes of protocol 1.0. */
+  epoch: Epoch.optional(),
+  /** Who keeps its log. Those that vote decide what is committed; the others have a copy. */
+  members: z.array(z.object({ peer: PeerId, name: z.string().optional(), votes: z.boolean() })).optional(),
   capability: CapabilityName.optional(),
   priority: z.number().int(),
   acknowledgement: Acknowledgement,

@@ -10,7 +10,7 @@ import { type Voice, usageError } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { detachable } from '../follow.ts'
 import { deadLines } from '../view/dead-lines.ts'
-import { printable, seconds } from '../view/format.ts'
+import { printable, seconds, shortPeer } from '../view/format.ts'
 import { table } from '../view/table.ts'
 import { whyLines } from '../view/why-lines.ts'
 import { laterCommand } from './later.ts'
@@ -25,6 +25,12 @@ interface WatchFlags extends TalkFlags {
 interface CancelFlags extends TalkFlags {
   readonly reason?: string
 }
+
+const takeoverHelp = `
+Where two nodes keep a mission, neither takes over by itself: a dead node cannot be told from one that is cut off.
+When the owner is lost for good, this makes the node that is asked go on from its own copy, under the next lineage.
+What the owner did and that copy has not seen is lost; tasks may run a second time. The mission is outside the
+promises of quorum from then on, and "mission show" says so. If the owner comes back, it is told that it owns nothing.`
 
 const idArgument = ['<mission>', 'the id that "skein run" or "skein mission list" prints'] as const
 
@@ -78,8 +84,16 @@ export function addMissionCommands(program: Command, cli: Cli): void {
   steer('resume', 'go on with a paused mission', (client, id) => client.resume(id))
   steer('retry', 'try dead tasks again: all, or one', async (client, id, args) => client.retry(id, await taskNamed(client, id, args[1]))).argument('[task]', 'only this task, like build or root/all/build')
 
+  withTalk(mission.command('takeover').description('go on by hand without an owner that is lost for good, on the node that is asked').argument(...idArgument)).addHelpText('after', takeoverHelp)
+    .action(act<TalkFlags>(cli, async ({ args, flags, voice, world }) => {
+      const { client } = await connect(flags, world)
+      const view = await client.takeover(missionId(args[0]))
+      voice.value(view)
+      voice.print([`${view.id} goes on at ${printable(view.ownerName)}, ${view.state}`, ...takenOverLines(view)].join('\n'))
+    }))
+
   addDeadCommands(mission, cli)
-  for (const name of ['fork', 'takeover']) laterCommand(mission, cli, name, name)
+  laterCommand(mission, cli, 'fork', 'fork')
 }
 
 function addDeadCommands(mission: Command, cli: Cli): void {
@@ -143,14 +157,29 @@ function missionTable(views: readonly MissionView[], voice: Voice): string {
   return table([['ID', 'STATE', 'NAME', 'TASKS', 'TOOK', 'SUBMITTED', 'OWNER'], ...rows], voice.columns, voice.colours.dim).join('\n')
 }
 
+/** Who keeps its log. */
+function keptByLines({ members = [] }: MissionView): string[] {
+  const named = (votes: boolean): string => members.filter((member) => member.votes === votes).map((member) => printable(member.name ?? shortPeer(member.peer))).join(', ')
+  if (members.length === 0) return []
+  return [`its log is kept by ${named(true)}${members.every(({ votes }) => votes) ? '' : `; copied to ${named(false)} (no vote)`}`]
+}
+
+function takenOverLines({ epoch }: MissionView): string[] {
+  const times = (epoch?.lineage ?? 1) - 1
+  if (times < 1) return []
+  return [`taken over by hand${times === 1 ? '' : ` ${times} times`}: what its lost owner did and nobody else saw is lost, and the promises of quorum do not hold for it`]
+}
+
 function showLines(view: MissionView, root: TaskView, voice: Voice): string[] {
   const { bold, dim, red } = voice.colours
   const lines = [
     `${bold(printable(view.name))}  ${view.state}  ${dim(view.id)}`,
     ...(view.waitingFor === undefined ? [] : [`waits: ${printable(view.waitingFor)}`]),
     ...(view.fault === undefined ? [] : [red(printable(view.fault.detail))]),
-    `owner ${printable(view.ownerName)} · priority ${view.priority} · for ${view.principal} · ${view.acknowledgement} · ${seconds((view.endedAtWallMs ?? Date.now()) - view.submittedAtWallMs)}`,
+    `owner ${printable(view.ownerName)}${view.epoch === undefined ? '' : ` · epoch ${view.epoch.lineage}.${view.epoch.term}`} · acknowledged ${view.acknowledgement} · priority ${view.priority} · for ${view.principal} · ${seconds((view.endedAtWallMs ?? Date.now()) - view.submittedAtWallMs)}`,
     `limits ${view.limits.leavesMax} leaves, depth ${view.limits.depthMax}, ${view.limits.budgetUsd} USD, ${seconds(view.limits.durationMs)} · spent ${view.spentUsd} USD`,
+    ...keptByLines(view),
+    ...takenOverLines(view),
   ]
   const rows: string[][] = [['TASK', 'STATE', 'CAPABILITY', 'NODE', 'TOOK', 'ATTEMPTS', '']]
   const walk = (task: TaskView, indent: string): void => {

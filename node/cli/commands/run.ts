@@ -59,7 +59,7 @@ export function addRunCommand(program: Command, cli: Cli): void {
     .option('-p, --priority <1-10>', '10 is the most urgent (default: 5)')
     .option('--limit <name=n,…>', 'leaves, depth, budgetUsd, durationMs', collect)
     .option('--key <key>', 'idempotency key: the same key gives the same mission')
-    .option('--ack <level>', 'ephemeral, local (default) or quorum')
+    .option('--ack <level>', 'when it counts as accepted: ephemeral (in memory), local (on one disk), quorum (on the disks of a majority; default)')
     .option('--name <name>', 'what to call it in lists')
     .option('--capability-version <major.minor>', 'ask for a version of the capability')
     .optionsGroup('Afterwards:')

@@ -6,6 +6,7 @@ import type { BidSummary } from '../../../protocols/bidding/schema.ts'
 import type { TaskId } from '../../../protocols/kernel/ids.ts'
 import { type Attempt, type MissionFold, type TaskNode, applyEvent as foldEvent, isTerminal, liveAttempt, missionEnded, openMission } from '../../../protocols/tasking/mission-state.ts'
 import type { AwardRecord, IndexedEvent, ProgressNote, TaskState } from '../../../protocols/tasking/schema.ts'
+import { fitsRebuilt } from './mission-reset.ts'
 
 export interface LiveNote {
   phase: ProgressNote['note']
@@ -23,10 +24,12 @@ export interface MissionProgress {
   clockAheadMs: number
   /** Tasks awarded again after their result had been accepted. A correct mesh keeps this at 0. */
   repeated: number
+  /** The fold was not made of events only. */
+  isRebuilt: boolean
 }
 
 export function newProgress(): MissionProgress {
-  return { notes: new Map(), names: new Map(), clockAheadMs: Number.NEGATIVE_INFINITY, repeated: 0 }
+  return { notes: new Map(), names: new Map(), clockAheadMs: Number.NEGATIVE_INFINITY, repeated: 0, isRebuilt: false }
 }
 
 export function lastIndexOf(progress: MissionProgress): number {
@@ -39,7 +42,10 @@ export function applyEvent(progress: MissionProgress, { index, event }: IndexedE
   progress.clockAheadMs = Math.max(progress.clockAheadMs, event.atWallMs - receivedAtWallMs)
   if (event.type === 'submitted') progress.fold = openMission(event, index)
   else if (progress.fold === undefined) return false
-  else {
+  else if (progress.isRebuilt && !fitsRebuilt(progress, event)) {
+    progress.fold.lastIndex = index
+    return false
+  } else {
     if (event.type === 'awarded') meet(progress, event.award)
     foldEvent(progress.fold, event, index)
   }

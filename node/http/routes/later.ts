@@ -9,7 +9,6 @@ import type { Method, Route } from '../route-table.ts'
 const missionParams = z.object({ id: MissionId })
 
 const later: readonly (readonly [method: Method, path: string, what: string, params?: z.ZodObject])[] = [
-  ['POST', '/v1/missions/{id}/takeover', 'taking a mission over by hand', missionParams],
   ['POST', '/v1/missions/{id}/messages', 'talking to a running mission', missionParams],
   ['POST', '/v1/missions/{id}/fork', 'forking a mission', missionParams],
   ['POST', '/v1/quotes', 'asking for quotes'],

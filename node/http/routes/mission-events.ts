@@ -50,11 +50,13 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
       if (mine === watching) stopWatching = stop
       else stop()
     }
-    /** The events up to there are folded into a snapshot: the client gets the mission as it is, and goes on from there. */
+    let isClosed = false
+    /** The events up to there are folded into a snapshot: the client gets the mission as it is, and only then what came after. */
     const resetTo = async (index: number) => {
       try {
         const [mission, tasks] = [await mesh.ask({ op: 'view', missionId: id }, principal), await mesh.ask({ op: 'tasks', missionId: id }, principal)]
         stream.send({ event: 'reset', id: index, data: { index, mission, tasks } })
+        if (!isClosed) watch()
       } catch (error) {
         stream.send({ event: 'fault', data: problemOf(toFault(error)) })
         stream.end()
@@ -62,6 +64,12 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
     }
     const take = (frame: WatchFrame) => {
       let endState: (typeof missionStates)[number] | undefined
+      if (frame.resetTo !== undefined && frame.resetTo > lastIndex) {
+        unwatch()
+        lastIndex = frame.resetTo
+        void resetTo(frame.resetTo)
+        return
+      }
       for (const { index, event } of frame.events) {
         if (index <= lastIndex) continue
         if (stream.full()) {
@@ -75,10 +83,6 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
         // A mission that was retried goes on after it had failed: only the end of its log is its end.
         endState = index >= view.lastIndex ? endStates[event.type] : undefined
       }
-      if (frame.resetTo !== undefined && frame.resetTo > lastIndex) {
-        lastIndex = frame.resetTo
-        void resetTo(frame.resetTo)
-      }
       if (endState !== undefined) return endWith(endState)
       for (const note of frame.notes) stream.send({ event: 'progress', data: note })
       if (frame.fault !== undefined) {
@@ -86,7 +90,10 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
         stream.end()
       }
     }
-    stream.onClosed(unwatch)
+    stream.onClosed(() => {
+      isClosed = true
+      unwatch()
+    })
     watch()
     return stream.response
   }

@@ -97,6 +97,10 @@ export function missionRoutes({ mesh, limits }: BridgeParts): Route[] {
       query: z.object({ taskId: TaskId.optional().describe('Only this task.') }),
       operation: (missionId, query) => ({ op: 'retry', missionId, ...taskOf(query) }),
     }),
+    asking({
+      method: 'POST', path: '/v1/missions/{id}/takeover', summary: 'Go on without a lost owner, by hand, on the node that is asked and has a copy of the log. Only when the owner will not come back: what it did that this copy has not seen is lost, and the mission is outside the promises of `quorum` from then on.',
+      description: 'The mission, led by the node that was asked; its `epoch.lineage` has grown by one.', schema: MissionView, conflicts: true, operation: (missionId) => ({ op: 'takeover', missionId }),
+    }),
     asking({ method: 'GET', path: '/v1/missions/{id}/tasks', summary: 'The tree of tasks.', description: 'The root task, children nested.', schema: TaskView, operation: (missionId) => ({ op: 'tasks', missionId }) }),
     asking({ method: 'GET', path: '/v1/missions/{id}/result', summary: 'The result, once there is one.', description: 'State, result or fault, and the blobs the result refers to.', schema: ResultView, operation: (missionId) => ({ op: 'result', missionId }) }),
     defineRoute({

@@ -110,6 +110,20 @@ describe('mission', () => {
     expect(bridge.mesh.asked.at(-1)?.operation).toMatchObject({ op: 'cancel', reason: 'enough' })
   })
 
+  it('says who keeps a mission, and what a takeover by hand means', async () => {
+    const id = bridge.mesh.addMission()
+    Object.assign(bridge.mesh.missions.get(id)?.view ?? {}, { epoch: { lineage: 1, term: 4 }, members: [{ peer: selfPeer, name: 'node-a', votes: true }, { peer: otherPeer, votes: false }] })
+    const before = (await talk('mission', 'show', id)).out
+    expect(before).toContain('epoch 1.4')
+    expect(before).toMatch(/its log is kept by node-a; copied to \S+ \(no vote\)/)
+    expect(before).not.toContain('taken over')
+    Object.assign(bridge.mesh.missions.get(id)?.view ?? {}, { epoch: { lineage: 2, term: 1 } })
+    const said = await talk('mission', 'takeover', id)
+    expect(said).toMatchObject({ code: 0, err: '' })
+    expect(bridge.mesh.asked.at(-1)?.operation).toEqual({ op: 'takeover', missionId: id })
+    for (const text of [said.out, (await talk('mission', 'show', id)).out]) expect(text).toContain('taken over by hand: what its lost owner did and nobody else saw is lost, and the promises of quorum do not hold for it')
+  })
+
   it('watches a mission that others submitted', async () => {
     const id = bridge.mesh.addMission()
     bridge.mesh.append(id, ...goodStory())

@@ -42,7 +42,7 @@ describe('requests', () => {
     expect((await client.submit({ capability: 'repo.report', input: {} } as never, { key: 'k1' })).id).toBe(id)
     expect(links.self).toBe(`/v1/missions/${id}`)
     const task = TaskId.parse('root/a b'.replace(' ', '-'))
-    for (const view of [client.mission(id), client.pause(id), client.resume(id), client.retry(id, task), client.change(id, { priority: 3 }), client.cancel(id, 'enough'), client.retryDead(`${id}:${task}`)]) expect((await view).id).toBe(id)
+    for (const view of [client.mission(id), client.pause(id), client.resume(id), client.takeover(id), client.retry(id, task), client.change(id, { priority: 3 }), client.cancel(id, 'enough'), client.retryDead(`${id}:${task}`)]) expect((await view).id).toBe(id)
     expect(await client.missions(3)).toHaveLength(1)
     expect((await client.tasks(id)).id).toBe('root')
     expect((await client.result(id)).result).toEqual({ lines: 3 })

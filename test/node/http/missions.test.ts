@@ -19,7 +19,7 @@ describe('submitting', () => {
     const accepted = Accepted.parse(await answer.json())
     expect(answer.headers.get('location')).toBe(`/v1/missions/${accepted.id}`)
     expect(accepted.links.events).toBe(`/v1/missions/${accepted.id}/events`)
-    expect(mesh.asked[0]).toMatchObject({ principal: 'local', operation: { op: 'submit', request: { ...request, priority: 5, acknowledgement: 'local' } } })
+    expect(mesh.asked[0]).toMatchObject({ principal: 'local', operation: { op: 'submit', request: { ...request, priority: 5, acknowledgement: 'quorum' } } })
   })
 
   test('the same key gives the same mission, with another request 409', async () => {
