@@ -36,7 +36,7 @@ function world() {
   return {
     sent, tally,
     /** Each replica syncs it, the second one a little later. */
-    sync: (event: MissionEvent, atMs: number) => replicas.forEach((name, at) => tally.entrySynced(name, missionId, event, atMs + at)),
+    sync: (event: MissionEvent, atMs: number) => tally.entryCommitted(missionId, event, atMs),
     report: (virtualMs: number) => tally.report({ virtualMs, events: 1, traceHash: '0', promises: [], violations: [], counters: { total: sent, forTasks: 600, perNode: new Map([['home-1', { messages: 10, bytes: 100 }]]), byKind: { propose: 5 }, gossip: 1, gossipControl: 2, dht: 3, connection: 4 } }),
   }
 }
