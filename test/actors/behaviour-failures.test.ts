@@ -1,17 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { ActorMessage } from '../../actors/messages.ts'
 import { actorNames } from '../../actors/names.ts'
-import { logKeeper } from '../../actors/behaviours/log-keeper.ts'
 import { missions } from '../../actors/behaviours/missions.ts'
 import { participant } from '../../actors/behaviours/participant.ts'
+import { logKeeper } from '../../actors/behaviours/replication/log-keeper.ts'
 import type { ActorContext, Behaviour } from '../../actors/runtime/actor.ts'
 import type { Effect } from '../../actors/runtime/effects.ts'
 import { defaultTuning } from '../../actors/tuning.ts'
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { AwardId, CallId, MissionId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import type { AwardId, CallId, GroupId, Incarnation, MissionId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import { seededRandom } from '../../protocols/kernel/prng.ts'
-import type { LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { Membership } from '../../protocols/membership/schema.ts'
+import { extend, logOrigin } from '../../protocols/replicated-log/chain.ts'
 import { virtualPeerId } from '../../sim/identity-virtual-adapter.ts'
 import { capability } from './virtual-missions.ts'
 
@@ -32,23 +33,34 @@ function driven<State>(behaviour: Behaviour<State>, actor: string) {
   return (message: ActorMessage, from = { peer: self, actor: 'test' }, alive: readonly string[] = []): readonly Effect[] => behaviour.receive(state, { message, from }, contextOf(actor, alive))
 }
 
+const incarnation = 'life' as Incarnation
+const alone: Membership = { voters: [{ peer: self, incarnation }], learners: [] }
+const firstEpoch = { lineage: 1, term: 1 }
+
 describe('the missions desk', () => {
-  const head: LogHead = { missionId, index: 7, chain: 'c'.repeat(64), epoch: { lineage: 1, term: 1 }, sealed: false }
+  const led = (): ActorMessage => {
+    const entries = extend(logOrigin, firstEpoch, [{ type: 'members', atWallMs: 0, membership: alone }])
+    return { kind: 'group-led', group: missionId, epoch: firstEpoch, membership: alone, entries, commit: 1 }
+  }
 
   it('opens a mission whose orchestrator failed again from the log, a few times at most', () => {
     const desk = driven(missions({ nodeName: 'node', tuning: defaultTuning, replica: true }), actorNames.missions)
-    desk({ kind: 'log-opened', tag: 'open', heads: [], claims: [] })
+    desk({ kind: 'groups-opened', incarnation, lostEverything: false, groups: [{ group: missionId, membership: alone }] })
+    expect(desk(led())).toMatchObject([{ type: 'spawn', name: actorNames.orchestrator(missionId) }])
     const failed: ActorMessage = { kind: 'child-failed', name: actorNames.orchestrator(missionId), reason: 'invariant broken' }
     for (let times = 1; times <= 3; times++) {
-      expect(desk(failed)).toContainEqual({ type: 'open-log', tag: missionId })
-      expect(desk({ kind: 'log-opened', tag: missionId, heads: [head], claims: [] })).toMatchObject([{ type: 'spawn', name: actorNames.orchestrator(missionId) }])
+      expect(desk(failed)).toContainEqual({ type: 'tell', to: { peer: self, actor: actorNames.logKeeper }, message: { kind: 'lead-again', group: missionId } })
+      expect(desk(led())).toMatchObject([{ type: 'spawn', name: actorNames.orchestrator(missionId) }])
     }
     expect(desk(failed).map(({ type }) => type)).toEqual(['fact'])
   })
 
-  it('gives the node up when its log cannot be opened', () => {
+  it('leaves a mission alone whose orchestrator failed when another node leads it by now', () => {
     const desk = driven(missions({ nodeName: 'node', tuning: defaultTuning, replica: true }), actorNames.missions)
-    expect(desk({ kind: 'log-opened', tag: 'open', heads: [], claims: [], fault: fault('storage-failed', 'rotten') })).toMatchObject([{ type: 'give-up' }])
+    desk({ kind: 'groups-opened', incarnation, lostEverything: false, groups: [] })
+    desk(led())
+    desk({ kind: 'group-followed', group: missionId, leader: far })
+    expect(desk({ kind: 'child-failed', name: actorNames.orchestrator(missionId), reason: 'invariant broken' }).map(({ type }) => type)).toEqual(['fact'])
   })
 })
 
@@ -85,25 +97,58 @@ describe('the participant', () => {
 })
 
 describe('the log-keeper', () => {
-  const append = (tag: string): ActorMessage => ({ kind: 'append', tag, entries: [], head: { missionId, index: 0, chain: '0'.repeat(64), epoch: { lineage: 1, term: 1 }, sealed: false } })
   const writes = (effects: readonly Effect[]) => effects.filter(({ type }) => type === 'write-log')
+  const answers = (effects: readonly Effect[]) => effects.flatMap((effect) => (effect.type === 'tell' && effect.message.kind === 'appended' ? [effect.message] : []))
+  const written: ActorMessage = { kind: 'log-written', tag: 'batch' }
+  const groups = ['one', 'two', 'three'].map((name) => `m-${name.padEnd(8, 'a')}-bbbbbbbbbbbb` as MissionId)
+
+  /** With three groups of this node alone, each of them founded and on the disk. */
+  function founded() {
+    const keeper = driven(logKeeper({ tuning: defaultTuning, likesToLead: true }), actorNames.logKeeper)
+    keeper({ kind: 'log-opened', tag: 'open', found: { incarnation, lostEverything: false, groups: [] } })
+    const heads = new Map<GroupId, ReturnType<typeof extend>>()
+    for (const group of groups) {
+      const effects = keeper({ kind: 'found-group', group, membership: alone, durable: true, aimed: 1 })
+      const all = [...effects, ...keeper(written), ...keeper(written)]
+      const led = all.flatMap((effect) => (effect.type === 'tell' && effect.message.kind === 'group-led' ? [effect.message] : [])).at(-1)
+      heads.set(group, [...(led?.entries ?? [])])
+    }
+    const append = (group: MissionId, tag: string): ActorMessage => {
+      const last = heads.get(group)?.at(-1)
+      if (last === undefined) throw new Error(`${group} is not led`)
+      return { kind: 'append', tag, group, entries: extend({ index: last.index, chain: last.chain }, firstEpoch, [{ type: 'paused', atWallMs: 1 }]) }
+    }
+    return { keeper, append }
+  }
 
   it('writes what was asked during one sync together in the next, and answers only after it', () => {
-    const keeper = driven(logKeeper(), actorNames.logKeeper)
-    expect(writes(keeper(append('one')))).toHaveLength(1)
-    expect([...keeper(append('two')), ...keeper(append('three'))]).toEqual([])
-    const after = keeper({ kind: 'log-written', tag: 'batch' })
-    expect(after).toMatchObject([{ message: { kind: 'appended', tag: 'one' } }, { type: 'write-log' }])
-    expect(keeper({ kind: 'log-written', tag: 'batch' })).toMatchObject([{ message: { kind: 'appended', tag: 'two' } }, { message: { kind: 'appended', tag: 'three' } }])
+    const { keeper, append } = founded()
+    const [one, two, three] = groups as [MissionId, MissionId, MissionId]
+    const first = keeper(append(one, 'one'))
+    expect([writes(first).length, answers(first)]).toEqual([1, []])
+    const meanwhile = [...keeper(append(two, 'two')), ...keeper(append(three, 'three'))]
+    expect([writes(meanwhile), answers(meanwhile)]).toEqual([[], []])
+    const after = keeper(written)
+    expect(answers(after)).toEqual([{ kind: 'appended', tag: 'one' }])
+    const [next] = writes(after)
+    expect(next?.type === 'write-log' ? next.batch.writes.filter(({ entries }) => entries.length > 0).map(({ head }) => head.group) : []).toEqual([two, three])
+    expect(answers(keeper(written)).map(({ tag }) => tag)).toEqual(['two', 'three'])
   })
 
   it('after a failed write refuses everything and gives the node up', () => {
-    const keeper = driven(logKeeper(), actorNames.logKeeper)
-    keeper(append('one'))
-    keeper(append('two'))
+    const { keeper, append } = founded()
+    const [one, two, three] = groups as [MissionId, MissionId, MissionId]
+    keeper(append(one, 'one'))
+    keeper(append(two, 'two'))
     const failed = keeper({ kind: 'log-written', tag: 'batch', fault: fault('storage-failed', 'disk full') })
-    expect(failed.filter(({ type }) => type === 'tell')).toMatchObject([{ message: { tag: 'one', fault: { code: 'storage-failed' } } }, { message: { tag: 'two', fault: { code: 'storage-failed' } } }])
+    expect(answers(failed)).toMatchObject([{ tag: 'one', fault: { code: 'storage-failed' } }, { tag: 'two', fault: { code: 'storage-failed' } }])
     expect(failed.at(-1)).toMatchObject({ type: 'give-up' })
-    expect(keeper(append('three'))).toMatchObject([{ message: { kind: 'appended', tag: 'three', fault: { code: 'storage-failed' } } }])
+    const after = keeper(append(three, 'three'))
+    expect([writes(after), answers(after)], 'nothing is written or promised any more').toEqual([[], []])
+  })
+
+  it('gives the node up when its log cannot be opened', () => {
+    const keeper = driven(logKeeper({ tuning: defaultTuning, likesToLead: true }), actorNames.logKeeper)
+    expect(keeper({ kind: 'log-opened', tag: 'open', fault: fault('storage-failed', 'rotten') })).toMatchObject([{ type: 'give-up' }])
   })
 })

@@ -1,7 +1,10 @@
 /** A virtual mesh whose runs are written down, for tests that kill parts of it and then ask what was done twice. */
 import type { MissionEvent, MissionOperation } from '../../protocols/tasking/schema.ts'
-import type { MissionId, Principal } from '../../protocols/kernel/ids.ts'
+import { compareEpochs, type Epoch, type GroupId, type MissionId, type PeerId, type Principal } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
+import { shardGroup } from '../../protocols/membership/placement.ts'
+import type { Membership } from '../../protocols/membership/schema.ts'
 import { TaskView, type MissionView } from '../../protocols/tasking/views.ts'
 import type { ScriptedSkill } from '../../sim/skill-runner-scripted-adapter.ts'
 import { createVirtualMesh, type VirtualMesh, type VirtualNode, type VirtualNodeInit } from '../../sim/virtual-mesh.ts'
@@ -18,8 +21,18 @@ export interface RunStarted {
   readonly runId: string
 }
 
+/** Who keeps a log by the newest `members` that is on some disk, and on whose disks that is. */
+export interface Kept {
+  index: number
+  epoch: Epoch
+  membership: Membership
+  readonly on: Set<string>
+}
+
 export interface MissionWorld {
   readonly mesh: VirtualMesh
+  /** The logs of the mesh, as its disks tell. */
+  readonly kept: ReadonlyMap<GroupId, Kept>
   readonly runs: RunStarted[]
   node(name: string): VirtualNode
   /** Nodes that are alive, in the order they were started. */
@@ -30,6 +43,12 @@ export interface MissionWorld {
   restart(name: string): Promise<VirtualNode>
   runFor(ms: number): Promise<void>
   until(condition: () => boolean, what: string, withinMs?: number): Promise<void>
+  /** Until the roster, every registrar shard and the missions named have three voters or more. */
+  grown(...missions: readonly MissionId[]): Promise<void>
+  /** The name of the node that leads the log, when a live one does. */
+  leader(group: GroupId): string | undefined
+  /** Names of the voters, as the newest `members` on a disk says. */
+  voters(group: GroupId): string[]
   submit(on: string, request: unknown, key?: string, principal?: Principal): Promise<MissionView>
   view(on: string, missionId: MissionId): Promise<MissionView>
   ended(on: string, missionId: MissionId, withinMs?: number): Promise<MissionView>
@@ -41,11 +60,39 @@ export interface MissionWorld {
   events(on: string, missionId: MissionId): Promise<MissionEvent[]>
 }
 
+const meshGroups: readonly GroupId[] = ['roster' as GroupId, ...Array.from({ length: limits.registrarShards }, (_, shard) => shardGroup(shard))]
+
+/** The newest epoch under which a node has led a log since it was started. */
+function lastLed(node: VirtualNode, group: GroupId): Epoch | undefined {
+  const fields = node.telemetry.facts.filter(({ name, fields }) => name === 'group.leads' && fields['group'] === group).at(-1)?.fields
+  return fields === undefined ? undefined : { lineage: Number(fields['lineage']), term: Number(fields['term']) }
+}
+
 export function missionWorld(seed: number, skillsOf: () => readonly ScriptedSkill[], network: Parameters<typeof createVirtualMesh>[1] = {}): MissionWorld {
   const mesh = createVirtualMesh(seed, network)
   const inits = new Map<string, VirtualNodeInit>()
   const alive = new Map<string, VirtualNode>()
   const runs: RunStarted[] = []
+  const kept = new Map<GroupId, Kept>()
+  const names = new Map<PeerId, string>()
+
+  function note(name: string): void {
+    mesh.disk(name).onSynced((group, entries) => {
+      for (const { index, epoch, event } of entries) {
+        if (event.type !== 'members') continue
+        const known = kept.get(group)
+        const newer = known === undefined ? 1 : compareEpochs(epoch, known.epoch) || index - known.index
+        if (newer > 0) kept.set(group, { index, epoch, membership: event.membership, on: new Set([name]) })
+        else if (newer === 0) known?.on.add(name)
+      }
+    })
+  }
+
+  function isGrown(group: GroupId): boolean {
+    const found = kept.get(group)
+    if (found === undefined || found.membership.outgoing !== undefined || found.membership.voters.length < limits.votersAimed) return false
+    return found.membership.voters.filter(({ peer }) => found.on.has(names.get(peer) ?? '')).length > found.membership.voters.length / 2
+  }
 
   function logged(node: string, skill: ScriptedSkill): ScriptedSkill {
     const steps = Object.fromEntries((['run', 'plan', 'synthesise'] as const).flatMap((step) => {
@@ -60,7 +107,7 @@ export function missionWorld(seed: number, skillsOf: () => readonly ScriptedSkil
   }
 
   const world: MissionWorld = {
-    mesh, runs,
+    mesh, runs, kept,
     node(name) {
       const found = alive.get(name)
       if (found === undefined) throw new Error(`${name} is not alive`)
@@ -69,8 +116,10 @@ export function missionWorld(seed: number, skillsOf: () => readonly ScriptedSkil
     live: () => [...alive.values()],
     async start(name, init = {}) {
       const full: VirtualNodeInit = { name, ...init, skills: (init.skills ?? skillsOf()).map((skill) => logged(name, skill)) }
+      if (!inits.has(name)) note(name)
       inits.set(name, full)
       const node = await mesh.start(full)
+      names.set(node.peer, name)
       alive.set(name, node)
       return node
     },
@@ -87,6 +136,15 @@ export function missionWorld(seed: number, skillsOf: () => readonly ScriptedSkil
     },
     runFor: (ms) => mesh.clock.runFor(ms),
     until: (condition, what, withinMs = 120_000) => mesh.clock.runUntil(condition, { what, withinMs }),
+    grown: (...missions) => world.until(() => [...meshGroups, ...missions].every(isGrown), 'three voters of every log', 60_000),
+    leader: (group) => {
+      const led = [...alive.values()].flatMap((node) => {
+        const epoch = lastLed(node, group)
+        return epoch === undefined ? [] : [{ node, epoch }]
+      })
+      return led.sort((left, right) => compareEpochs(left.epoch, right.epoch)).at(-1)?.node.name
+    },
+    voters: (group) => (kept.get(group)?.membership.voters ?? []).map(({ peer }) => names.get(peer) ?? peer),
     submit: (on, request, key, principal) => submit(mesh, world.node(on), request, key, principal),
     view: (on, missionId) => view(mesh, world.node(on), missionId),
     ended: (on, missionId, withinMs) => ended(mesh, world.node(on), missionId, withinMs),
@@ -108,10 +166,12 @@ export function missionWorld(seed: number, skillsOf: () => readonly ScriptedSkil
   return world
 }
 
-/** Nodes a, b, c, … that know each other. */
+/** Nodes a, b, c, … that know each other; three or more keep every log with three voters. */
 export async function startNodes(world: MissionWorld, names: readonly string[], init: Partial<VirtualNodeInit> = {}): Promise<void> {
   for (const name of names) await world.start(name, init)
   await world.runFor(1_500)
+  const replicas = names.filter(() => init.duties?.includes('replica') ?? true).length
+  if (replicas >= limits.votersAimed) await world.grown()
 }
 
 /** Runs of a task that were started after its result was accepted: there must be none. */

@@ -8,16 +8,17 @@ import { createDeadLetters } from '../../../actors/runtime/dead-letters.ts'
 import { createTimers } from '../../../actors/runtime/timers.ts'
 import { fault, MeshError } from '../../../protocols/kernel/errors.ts'
 import { digestOfText } from '../../../protocols/kernel/hashing.ts'
-import type { AwardId, Digest, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { AwardId, Digest, Incarnation, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { Json } from '../../../protocols/kernel/payload.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
-import type { LogHead } from '../../../protocols/replicated-log/schema.ts'
+import { chainOrigin } from '../../../protocols/replicated-log/chain.ts'
+import type { EndedMission, LogHead } from '../../../protocols/replicated-log/schema.ts'
 import type { Envelope } from '../../../protocols/wire.ts'
 import { createVirtualBlobStore, createVirtualBlobSwarm } from '../../../sim/blob-store-virtual-adapter.ts'
 import { createVirtualHardware } from '../../../sim/hardware-virtual-adapter.ts'
 import { createVirtualIdentity, virtualPeerId } from '../../../sim/identity-virtual-adapter.ts'
-import { createVirtualLogDisk } from '../../../sim/log-store-virtual-adapter.ts'
+import { createVirtualLogDisk, type VirtualLogDisk } from '../../../sim/log-store-virtual-adapter.ts'
 import { createScriptedSkillRunner } from '../../../sim/skill-runner-scripted-adapter.ts'
 import { createMemoryTelemetry } from '../../../sim/telemetry-memory-adapter.ts'
 import { createVirtualClock } from '../../../sim/virtual-clock.ts'
@@ -74,7 +75,14 @@ async function world(overrides: Partial<WorldPorts> = {}) {
   }
 }
 
-const head: LogHead = { missionId, index: 0, chain: '0'.repeat(64), epoch: { lineage: 1, term: 1 }, sealed: false }
+const head: LogHead = { group: missionId, incarnation: 'life' as Incarnation, epoch: { lineage: 1, term: 1 }, last: { index: 0, chain: chainOrigin }, commit: 0 }
+const ended: EndedMission = { missionId: 'm-eeeeeeee-bbbbbbbbbbbb' as MissionId, endedAtWallMs: 5, keptUntilWallMs: 50, archive: { inline: 'all of it' }, cites: [], members: [], view: { state: 'completed' } }
+
+/** As the next life of the process would find it. */
+function reopened(disk: VirtualLogDisk) {
+  disk.kill()
+  return disk.open()
+}
 
 describe('the interpreter', () => {
   it('tells an actor of this node in the next turn, one of another over the wire', async () => {
@@ -103,17 +111,22 @@ describe('the interpreter', () => {
     expect(heard).toEqual([{ kind: 'tick', what: 'a' }])
   })
 
-  it('writes, opens and reads the log, and says when it cannot', async () => {
+  it('writes and opens the log, reads what has ended, and says when it cannot', async () => {
     const { perform, disk } = await world()
-    const claim = { principal: 'local', key: 'k', requestDigest: 'd', missionId, atWallMs: 0 }
-    expect(await perform({ type: 'write-log', batch: { entries: [], heads: [head], claims: [claim] }, tag: 'w' })).toEqual([{ kind: 'log-written', tag: 'w' }])
-    expect(await perform({ type: 'open-log', tag: 'o' })).toEqual([{ kind: 'log-opened', tag: 'o', heads: [head], claims: [claim] }])
-    expect(await perform({ type: 'read-log', missionId, fromIndex: 1, max: 10, tag: 'r' })).toEqual([{ kind: 'log-read', tag: 'r', entries: [] }])
+    expect(await perform({ type: 'write-log', batch: { writes: [{ head, entries: [] }], ended: [ended] }, tag: 'w' })).toEqual([{ kind: 'log-written', tag: 'w' }])
+    expect(await perform({ type: 'read-ended', which: { missionId: ended.missionId }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [ended] }])
+    expect(await perform({ type: 'read-ended', which: { missionId }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [] }])
+    expect(await perform({ type: 'read-ended', which: { beforeWallMs: 6, max: 9 }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [ended] }])
+    expect(await perform({ type: 'read-ended', which: { keptUntilWallMs: 49, max: 9 }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [] }])
     disk.failWrites(1)
-    expect(await perform({ type: 'write-log', batch: { entries: [], heads: [head], claims: [] }, tag: 'w2' })).toMatchObject([{ kind: 'log-written', tag: 'w2', fault: { code: 'storage-failed' } }])
+    expect(await perform({ type: 'write-log', batch: { writes: [{ head, entries: [] }] }, tag: 'w2' })).toMatchObject([{ kind: 'log-written', tag: 'w2', fault: { code: 'storage-failed' } }])
+    const again = await world({ logStore: await reopened(disk) })
+    expect(await again.perform({ type: 'open-log', tag: 'o' })).toMatchObject([{ kind: 'log-opened', tag: 'o', found: { groups: [{ head, entries: [] }] } }])
     disk.crash()
-    expect(await perform({ type: 'open-log', tag: 'o2' })).toMatchObject([{ kind: 'log-opened', heads: [], claims: [], fault: { code: 'wrong-state' } }])
-    expect(await perform({ type: 'read-log', missionId, fromIndex: 1, max: 10, tag: 'r2' })).toMatchObject([{ kind: 'log-read', entries: [], fault: { code: 'wrong-state' } }])
+    const [closed] = await again.perform({ type: 'open-log', tag: 'o2' })
+    expect(closed).toMatchObject({ kind: 'log-opened', fault: { code: 'wrong-state' } })
+    expect(closed).not.toHaveProperty('found')
+    expect(await again.perform({ type: 'read-ended', which: { missionId: ended.missionId }, tag: 'e2' })).toMatchObject([{ kind: 'ended-read', ended: [], fault: { code: 'wrong-state' } }])
   })
 
   it('stores values inline while they are small, as blobs beyond, and loads both', async () => {
@@ -164,7 +177,7 @@ describe('the interpreter', () => {
     const { perform, clock, system, heard, deadLetters } = await world()
     const run = { runId: 'r1', capability: 'number.double', version: '1.0', step: 'run' as const, input: { inline: { value: 4 } }, principal, missionId, taskId: 'root/x', attempt: 1, timeLimitMs: 1_000 }
     await perform({ type: 'start-skill', run }, { type: 'set-timer', key: 't', delayMs: 5, message: { kind: 'tick' } })
-    const reading = perform({ type: 'read-log', missionId, fromIndex: 1, max: 1, tag: 'r' })
+    const reading = perform({ type: 'read-ended', which: { missionId }, tag: 'r' })
     system.stop('asker')
     await reading
     await clock.runFor(300)
@@ -185,7 +198,7 @@ describe('the interpreter', () => {
   })
 
   it('a full blob store is said so', async () => {
-    const { perform } = await world({ blobStore: { has: async () => false, put: async () => { throw new MeshError('storage-failed', 'full') }, get: async () => undefined, fetch: async () => undefined } })
+    const { perform } = await world({ blobStore: { has: async () => false, put: async () => { throw new MeshError('storage-failed', 'full') }, get: async () => undefined, fetch: async () => undefined, remove: async () => undefined } })
     expect(await perform({ type: 'store-value', value: 'x'.repeat(100_000), tag: 's' })).toMatchObject([{ kind: 'value-stored', tag: 's', fault: { code: 'storage-failed', detail: 'full' } }])
     expect(await perform({ type: 'load-value', payload: { blob: { $blob: '0'.repeat(64) as Digest, sizeBytes: 1 } }, alsoTry: [], tag: 'l' })).toMatchObject([{ kind: 'value-loaded', fault: { code: 'unknown-blob' } }])
   })
