@@ -19,8 +19,7 @@ interface MissionDocument {
   readonly state: string
   readonly owner: string
   readonly endedAtWallMs?: number
-  readonly voters?: readonly string[]
-  readonly members?: readonly (string | { readonly peer: string })[]
+  readonly members?: readonly { readonly peer: string; readonly votes: boolean }[]
 }
 
 const readTimeoutMs = 5_000
@@ -56,7 +55,7 @@ export async function readMission(history: History, mission: MissionHistory, id:
   const read = await timed<MissionDocument>(mission, at, `/v1/missions/${id}`)
   if (read === undefined) return false
   mission.owner = read.body.owner
-  mission.members = read.body.voters ?? read.body.members?.map((member) => (typeof member === 'string' ? member : member.peer)) ?? []
+  mission.members = (read.body.members ?? []).filter(({ votes }) => votes).map(({ peer }) => peer)
   if (endStates.has(read.body.state)) history.ended(mission, read.body.state, read.returnedMs)
   else if (mission.endedMs === undefined) mission.state = read.body.state
   return true
