@@ -6,7 +6,7 @@
  *
  * @packageDocumentation
  */
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { createMeshNode, type MeshNode } from '../actors/mesh-node.ts'
 import type { Clock } from '../actors/ports/clock.ts'
 import type { Json } from '../protocols/kernel/payload.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
+import { lendSha256 } from '../protocols/kernel/hashing.ts'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { PeerId } from '../protocols/kernel/ids.ts'
 import type { NodeConfig } from './config.ts'
@@ -44,6 +45,8 @@ export interface RunningNode {
   /** Resolves once the node has ended, by `stop` or because it gave up. */
   readonly drained: Promise<void>
 }
+
+lendSha256((of) => hash('sha256', of))
 
 const systemClock: Clock = {
   monotonicMs: () => performance.now(),

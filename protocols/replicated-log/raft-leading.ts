@@ -4,7 +4,7 @@ import type { Epoch, PeerId } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import type { Member } from '../membership/schema.ts'
-import { chainOf, extend } from './chain.ts'
+import { extend } from './chain.ts'
 import { fenced, follow } from './raft-epochs.ts'
 import type { RaftNow } from './raft-io.ts'
 import { agreedValue, decides, eachMember, memberOf, unsafeChange } from './raft-quorum.ts'
@@ -71,14 +71,14 @@ export function onHostAppend(state: RaftState, tag: string, entries: readonly Lo
 
 /** Why these entries cannot be the next ones. */
 function unfit(state: RaftState, leading: Leading, entries: readonly LogEntry[]) {
-  let { index, chain } = state.last
+  let { index } = state.last
   let membership = state.membership
   let changes = 0
   for (const entry of entries) {
     if (!sameEpoch(entry.epoch, state.epoch)) return fenced(state, 'the entries are of another epoch than the one this node leads under')
     index += 1
-    chain = chainOf(chain, index, entry.epoch, entry.event)
-    if (entry.index !== index || entry.chain !== chain) return fault('wrong-state', `${state.init.group}: entry ${entry.index} does not continue the log, which ends at ${state.last.index}`)
+    // The chain is not computed again: the host on this node has just done so, and every follower will.
+    if (entry.index !== index) return fault('wrong-state', `${state.init.group}: entry ${entry.index} does not continue the log, which ends at ${state.last.index}`)
     if (entry.event.type !== 'members') continue
     changes += 1
     const next = entry.event.membership
