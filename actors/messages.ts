@@ -56,7 +56,7 @@ export interface Member {
 }
 
 export type DirectoryMessage =
-  | { readonly kind: 'watch-peers' }
+  | { readonly kind: 'watch-peers'; /** Those that are connected already are told, too. */ readonly present?: boolean }
   | { readonly kind: 'unwatch-peers' }
   /** Answered by `offers`, one per query, in order. */
   | { readonly kind: 'who-offers'; readonly tag: string; readonly queries: readonly CapabilityQuery[]; readonly patient: boolean }

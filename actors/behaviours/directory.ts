@@ -88,7 +88,7 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
     }
     case 'watch-peers':
       state.watchers.set(from.actor, from)
-      return []
+      return message.present === true ? [...state.connected].map((peer) => tell(from, { kind: 'peer-up', peer })) : []
     case 'unwatch-peers':
       state.watchers.delete(from.actor)
       state.nodeWatchers.delete(from.actor)

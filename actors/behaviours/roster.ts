@@ -21,7 +21,7 @@ export function roster(init: RosterInit): Behaviour<RosterActorState> {
     start: (context) => ({
       state: newRosterState(),
       effects: [
-        tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
+        tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers', present: true }),
         timer('ask', rosterTimes.askUnknownMs),
         timer('look', init.tuning.membersLookMs),
         ...(init.replica ? [timer('join', rosterTimes.joinMs)] : []),
