@@ -1,9 +1,10 @@
 /** What a node offers to its own front ends (the HTTP bridge, the CLI's doctor): questions, answers and a live feed. */
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
-import type { MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
+import type { GroupId, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
 import type { Json } from '../protocols/kernel/payload.ts'
 import type { IndexedEvent, MissionOperation, ProgressNote } from '../protocols/tasking/schema.ts'
+import type { DiskRoom } from './ports/log-store.ts'
 
 /** One frame of a mission's feed. A `fault` ends the feed. */
 export interface WatchFrame {
@@ -12,6 +13,25 @@ export interface WatchFrame {
   readonly fault?: Fault
   /** The events up to this index are not kept any more: ask for the mission as it is now, then go on from here. */
   readonly resetTo?: number
+}
+
+/** A node's part in keeping the mesh's logs. */
+export interface ReplicationReport {
+  /** Whether the roster counts this node among those that keep logs. */
+  readonly admitted: 'yes' | 'not-yet' | 'not-a-replica'
+  /** `unreachable`: too few of its keepers can be reached, so that nothing can be submitted from here. `unknown`: nobody has told of one yet. */
+  readonly roster: 'led' | 'unreachable' | 'unknown'
+  /** Known to its keepers only. */
+  readonly rosterLeader?: PeerId
+  /** Whose votes the roster needs. */
+  readonly keepers: readonly { readonly peer: PeerId; readonly name: string; readonly connected: boolean }[]
+  /** Logs that this node is a member of; of those, led here; of those, without a leader that it knows. */
+  readonly groups: number
+  readonly leads: number
+  readonly leaderless: number
+  /** Logs whose copy here cannot be used. */
+  readonly damaged: readonly GroupId[]
+  readonly room: DiskRoom
 }
 
 export interface MeshApi {
@@ -37,6 +57,8 @@ export interface MeshApi {
   capabilities(): Promise<CapabilityView[]>
   /** Asks a node (itself included) for its status, its peers or its recent log lines. @throws MeshError `timeout`, `owner-unreachable`. */
   askNode(peer: PeerId, about: 'status' | 'peers' | 'logs'): Promise<Json>
+  /** @throws MeshError `timeout` when the node is not running. */
+  replication(): Promise<ReplicationReport>
   /** False while starting, draining or stalled; `reasons` say why. */
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] }
 }

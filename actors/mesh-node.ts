@@ -64,6 +64,9 @@ export interface MeshNode extends MeshApi {
   readonly mailboxMessagesMost: number
 }
 
+/** Asked for people and by scrapes: what takes longer is not waited for. */
+const replicationTimeoutMs = 3_000
+
 export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): MeshNode {
   const { clock, identity, transport } = ports
   const self = identity.peerId
@@ -86,7 +89,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
   transport.onReceive(({ peer, envelope }) => {
     const { message } = envelope
     if (message.kind === 'node-ask') {
-      transport.send(peer, { to: envelope.from, from: 'node-desk', message: { kind: 'node-report', requestId: message.requestId, report: report(message.about) } })
+      void report(message.about).then((told) => transport.send(peer, { to: envelope.from, from: 'node-desk', message: { kind: 'node-report', requestId: message.requestId, report: told } }))
       return
     }
     system.deliver(envelope.to, { message, from: at(peer, envelope.from), ...(envelope.principal === undefined ? {} : { principal: envelope.principal }) })
@@ -106,8 +109,12 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
     if (phase === 'running' && options.duties.includes('worker')) toActor(actorNames.participant, { kind: 'capabilities-changed', capabilities: ports.skillRunner.capabilities() }, actorNames.root)
   })
 
-  function report(about: 'status' | 'peers' | 'logs'): Json {
-    return options.report?.(about) ?? null
+  async function report(about: 'status' | 'peers' | 'logs'): Promise<Json> {
+    const told = options.report?.(about) ?? null
+    if (about !== 'status' || told === null || typeof told !== 'object' || Array.isArray(told) || phase !== 'running') return told
+    // A node that cannot say how it replicates still says the rest.
+    const replication = await node.replication().catch(() => undefined)
+    return replication === undefined ? told : { ...told, replication: replication as unknown as Json }
   }
 
   /** One question to an actor, under a name of its own, answered once or not in time. */
@@ -218,6 +225,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       const answer = await question((name, requestId) => transport.send(peer, { to: 'node-desk', from: name, message: { kind: 'node-ask', requestId, about } }), (message) => (message.kind === 'node-report' ? { report: message.report as Json } : undefined), 5_000)
       return answer.report
     },
+    replication: () => question((name) => toActor(actorNames.missions, { kind: 'describe-replication', replyTo: here(name), replica: options.duties.includes('replica'), room: 'enough' }, name), (message) => (message.kind === 'replication-described' ? message.report : undefined), replicationTimeoutMs),
     readiness() {
       const reasons = phase === 'running' ? [] : [phase === 'draining' ? 'the node is stopping' : phase === 'new' ? 'the node is starting' : 'the node has stopped']
       return { ready: reasons.length === 0, reasons }

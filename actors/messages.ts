@@ -10,6 +10,7 @@ import type { EndedMission, LogEntry, LogSnapshot } from '../protocols/replicate
 import type { DeadView, MissionView } from '../protocols/tasking/views.ts'
 import type { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { Message, MessageOf } from '../protocols/wire.ts'
+import type { ReplicationReport } from './mesh-api.ts'
 import type { HardwareSample } from './ports/hardware.ts'
 import type { DiskRoom, StoreOnDisk } from './ports/log-store.ts'
 import type { SkillRunEvent } from './ports/skill-runner.ts'
@@ -128,6 +129,9 @@ export type LogMessage =
   | { readonly kind: 'hand-over' }
   /** The roster as this node knows it now: what the log-keeper chooses members from. */
   | { readonly kind: 'roster-known'; readonly view: RosterView }
+  /** For people: to the missions desk, which passes it on with what only it knows. Answered by `replication-described`. */
+  | { readonly kind: 'describe-replication'; readonly replyTo: ActorAddress; readonly replica: boolean; readonly room: DiskRoom }
+  | { readonly kind: 'replication-described'; readonly report: ReplicationReport }
   // ---- from the log-keeper
   | { readonly kind: 'appended'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'blobs-secured'; readonly tag: string; readonly holders: readonly PeerId[]; readonly fault?: Fault }

@@ -30,6 +30,7 @@ import { readProgram } from './skills/program/declaration.ts'
 import { createThreadSkillRunner } from './skills/skill-runner-thread-adapter.ts'
 import { openFileBlobStore } from './storage/blob-store-file-adapter.ts'
 import { openLevelLogStore } from './storage/log-store-level-adapter.ts'
+import { measuredLogStore } from './storage/measured-log-store.ts'
 import { createTelemetry } from './telemetry/telemetry.ts'
 
 export interface RunningNode {
@@ -85,7 +86,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     await mkdir(join(config.data, 'log'), { recursive: true, mode: 0o700 })
     const levelStore = await openLevelLogStore(join(config.data, 'log'))
     opened.push(() => levelStore.close())
-    const { founds, store: logStore } = await founding(config.data, config.join.length > 0, levelStore)
+    const { founds, store: logStore } = await founding(config.data, config.join.length > 0, measuredLogStore(levelStore, (tookMs) => telemetry.metrics.observeSync(tookMs)))
     const blobStore = await openFileBlobStore({
       directory: join(config.data, 'blobs'),
       self,
@@ -146,7 +147,11 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         memoryBytes: process.memoryUsage.rss(), actors: mesh.actorCount, deadLetters: mesh.deadLetters().count, blobs: { ...blobStore.usage() }, readiness: { ...mesh.readiness(), reasons: [...mesh.readiness().reasons] },
       }
     }
-    telemetry.metrics.onScrape(() => telemetry.metrics.setGauges({ deadLetters: mesh.deadLetters().count }))
+    telemetry.metrics.onScrape(async () => {
+      telemetry.metrics.setGauges({ deadLetters: mesh.deadLetters().count })
+      const { groups, leads } = await mesh.replication()
+      telemetry.metrics.setGauges({ groupsLed: leads, groupsFollowed: groups - leads })
+    })
 
     if (config.http.enabled && config.duties.includes('bridge')) {
       bridge = await createBridge({

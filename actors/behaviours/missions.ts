@@ -79,6 +79,8 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
         state.relayed.delete(id)
         return reply(state, relay, undefined, fault('timeout', 'the connection to the node that was asked was lost: the outcome is unknown', { next: 'try again with the same key' }))
       })]
+    case 'describe-replication':
+      return from.peer === context.self.peer ? [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'describe-replication', replyTo: message.replyTo, replica: init.replica, room: state.room })] : []
     case 'room-looked':
       state.room = message.room
       return [{ type: 'set-timer', key: 'room', delayMs: roomMs, message: { kind: 'tick', what: 'room' } }]

@@ -12,6 +12,9 @@ export interface NodeGauges {
   readonly slotsBusy: number
   readonly missionsLive: number
   readonly deadLetters: number
+  /** Logs that this node is a member of, by its part in them. */
+  readonly groupsLed: number
+  readonly groupsFollowed: number
 }
 
 /** One answered HTTP request. `route` is the pattern (`/v1/missions/{id}`), never the path: it is a label. */
@@ -32,6 +35,8 @@ export interface NodeMetrics {
   /** Called before each scrape, to bring gauges up to date. What it throws is ignored: a scrape always answers. */
   onScrape(listener: () => void | Promise<void>): void
   observeHttp(sample: HttpSample): void
+  /** One write of the log, synced: what everything that is committed waits for. */
+  observeSync(tookMs: number): void
   /** One more (1) or one less (-1) open stream of server-sent events. */
   streams(change: 1 | -1): void
 }
@@ -48,6 +53,10 @@ export function createMetrics(): NodeMetrics {
   const slotsBusy = new Gauge({ name: 'skein_slots_busy', help: 'Slots in use', registers })
   const missionsLive = new Gauge({ name: 'skein_missions_live', help: 'Unfinished missions that this node owns', registers })
   const deadLetters = new Gauge({ name: 'skein_dead_letters', help: 'Dead letters that this node keeps', registers })
+  const groupsLed = new Gauge({ name: 'skein_groups_led', help: 'Replicated logs that this node leads', registers })
+  const groupsFollowed = new Gauge({ name: 'skein_groups_followed', help: 'Replicated logs that this node keeps a copy of and does not lead', registers })
+  const elections = new Counter({ name: 'skein_elections_won_total', help: 'Times this node became the leader of a replicated log', registers })
+  const syncs = new Histogram({ name: 'skein_log_sync_duration_seconds', help: 'Time of one synced write of the log: a part of every commit', buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1], registers })
   const openStreams = new Gauge({ name: 'skein_http_streams', help: 'Open streams of server-sent events', registers })
   const http = new Histogram({
     name: 'skein_http_request_duration_seconds',
@@ -59,7 +68,7 @@ export function createMetrics(): NodeMetrics {
 
   const factNames = new Set<string>()
   const scrapeListeners: (() => void | Promise<void>)[] = []
-  const plainGauges = { slots, slotsBusy, missionsLive, deadLetters }
+  const plainGauges = { slots, slotsBusy, missionsLive, deadLetters, groupsLed, groupsFollowed }
 
   return {
     contentType: registry.contentType,
@@ -68,6 +77,7 @@ export function createMetrics(): NodeMetrics {
       return registry.metrics()
     },
     countFact({ name, level }) {
+      if (name === 'group.leads') elections.inc()
       if (!factNames.has(name) && factNames.size >= factNamesMax) {
         facts.inc({ name: 'other', level })
         return
@@ -90,6 +100,7 @@ export function createMetrics(): NodeMetrics {
     observeHttp({ method, route, status, tookMs }) {
       http.observe({ method, route, status: String(status) }, tookMs / 1000)
     },
+    observeSync: (tookMs) => syncs.observe(tookMs / 1000),
     streams(change) {
       openStreams.inc(change)
     },

@@ -22,6 +22,7 @@ export function step(state: LogKeeperState, group: Group, input: RaftInput, cont
 /** A leader contradicts what is committed here: somebody's disk or code is broken. This log is left alone; the others go on. */
 function contradicted(state: LogKeeperState, group: Group, detail: string, context: ActorContext): Effect[] {
   state.groups.delete(group.group)
+  state.damaged.add(group.group)
   const problem = fault('storage-failed', `the log of ${group.group} contradicts itself: ${detail}`, { next: 'compare the copies of its members: skein store verify', retryable: false })
   return [{ type: 'clear-timer', key: `raft ${group.group}` }, fact('error', 'group.contradicted', { group: group.group, detail }), tell(at(context.self.peer, hostOf(group.group)), { kind: 'group-damaged', group: group.group, fault: problem })]
 }

@@ -74,6 +74,8 @@ export interface LogKeeperState {
   /** When the newest pulse was sent that a peer has agreed with. */
   readonly followedAtMs: Map<PeerId, InstantMs>
   roster: RosterView | undefined
+  /** Groups whose copy here cannot be used, and is left alone. */
+  readonly damaged: Set<GroupId>
   handingOver: ActorAddress | undefined
   /** Snapshots on their way to this disk: fetched blob by blob. */
   readonly installing: Map<string, GroupId>
@@ -87,7 +89,7 @@ export interface LogKeeperState {
 export function newLogKeeperState(): LogKeeperState {
   return {
     opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingWiped: new Map(), writing: [], writingEnded: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, handingOver: undefined, installing: new Map(), ending: new Map(), lookingUp: new Map(), counter: 0,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), lookingUp: new Map(), counter: 0,
   }
 }
 

@@ -16,6 +16,7 @@ import { meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } f
 import { askWhetherEnded, endGroup, lookUp, onArchiveFetched, onAsked, onGroupEnded, onLeft, onLookedUp } from './log-keeper-ending.ts'
 import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
+import { describeReplication } from './log-keeper-report.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
 import { writeNext } from './log-keeper-batch.ts'
@@ -68,6 +69,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'lead-again':
     case 'take-over':
     case 'hand-over':
+    case 'describe-replication':
       return from.peer === context.self.peer ? fromHost(init, state, message, from, context) : []
     // ---- other members
     case 'vote-ask':
@@ -155,7 +157,10 @@ function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot,
 function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }: GroupOnDisk, store: Incarnation, context: ActorContext): Effect[] {
   const told = [fact('error', 'group.damaged', { group: head.group, detail: damage?.detail ?? '' }), tell(at(context.self.peer, hostOf(head.group)), { kind: 'group-damaged' as const, group: head.group, fault: damage ?? fault('storage-failed', 'its copy is damaged') })]
   const others = [...(head.membership?.voters ?? []), ...(head.membership?.outgoing ?? [])].filter(({ peer }) => peer !== context.self.peer)
-  if (head.membership !== undefined && others.length === 0) return told
+  if (head.membership !== undefined && others.length === 0) {
+    state.damaged.add(head.group)
+    return told
+  }
   const incarnation = nextIncarnation(head.incarnation, store)
   const raft = joinGroup(raftInit(init, head.group, incarnation, context))
   const group = newGroup(head.group, incarnation, raft, true, aimedOf(head.group, limits.votersAimed, limits.rosterVotersMax))
@@ -174,7 +179,7 @@ function nextIncarnation(last: Incarnation, store: Incarnation): Incarnation {
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' | 'describe-replication' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
@@ -211,6 +216,8 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       const lost = [...state.groups.values()].filter((other) => !isMissionGroup(other.group) && other.leaderlessSinceMs !== undefined && context.nowMs - other.leaderlessSinceMs >= init.tuning.electionMsMax)
       return [...[group, ...lost].flatMap((taken) => step(state, taken, { type: 'take-over' }, context)), tell(from, { kind: 'taken-over', tag: message.tag })]
     }
+    case 'describe-replication':
+      return describeReplication(state, message, context)
     case 'hand-over': {
       state.handingOver = from
       const led = ledWithOthers(state)

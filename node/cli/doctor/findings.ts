@@ -1,4 +1,5 @@
 /** What the probes mean: pure, from what was seen to sentences with what to do. */
+import { z } from 'zod'
 import type { NodeView } from '../../../protocols/capability/views.ts'
 import { counted, printable, seconds, shortPeer } from '../view/format.ts'
 import { type BridgeView, type Probes, nodeNamed } from './probes.ts'
@@ -12,6 +13,13 @@ export interface Finding {
 
 const clockSkewNotedMs = 5_000
 const clockSkewProblemMs = 60_000
+
+/** What of a node's own report of its logs is looked at; a node of an earlier release sends none. */
+const Replication = z.object({
+  replication: z.object({
+    admitted: z.string(), roster: z.string(), keepers: z.array(z.object({ name: z.string(), connected: z.boolean() })), groups: z.number(), leads: z.number(), damaged: z.array(z.string()), room: z.string(),
+  }),
+})
 
 export function findingsOf(probes: Probes, subject: string | undefined): Finding[] {
   return [
@@ -75,6 +83,34 @@ function meshFindings(bridge: BridgeView): Finding[] {
     if (node?.state === 'connected') continue
     found.push({ level: 'problem', about: node === undefined ? dial.addr : named(node), detail: `${node === undefined ? '' : `${dial.addr}: `}${printable(dial.reason)}${tries(dial.attempts)}`, next: adviceFor(dial.kind) })
   }
+  return [...found, ...replicationFindings(bridge)]
+}
+
+/** Can missions be handed in here, and are they safe? */
+function replicationFindings({ status }: BridgeView): Finding[] {
+  const parsed = Replication.safeParse('value' in status ? status.value : undefined)
+  if (!parsed.success) return []
+  const { admitted, roster, keepers, groups, leads, damaged, room } = parsed.data.replication
+  const found: Finding[] = []
+  const away = keepers.filter(({ connected }) => !connected).map(({ name }) => printable(name))
+  if (roster === 'unreachable') {
+    found.push({
+      level: 'problem', about: 'roster', detail: `no leader of the mesh's roster can be reached: ${away.length === 0 ? 'an election is under way, or has just failed' : `${away.join(', ')} ${away.length === 1 ? 'is' : 'are'} away, of the keepers ${keepers.map(({ name }) => printable(name)).join(', ')}`}; nothing can be submitted meanwhile`,
+      next: away.length === 0 ? 'look again in a few seconds' : 'a majority of the keepers must run: start them again',
+    })
+  } else if (roster === 'unknown') {
+    found.push({ level: 'problem', about: 'roster', detail: 'this node has heard of no roster: it has met no member of its mesh that knows one', next: 'start the node that made the mesh, or join one of its members: skein start --join …' })
+  }
+  if (admitted === 'not-yet' && roster === 'led') found.push({ level: 'note', about: 'roster', detail: 'the roster has not admitted this node yet: it keeps no logs, and hands submissions on', next: 'look again in a few seconds; its log says when it was admitted (roster.admitted)' })
+  if (damaged.length > 0) {
+    found.push({
+      level: 'problem', about: 'logs', detail: `${counted(damaged.length, 'log')} of this node cannot be read and ${damaged.length === 1 ? 'is' : 'are'} left alone: ${damaged.slice(0, 5).map(printable).join(', ')}${damaged.length > 5 ? ', …' : ''}`,
+      next: 'stop the node and look with: skein store verify; what has no other copy is lost, submit it again',
+    })
+  }
+  if (room === 'low') found.push({ level: 'problem', about: 'disk', detail: 'room on the disk runs low: new missions are refused here, those that run go on', next: 'free some, or let less be kept: replication.archiveKeptMs, skein store compact' })
+  if (room === 'full') found.push({ level: 'problem', about: 'disk', detail: 'the disk is full: what was reserved for emergencies has been given up, writes fail', next: 'free some now, then start the node again' })
+  if (groups > 0) found.push({ level: 'good', about: 'logs', detail: `this node is a member of ${counted(groups, 'replicated log')} and leads ${leads}` })
   return found
 }
 
