@@ -16,7 +16,7 @@ import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import type { Ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
+import { guardedYamux } from './guarded-yamux.ts'
 import type { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -67,7 +67,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     // A paused stream still gets what its window allows, and libp2p aborts it at 4 MiB unread: keep the window well below.
     // The side that dials opens its streams (identify, gossip, DHT, pings, blobs, ours) before a busy other side has finished upgrading
     // the connection; over 10 of these and yamux closes itself under a connection that still counts as open.
-    streamMuxers: [yamux({ maxEarlyStreams: 256, streamOptions: { maxStreamWindowSize: 2 * MiB } })],
+    streamMuxers: [guardedYamux({ maxEarlyStreams: 256, streamOptions: { maxStreamWindowSize: 2 * MiB } })],
     connectionGater: options.connectionGater,
     connectionManager: {
       // 5 per second and address by default: a whole mesh may live behind one.
