@@ -66,7 +66,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     trace.number(to)
     trace.bytes(bytes)
   })
-  const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills') })
+  const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills'), pace: streamOf(seed, 'pace') })
   const clients = createClients({
     mesh, reachable: population.reachable, isGone: population.isGone, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0, repeatedFraction: checks ? repeatedFraction : 0,
     bridges: nodes.filter((node) => node.group.duties.includes('bridge')).map((node) => node.name),
@@ -124,7 +124,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   /** All live members of a log call the same entry committed. */
   function isConverged({ group, membership, committed, reports, copies }: GroupLog): boolean {
     if (membership === undefined || !canGoOn(group) || committed.some(({ event }) => event.type === 'archived')) return true
-    return [...membership.voters, ...membership.learners].every(({ peer }) => population.isGone(virtualNodeName(peer) ?? '') || !copies.has(peer) || (reports.get(peer)?.index ?? 0) >= committed.length)
+    return [...membership.voters, ...membership.learners].every(({ peer }) => population.isGone(virtualNodeName(peer) ?? '') || !copies.has(peer) || recorder.isHurt(group, peer) || (reports.get(peer)?.index ?? 0) >= committed.length)
   }
 
   async function finish(): Promise<SimulationOutcome> {

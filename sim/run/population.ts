@@ -17,6 +17,8 @@ export interface PopulationInit {
   readonly scenario: Scenario
   readonly nodes: readonly PlannedNode[]
   readonly random: Random
+  /** Draws what the scenario leaves open of the pace of replication. */
+  readonly pace: Random
 }
 
 export interface Population {
@@ -49,6 +51,10 @@ const lingerMs = 60_000
 
 export function createPopulation(init: PopulationInit): Population {
   const { mesh, scenario } = init
+  // What may be drawn is drawn once: all nodes of a mesh keep the same pace.
+  const { snapshotEntries, ...pace } = scenario.replication
+  const drawnEntries = Array.isArray(snapshotEntries) ? snapshotEntries[init.pace.below(snapshotEntries.length)] : snapshotEntries
+  const replication = { ...pace, ...(drawnEntries === undefined ? {} : { snapshotEntries: drawnEntries, snapshotTailEntries: Math.min(pace.snapshotTailEntries ?? Infinity, drawnEntries >> 2) }) }
   const planned = new Map(init.nodes.map((node) => [node.name, node]))
   const inits = new Map(init.nodes.map((node) => [node.name, initOf(node)]))
   const running = new Map<string, VirtualNode>()
@@ -64,7 +70,7 @@ export function createPopulation(init: PopulationInit): Population {
     const { conduct } = group
     const memoryBytes = Math.round(group.memoryGiB * GiB)
     return {
-      name: node.name, slots: group.slots, duties: group.duties, speed: node.speed, site: group.site, skills: skillsOf(node, init.random.split()), tuning: scenario.tuning as NonNullable<VirtualNodeInit['tuning']>,
+      name: node.name, slots: group.slots, duties: group.duties, speed: node.speed, site: group.site, skills: skillsOf(node, init.random.split()), tuning: { ...scenario.tuning, ...replication } as NonNullable<VirtualNodeInit['tuning']>,
       machine: { environment: { os: 'virtual', arch: 'virtual', cores: group.cores, memoryBytes, memoryFreeBytes: Math.round(memoryBytes * 0.75) }, gpus: group.gpus },
       ...(conduct === undefined ? {} : { conduct: (ports: MeshNodePorts, parts: ConductParts) => applyConduct(conduct, ports, parts) }),
     }

@@ -38,6 +38,8 @@ export interface Recorder extends MeshObserver {
   readonly records: readonly HistoryRecord[]
   readonly missions: ReadonlyMap<MissionId, MissionTrack>
   readonly groups: ReadonlyMap<GroupId, GroupLog>
+  /** The peer lost its copy of the log, and the members have not changed since. */
+  isHurt(group: GroupId, peer: PeerId): boolean
   add(record: HistoryRecord): void
   /** How full a node's queues ever were in this life: to be told when it ends, or the run does. */
   depths(node: VirtualNode): void
@@ -179,6 +181,7 @@ export function createRecorder(init: RecorderInit): Recorder {
 
   return {
     records, missions, groups: groups.logs, add, depths,
+    isHurt: (group, peer) => lostBy.get(group)?.has(peer) ?? false,
     recent: (max) => recent.slice(-max).map((line) => line()),
     nodeStarted(node, missionsOnDisk) {
       names.set(node.peer, node.name)
