@@ -2,9 +2,10 @@
 import type { BlobStore } from '../actors/ports/blob-store.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import { digestOf } from '../protocols/kernel/hashing.ts'
+import { createRecentUse } from '../protocols/kernel/recent-use.ts'
 import type { Digest, PeerId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
-import type { Bytes, DurationMs } from '../protocols/kernel/units.ts'
+import type { Bytes, DurationMs, InstantMs } from '../protocols/kernel/units.ts'
 import { diskFull, type Drive, type DriveClock } from './disk/drive.ts'
 
 export interface VirtualBlobSwarmInit {
@@ -43,11 +44,15 @@ export interface VirtualBlobStoreInit {
   readonly quotaBytes?: Bytes
   /** The machine's disk: then storing takes its sync, and suffers what the disk suffers. */
   readonly drive?: Drive
+  /** The node's clock, to know what was used lately; without one everything was used just now. */
+  readonly nowMs?: () => InstantMs
 }
 
 /** The store of one peer. Created again under the same peer, it finds what was there before. */
-export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, drive }: VirtualBlobStoreInit): BlobStore {
+export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, drive, nowMs = () => 0 }: VirtualBlobStoreInit): BlobStore {
   const shelf = shelfOf(swarm, self)
+  const uses = createRecentUse(nowMs(), limits.blobUsesKept)
+  const touch = (digest: Digest): void => uses.touch(digest, nowMs())
   const fetching = new Map<Digest, Promise<void>>()
   const cutsAtFirst = drive?.cuts()
   const stir = (): void => swarm.init.clock?.stir?.()
@@ -96,19 +101,23 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, dri
   }
 
   return {
-    async remove(digests) {
+    async remove(digests, idleForMs = 0) {
       stir()
+      const kept = digests.filter((digest) => shelf.has(digest) && uses.idleForMs(digest, nowMs()) < idleForMs)
       // Unsynced: a blob that a power cut brings back is removed with its archive later, or never missed.
-      if (drive?.cuts() === cutsAtFirst) for (const digest of digests) shelf.delete(digest)
+      if (drive?.cuts() === cutsAtFirst) for (const digest of digests) if (!kept.includes(digest)) shelf.delete(digest)
+      return kept
     },
     async has(digest) {
       stir()
+      touch(digest)
       return shelf.has(digest)
     },
     async put(bytes, about = {}) {
       stir()
       if (bytes.byteLength > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${bytes.byteLength} bytes is over the limit of ${limits.blobBytesMax}`)
       const digest = digestOf(bytes)
+      touch(digest)
       await keep(digest, bytes)
       return {
         $blob: digest,
@@ -120,10 +129,12 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, dri
     },
     async get(digest) {
       stir()
+      touch(digest)
       return shelf.get(digest)?.slice()
     },
     async fetch(ref, alsoTry = []) {
       stir()
+      touch(ref.$blob)
       if (ref.sizeBytes > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${ref.sizeBytes} bytes is over the limit of ${limits.blobBytesMax}`)
       const holders = [...new Set([...(ref.holders ?? []), ...alsoTry])].filter((holder) => holder !== self)
       while (!shelf.has(ref.$blob)) {

@@ -68,7 +68,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   })
   const population = createPopulation({ mesh, scenario, nodes, random: streamOf(seed, 'skills'), pace: streamOf(seed, 'pace') })
   const clients = createClients({
-    mesh, reachable: population.reachable, isGone: population.isGone, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0, repeatedFraction: checks ? repeatedFraction : 0,
+    mesh, reachable: population.reachable, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0, repeatedFraction: checks ? repeatedFraction : 0,
     bridges: nodes.filter((node) => node.group.duties.includes('bridge')).map((node) => node.name),
   })
   const trouble = createTrouble({ scenario, seed, untilMs: workMs, mesh, population, record: (record) => recorder.add(record), tally })

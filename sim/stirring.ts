@@ -35,7 +35,7 @@ export function withStirring({ logStore, blobStore, discovery, hardware }: Await
       put: (bytes, about) => stirred(blobStore.put(bytes, about)),
       get: (digest) => stirred(blobStore.get(digest)),
       fetch: (ref, alsoTry) => stirred(blobStore.fetch(ref, alsoTry)),
-      remove: (digests) => stirred(blobStore.remove(digests)),
+      remove: (digests, idleForMs) => stirred(blobStore.remove(digests, idleForMs)),
     },
     discovery: { provide: (keys) => discovery.provide(keys), findProviders: (key, max, timeoutMs) => stirred(discovery.findProviders(key, max, timeoutMs)) },
     hardware: { sample: () => stirred(hardware.sample()) },

@@ -161,7 +161,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const nodeClock = clock.clockFor(name, nodeInit.clock)
       const telemetry = createMemoryTelemetry(init.factsMax)
       const awaited = withStirring({
-        logStore: await disk(name).open(), blobStore: createVirtualBlobStore({ self: identity.peerId, swarm: blobs, drive: disk(name).drive }),
+        logStore: await disk(name).open(), blobStore: createVirtualBlobStore({ self: identity.peerId, swarm: blobs, drive: disk(name).drive, nowMs: () => nodeClock.monotonicMs() }),
         discovery: createVirtualDiscovery(host, dht), hardware: createVirtualHardware(nodeInit.machine),
       }, clock)
       const skills = createScriptedSkillRunner({ clock: nodeClock, skills: nodeInit.skills, blobs: awaited.blobStore, stir: () => clock.stir(), ...(nodeInit.speed === undefined ? {} : { speed: nodeInit.speed }) })

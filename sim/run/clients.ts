@@ -15,8 +15,6 @@ export interface ClientsInit {
   readonly mesh: VirtualMesh
   /** The bridge's node while it can be spoken to. */
   readonly reachable: (node: string) => VirtualNode | undefined
-  /** Will never be up again. */
-  readonly isGone: (node: string) => boolean
   readonly tally: Tally
   readonly recorder: Recorder
   readonly random: Random
@@ -41,6 +39,8 @@ export interface Clients {
 
 const retryMs = 1_500
 const repeatMs = 4_000
+/** How soon a watcher finds out that its bridge is gone. */
+const lookMs = 1_500
 
 /** Whether the same request may be tried again: it was not taken, or nobody can say. */
 function judge(fault: Fault): 'unknown' | 'again' | 'refused' {
@@ -60,6 +60,11 @@ export function createClients(init: ClientsInit): Clients {
     mesh.clock.schedule(retryMs * (0.5 + init.random.next()), () => attempt(arrival))
   }
 
+  function anyBridge(): VirtualNode | undefined {
+    const up = init.bridges.flatMap((name) => init.reachable(name) ?? [])
+    return up.length === 0 ? undefined : up[init.random.below(up.length)]
+  }
+
   function giveUp(arrival: Arrival, wasTaken: boolean): void {
     if (!waiting.delete(arrival)) return
     if (wasTaken) tally.missionUnknown(arrival.key, mesh.clock.nowMs())
@@ -68,9 +73,10 @@ export function createClients(init: ClientsInit): Clients {
 
   function attempt(arrival: Arrival, maybeTaken = false): void {
     if (!waiting.has(arrival)) return
-    const node = init.reachable(arrival.node)
+    // Whoever had no answer, or finds its bridge gone, goes to another with the same key.
+    const node = (maybeTaken ? undefined : init.reachable(arrival.node)) ?? anyBridge()
     if (node === undefined) {
-      if (closed || init.isGone(arrival.node)) giveUp(arrival, maybeTaken)
+      if (closed) giveUp(arrival, maybeTaken)
       else later(arrival)
       return
     }
@@ -103,9 +109,10 @@ export function createClients(init: ClientsInit): Clients {
   function repeat(arrival: Arrival): void {
     const request = MissionRequest.parse(arrival.request)
     const delayMs = repeatMs * init.random.next()
+    // One is as it was, one is changed; each at whichever bridge.
     for (const again of [request, { ...request, priority: (request.priority % 10) + 1 }]) {
       mesh.clock.schedule(delayMs, () => {
-        const node = init.reachable(arrival.node)
+        const node = anyBridge()
         if (node === undefined) return
         void ask(arrival, node, { op: 'submit', request: again, key: arrival.key }).then(({ answer }) => {
           // Where the disk has lost the first mission with its key, this is another one.
@@ -121,10 +128,27 @@ export function createClients(init: ClientsInit): Clients {
     tally.missionAcknowledged(arrival.key, view.id, mesh.clock.nowMs())
     if (init.random.next() < init.repeatedFraction) repeat(arrival)
     if (init.random.next() >= init.watchedFraction || init.bridges.length === 0) return
-    const watcher = init.reachable(init.bridges[init.random.below(init.bridges.length)] as string)
-    watcher?.mesh.watch(view.id, 0, arrival.principal as Principal, ({ events }) => {
-      for (const { index, event } of events) recorder.add({ type: 'told', atMs: mesh.clock.nowMs(), node: watcher.name, missionId: view.id, index, event })
+    follow(arrival, view.id, 0)
+  }
+
+  /** Watches at some bridge, and when that is gone at another from the last event on that it saw. */
+  function follow(arrival: Arrival, missionId: MissionId, fromIndex: number): void {
+    if (closed) return
+    let seen = fromIndex
+    const watcher = anyBridge()
+    const end = watcher?.mesh.watch(missionId, fromIndex, arrival.principal as Principal, ({ events }) => {
+      for (const { index, event } of events) {
+        seen = Math.max(seen, index)
+        recorder.add({ type: 'told', atMs: mesh.clock.nowMs(), node: watcher.name, missionId, index, event })
+      }
     })
+    const look = (): void => {
+      if (closed || recorder.missions.get(missionId)?.ended === true) return
+      if (watcher?.alive === true) return void mesh.clock.schedule(lookMs, look)
+      end?.()
+      follow(arrival, missionId, seen)
+    }
+    mesh.clock.schedule(lookMs, look)
   }
 
   return {
