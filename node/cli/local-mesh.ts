@@ -23,8 +23,8 @@ export interface LocalMeshOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Where the nodes look for a configuration file; absent: their own data folder. */
   readonly cwd?: string
-  /** Address the first node listens on for other nodes; the others stay on loopback. Default loopback. */
-  readonly firstHost?: string
+  /** Address the nodes listen on for other nodes. Default loopback. */
+  readonly listenHost?: string
   /** Lets the first node have the default ports, if they are free. */
   readonly firstOnDefaultPorts?: boolean
   /** Further flags for every node. */
@@ -32,6 +32,8 @@ export interface LocalMeshOptions {
   readonly readyTimeoutMs?: number
   /** Gives up starting. */
   readonly signal?: AbortSignal
+  /** Every line of a node's log, as it was written. */
+  readonly onLog?: (name: string, line: string) => void
 }
 
 export interface MeshMember {
@@ -48,11 +50,14 @@ export interface MeshMember {
 }
 
 export interface LocalMesh {
+  /** Each node's newest process, in the order of their names. */
   readonly members: readonly MeshMember[]
-  /** The line that joins another node. */
-  readonly invite: string
+  /** The line that joins another node, by way of those that live now. */
+  invite(): string
   /** kill -9. */
   kill(name: string): void
+  /** Starts a node whose process has ended again: what its data folder holds is still there. @throws MeshError when it does not come up. */
+  restart(name: string): Promise<MeshMember>
   isAlive(name: string): boolean
   /** Asks all to drain; those that have not gone after the grace are killed. Fulfilled when all are gone. */
   stop(graceMs?: number): Promise<void>
@@ -64,6 +69,7 @@ interface Started {
 }
 
 const graceMsDefault = 15_000
+const inviteAddrsMax = 8
 const readyTimeoutMsDefault = 60_000
 
 /** @returns `node-a`, `node-b`, … `node-z`, `node-27`, … */
@@ -89,13 +95,26 @@ export async function startLocalMesh(options: LocalMeshOptions): Promise<LocalMe
       if (other.status === 'rejected') throw other.reason
       started.push(other.value)
     }
+    const living = (): Started[] => started.filter(({ child }) => !hasEnded(child))
     return {
-      members: started.map(({ member }) => member),
-      invite: createInvite({ meshKey, addrs: first.member.addrs, name: first.member.name }),
+      get members() {
+        return started.map(({ member }) => member)
+      },
+      invite: () => createInvite({ meshKey, addrs: living().flatMap(({ member }) => member.addrs).slice(0, inviteAddrsMax), name: living()[0]?.member.name ?? first.member.name }),
       kill(name) {
         started.find(({ member }) => member.name === name)?.child.kill('SIGKILL')
       },
-      isAlive: (name) => started.some(({ member, child }) => member.name === name && !hasEnded(child)),
+      async restart(name) {
+        const index = started.findIndex(({ member }) => member.name === name)
+        const before = started[index]
+        if (before === undefined) throw new MeshError('internal', `there is no ${name} in this mesh`)
+        // Two processes on one data folder would be worse than none.
+        await before.member.exited
+        const again = await startMember(options, index, children, living().flatMap(({ member }) => member.addrs))
+        started[index] = again
+        return again.member
+      },
+      isAlive: (name) => living().some(({ member }) => member.name === name),
       stop: (graceMs = graceMsDefault) => stopAll(children, graceMs),
     }
   } catch (thrown) {
@@ -114,7 +133,7 @@ async function startMember(options: LocalMeshOptions, index: number, children: C
   const ports = index === 0 && options.firstOnDefaultPorts === true ? [] : ['--listen-port', '0', '--http-port', '0']
   const argv = [
     options.bin, 'node', 'start', '--json', '--with-parent', '--data', dataDir, '--name', name,
-    '--listen-host', index === 0 ? (options.firstHost ?? '127.0.0.1') : '127.0.0.1', '--no-mdns', ...ports,
+    '--listen-host', options.listenHost ?? '127.0.0.1', '--no-mdns', ...ports,
     ...joinAddrs.flatMap((addr) => ['--join', addr]), ...(options.flags ?? []),
   ]
   const child = spawn(process.execPath, argv, {
@@ -127,7 +146,7 @@ async function startMember(options: LocalMeshOptions, index: number, children: C
   // A pipe to a child that is gone must not end this program.
   child.stdin?.on('error', () => undefined)
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
-  const ready = await awaitReady(name, child, options.readyTimeoutMs ?? readyTimeoutMsDefault, options.signal)
+  const ready = await awaitReady(name, child, options)
   const run = await readRunFile(dataDir)
   if (child.pid === undefined || ready.http === undefined) throw new MeshError('internal', `${name} started without a bridge`, { next: 'let the nodes of a local mesh serve HTTP (http.enabled)' })
   return {
@@ -136,7 +155,7 @@ async function startMember(options: LocalMeshOptions, index: number, children: C
   }
 }
 
-function awaitReady(name: string, child: ChildProcess, timeoutMs: number, signal?: AbortSignal): Promise<Ready> {
+function awaitReady(name: string, child: ChildProcess, { readyTimeoutMs: timeoutMs = readyTimeoutMsDefault, signal, onLog }: LocalMeshOptions): Promise<Ready> {
   const complaints: string[] = []
   return new Promise((resolve, reject) => {
     const fail = (error: MeshError): void => {
@@ -153,6 +172,7 @@ function awaitReady(name: string, child: ChildProcess, timeoutMs: number, signal
     readLines(child.stderr, (line) => {
       complaints.push(line)
       if (complaints.length > 20) complaints.shift()
+      onLog?.(name, line)
     })
     readLines(child.stdout, (line) => {
       const ready = parseReadyLine(line)

@@ -11,7 +11,7 @@ interface DemoFlags extends CommonFlags {
 }
 
 export function addDemoCommand(program: Command, cli: Cli): void {
-  const demo = program.command('demo').description('three real nodes report on a folder, one of them is killed at work')
+  const demo = program.command('demo').description('three real nodes report on a folder; a worker is killed at work, then the owner of the mission')
     .argument('[path]', "the folder to report on (default: Skein's own)")
     .option('--keep', 'leave the nodes up afterwards, until Ctrl-C')
     .option('-o, --output <folder>', 'where the report goes', 'skein-report')

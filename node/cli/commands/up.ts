@@ -42,7 +42,7 @@ async function runMesh(flags: UpFlags, voice: Voice, world: CliWorld): Promise<E
     })
     try {
       await joined(mesh.members, interrupt.signal)
-      announce(mesh.members, mesh.invite, voice)
+      announce(mesh.members, mesh.invite(), voice)
       await untilOver(mesh.members, interrupt.signal, voice)
       voice.say('stopping')
     } finally {

@@ -1,10 +1,13 @@
-/** What somebody shows a friend: three real nodes, a real mission, a killed worker, a report. */
+/** What somebody shows a friend: three real nodes, a real mission, a killed worker, a killed owner, a report. */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, stat, access, constants } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
+import type { MissionId } from '../../../protocols/kernel/ids.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
 import { type BlobRef, isBlobRef } from '../../../protocols/kernel/payload.ts'
 import type { ResultView } from '../../../protocols/tasking/views.ts'
 import { packFolder } from '../../folders/pack-folder.ts'
@@ -19,8 +22,10 @@ import { joined } from '../mesh-joined.ts'
 import { counted, seconds, size } from '../view/format.ts'
 import { type MissionProgress, tallies } from '../view/mission-progress.ts'
 import { table } from '../view/table.ts'
-import { type Death, chooseVictim, deathLine, deathOf, witness } from './caught-in-the-act.ts'
+import { type OwnerDeath, type WorkerDeath, ownerLine, repeatedWords, workerLine } from './deaths.ts'
 import { exampleOfAnAward } from './example-award.ts'
+import { type TwoKills, twoKills } from './two-kills.ts'
+import { type WhatRan, watchWhatRan } from './what-ran.ts'
 
 export interface DemoOptions {
   readonly path: string
@@ -37,15 +42,17 @@ export async function runDemo(options: DemoOptions, voice: Voice, world: CliWorl
   let mesh: LocalMesh | undefined
   try {
     voice.say(voice.colours.bold('Starting three nodes on this machine …'))
+    const whatRan = watchWhatRan()
     mesh = await startLocalMesh({
-      // More slots than a small folder has tasks: whoever survives has one free for what the dead node leaves.
-      count: 3, dataDir, bin: world.bin, env: withoutSecrets(world.env), flags: ['--slots', '5'], signal: interrupt.signal,
+      // One slot each: some tasks run and others wait for most of the mission, and that is when a death shows what it does.
+      count: 3, dataDir, bin: world.bin, env: withoutSecrets(world.env), flags: ['--slots', '1'], signal: interrupt.signal,
+      onLog: (_name, line) => whatRan.hear(line),
       // Kept up, it is there to be joined; otherwise it is nobody's business but this machine's.
-      ...(options.keep ? { firstHost: '0.0.0.0' } : {}),
+      ...(options.keep ? { listenHost: '0.0.0.0' } : {}),
     })
     await joined(mesh.members, interrupt.signal)
     voice.say(meshTable(mesh.members, voice))
-    const code = await showMission(mesh, options, voice, world, interrupt.signal)
+    const code = await showMission({ mesh, whatRan, options, voice, world, signal: interrupt.signal })
     if (options.keep && !interrupt.signal.aborted) await keepUp(mesh, interrupt.signal, voice, world)
     return interrupt.signal.aborted && !options.keep ? exitCodes.detached : code
   } catch (thrown) {
@@ -69,78 +76,71 @@ function withoutSecrets(env: Readonly<Record<string, string | undefined>>): Reco
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$/i.test(name)))
 }
 
-async function showMission(mesh: LocalMesh, options: DemoOptions, voice: Voice, world: CliWorld, signal: AbortSignal): Promise<ExitCode> {
+interface Show {
+  readonly mesh: LocalMesh
+  readonly whatRan: WhatRan
+  readonly options: DemoOptions
+  readonly voice: Voice
+  readonly world: CliWorld
+  readonly signal: AbortSignal
+}
+
+async function showMission({ mesh, whatRan, options, voice, world, signal }: Show): Promise<ExitCode> {
   const [bridge] = mesh.members
   if (bridge === undefined) throw new MeshError('internal', 'a mesh without nodes')
   const client = createMeshClient(bridge.http)
   voice.say(`\nUploading ${options.path} to ${bridge.name} …`)
   const folder = await packFolder(options.path, { put: (bytes, about) => upload(client, bytes, about, signal), signal })
-  voice.say(`${counted(folder.files, 'file')}, ${size(folder.sizeBytes)}. Submitting repo.report over HTTP.\n`)
+  voice.say(`${counted(folder.files, 'file')}, ${size(folder.sizeBytes)}. Submitting repo.report over HTTP to ${bridge.name}.\n`)
   const request = { capability: 'repo.report', input: { folder }, name: `report on ${basename(options.path)}`.slice(0, 128) } as unknown as MissionRequestInput
   const { id } = await client.submit(request, { key: randomUUID(), signal })
 
-  let death: Death | undefined
   let print: (line: string) => void = voice.say
-  const candidates = mesh.members.slice(1).map((member) => member.peerId)
-  const perhapsKill = (progress: MissionProgress): void => {
-    if (death !== undefined) return
-    const peer = chooseVictim(progress, candidates)
-    const victim = mesh.members.find((member) => member.peerId === peer)
-    if (victim === undefined) return
-    mesh.kill(victim.name)
-    death = deathOf(progress, victim.peerId, victim.name, Date.now() + clockAhead(progress))
-    print(voice.colours.yellow(`kill -9 ${victim.pid}: ${victim.name} dies in the middle of ${counted(death.lost.size, 'task')}`))
-  }
-  const ended = unexpectedEnd(mesh.members, () => death?.name)
-  const crash = new AbortController()
-  void ended.promise.then(() => crash.abort())
-  const { progress, state } = await follow(client, id, voice, world, {
-    signal: AbortSignal.any([signal, crash.signal]),
-    onScreen: (printer) => { print = printer },
-    onNote: (_note, seen) => perhapsKill(seen),
-    onEvent: ({ event }, seen) => {
-      if (death !== undefined && witness(death, event, seen)) print(voice.colours.green(deathLine(seen, death)))
-      perhapsKill(seen)
-    },
+  const kills = twoKills({ mesh, voice, print: (line) => print(line), bridge, signal })
+  let ended: string | undefined
+  const over = new AbortController()
+  void kills.unexpectedEnd.then((name) => {
+    ended = name
+    over.abort()
   })
-  ended.ignore()
+  const either = AbortSignal.any([signal, over.signal])
+  void keptByThree(client, id, either).then((isKept) => { if (isKept) kills.ownerMayDie() })
+  const { progress, state } = await follow(client, id, voice, world, {
+    signal: either,
+    onScreen: (printer) => { print = printer },
+    onNote: (_note, seen) => kills.look(seen),
+    onEvent: ({ event }, seen) => kills.onEvent(event, seen),
+  })
+  print = voice.say
+  if (state !== undefined) await kills.over()
+  over.abort()
   if (signal.aborted) return exitCodes.detached
-  if (state === undefined) throw new MeshError('lost-worker', `${ended.who() ?? 'a node'} ended by itself in the middle of the demo`, { next: 'run it again; if it happens again, skein up -n 3 shows what the nodes say' })
+  if (state === undefined) throw new MeshError('lost-worker', `${ended ?? 'a node'} ended by itself in the middle of the demo`, { next: 'run it again; if it happens again, skein up -n 3 shows what the nodes say' })
 
   const [view, result] = await Promise.all([client.mission(id), client.result(id)])
   const files = await saveReport(client, result, options.reportFolder)
-  voice.value({ ...missionDocument(view, result, files), kill: killDocument(progress, death), nodes: nodeDocuments(mesh.members, progress) })
+  const repeated = whatRan.repeated(progress)
+  voice.value({ ...missionDocument(view, result, files), kills: killsDocument(progress, kills, repeated), nodes: nodeDocuments(mesh.members, progress) })
   voice.say('')
   if (view.state === 'completed') voice.print(resultText(result.result as Parameters<typeof resultText>[0]))
   else voice.print(`${view.state}: ${result.fault?.detail ?? view.fault?.detail ?? ''}`)
-  voice.say(`\n${voice.colours.bold(deathLine(progress, death))}`)
+  voice.say(`\n${voice.colours.bold(workerLine(progress, kills.worker))}`)
+  voice.say(voice.colours.bold(`${ownerLine(progress, kills.owner)} · ${repeatedWords(repeated)}`))
   const example = exampleOfAnAward(progress)
   if (example !== undefined) voice.say(example)
-  voice.say(`\n${tallyTable(mesh.members, progress, death, voice)}`)
+  voice.say(`\n${tallyTable(mesh, progress, kills, voice)}`)
   if (files.length > 0) voice.print(`\nThe full report: ${files.join('\n                 ')}`)
   voice.say(joinLines(mesh, options, world))
   return exitCodeOfState(view.state)
 }
 
-function clockAhead(progress: MissionProgress): number {
-  // All clocks are this machine's; what an event's way here took is no difference of clocks.
-  return Math.max(0, progress.clockAheadMs)
-}
-
-/** Fulfilled when a node that nobody killed is gone. */
-function unexpectedEnd(members: readonly MeshMember[], killed: () => string | undefined): { promise: Promise<void>; ignore(): void; who(): string | undefined } {
-  let ignored = false
-  let who: string | undefined
-  const promise = new Promise<void>((done) => {
-    for (const member of members) {
-      void member.exited.then(() => {
-        if (ignored || killed() === member.name) return
-        who = member.name
-        done()
-      })
-    }
-  })
-  return { promise, ignore: () => { ignored = true }, who: () => who }
+/** Not before a majority can do without it may the owner be killed. */
+async function keptByThree(client: MeshClient, id: MissionId, signal: AbortSignal): Promise<boolean> {
+  for (; !signal.aborted; await sleep(200)) {
+    const view = await client.mission(id).catch(() => undefined)
+    if ((view?.members ?? []).filter(({ votes }) => votes).length >= limits.votersAimed) return true
+  }
+  return false
 }
 
 async function saveReport(client: MeshClient, result: ResultView, wanted: string): Promise<string[]> {
@@ -182,24 +182,31 @@ function nodeDocuments(members: readonly MeshMember[], progress: MissionProgress
   })
 }
 
-function killDocument(progress: MissionProgress, death: Death | undefined): unknown {
-  if (death === undefined) return null
+function killsDocument(progress: MissionProgress, { worker, owner }: { readonly worker: WorkerDeath | undefined; readonly owner: OwnerDeath | undefined }, finishedTasksRepeated: number): unknown {
+  const atMs = (killedAtWallMs: number): number => killedAtWallMs - (progress.fold?.submittedAtWallMs ?? killedAtWallMs)
   return {
-    node: death.name, atMs: death.killedAtWallMs - (progress.fold?.submittedAtWallMs ?? death.killedAtWallMs), tasksLost: [...death.lost],
-    takeover: death.takeover ?? null, finishedTasksRepeated: progress.repeated,
+    worker: worker === undefined ? null : { node: worker.name, atMs: atMs(worker.killedAtWallMs), tasksLost: [...worker.lost], takeover: worker.takeover ?? null, backAfterMs: worker.backAfterMs ?? null },
+    owner: owner === undefined ? null : { node: owner.name, atMs: atMs(owner.killedAtWallMs), left: owner.left, successor: owner.successor ?? null },
+    finishedTasksRepeated,
   }
 }
 
-function tallyTable(members: readonly MeshMember[], progress: MissionProgress, death: Death | undefined, voice: Voice): string {
-  const rows = nodeDocuments(members, progress).map((node) => [
-    node.name, counted(node.leavesRun, 'leaf').replace('leafs', 'leaves'), seconds(node.busyMs), String(node.bidsMade), String(node.bidsWon), node.name === death?.name ? voice.colours.yellow('killed') : '',
+function tallyTable(mesh: LocalMesh, progress: MissionProgress, { worker, owner }: TwoKills, voice: Voice): string {
+  const { yellow, green } = voice.colours
+  const fateOf = (name: string): string => {
+    if (name === owner?.name) return yellow('killed for good')
+    if (name !== worker?.name) return ''
+    return mesh.isAlive(name) ? `${yellow('killed')}, ${green('back')}` : yellow('killed')
+  }
+  const rows = nodeDocuments(mesh.members, progress).map((node) => [
+    node.name, counted(node.leavesRun, 'leaf').replace('leafs', 'leaves'), seconds(node.busyMs), String(node.bidsMade), String(node.bidsWon), fateOf(node.name),
   ])
   return table([['NODE', 'RAN', 'BUSY', 'BIDS', 'WON', ''], ...rows], voice.columns, voice.colours.dim).join('\n')
 }
 
 function joinLines(mesh: LocalMesh, { keep }: DemoOptions, world: CliWorld): string {
   const skein = commandFor(world)
-  if (keep) return `\nA second machine joins this mesh with this line (keep it like a password):\n  ${skein} join ${mesh.invite}`
+  if (keep) return `\nA second machine joins this mesh with this line (keep it like a password):\n  ${skein} join ${mesh.invite()}`
   return [
     '\nA second machine joins with one line. These nodes stop now; a node that stays prints its own:',
     `  here:   ${skein} start`,
