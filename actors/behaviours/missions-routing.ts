@@ -123,10 +123,13 @@ function mayRepeat({ what }: Inquiry): boolean {
 export function onRefusedElsewhere(init: MissionsInit, state: MissionsState, inquiryId: string, problem: Fault, context: ActorContext): Effect[] | undefined {
   const inquiry = state.inquiries.get(inquiryId)
   if (inquiry === undefined || !elsewhere.has(problem.code)) return undefined
+  const wasOwn = inquiry.sentTo === context.self.peer
   inquiry.sentTo = undefined
   inquiry.problem = problem
   if (problem.code === 'timeout' && !mayRepeat(inquiry)) return undefined
-  return context.nowMs >= inquiry.untilMs ? undefined : route(init, state, inquiry, context)
+  if (context.nowMs >= inquiry.untilMs) return undefined
+  // This node is being deposed, or its log is gone: asked again at once, it would say the same.
+  return wasOwn ? [{ type: 'set-timer', key: inquiry.id, delayMs: roundMs, message: { kind: 'tick', what: inquiry.id } }] : route(init, state, inquiry, context)
 }
 
 export function onElsewhere(init: MissionsInit, state: MissionsState, message: MessageOf<'mission-elsewhere'>, from: PeerId, context: ActorContext): Effect[] {

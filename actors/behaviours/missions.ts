@@ -9,7 +9,6 @@ import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { addEnded, addPart, ask, forwardSubmission, onAnswer, onPacked, onTakenOver, onTimeout, watch } from './missions-questions.ts'
-import { forgetExpired, lookForExpired, onExpired } from './missions-retention.ts'
 import { onElsewhere, onEndedRead, onFound, onPeerLost } from './missions-routing.ts'
 import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import { onBlobs, onClaimed, onFounded, onInputChecked, onNeverBegun, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
@@ -28,7 +27,6 @@ export function missions(init: MissionsInit): Behaviour<MissionsState> {
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-members' }),
         { type: 'look-for-room', tag: 'room' },
-        lookForExpired(),
       ],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -53,14 +51,11 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       if (!isMissionGroup(message.group)) return []
       // Asking again does not mend a disk.
       state.damaged.set(message.group, { ...message.fault, retryable: false, next: message.fault.next ?? 'look at the log: skein store verify; then submit the mission again' })
-      return [fact('error', 'mission.damaged', { mission: message.group, detail: message.fault.detail })]
+      return [...disown(state, message.group, context), fact('error', 'mission.damaged', { mission: message.group, detail: message.fault.detail })]
     }
     case 'group-ended':
       if (!('ended' in message) || 'group' in message) return []
-      state.groups.delete(message.ended.missionId)
-      state.views.delete(message.ended.missionId)
-      state.dead.delete(message.ended.missionId)
-      return []
+      return onGroupEnded(state, message.ended.missionId, context)
     case 'taken-over':
       return onTakenOver(init, state, message.tag, message.fault, context)
     case 'ended-read':
@@ -87,7 +82,6 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'tick':
       if (message.what === 'room') return [{ type: 'look-for-room', tag: 'room' }]
       if (message.what?.startsWith('open ') === true) return openOrchestrator(init, state, message.what.slice('open '.length) as MissionId, context)
-      if (message.what === 'expired') return forgetExpired(context)
       return message.what === undefined ? [] : onTimeout(init, state, message.what, context)
     // ---- questions
     case 'local-ask':
@@ -196,20 +190,35 @@ function onGroupLed(init: MissionsInit, state: MissionsState, message: GroupMess
 function onGroupFollowed(state: MissionsState, message: GroupMessage<'group-followed'>, context: ActorContext): Effect[] {
   const { group } = message
   if (!isMissionGroup(group)) return []
-  const wasLed = state.groups.get(group)?.led !== undefined
   state.damaged.delete(group)
+  const effects = disown(state, group, context)
   state.groups.set(group, { leader: message.leader, led: undefined })
-  if (!wasLed) return []
-  state.views.delete(group)
-  state.dead.delete(group)
-  const name = actorNames.orchestrator(group)
-  return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: group, hosts: false }), ...(context.exists(name) ? [tell(at(context.self.peer, name), message)] : [])]
+  return effects
+}
+
+/** Its archive is on this disk. Where it was led until now without knowing that, its owner ends. */
+function onGroupEnded(state: MissionsState, missionId: MissionId, context: ActorContext): Effect[] {
+  const effects = disown(state, missionId, context)
+  state.groups.delete(missionId)
+  state.views.delete(missionId)
+  state.dead.delete(missionId)
+  return effects
+}
+
+/** This node leads it no more: its orchestrator and what that told of it go. */
+function disown(state: MissionsState, missionId: MissionId, context: ActorContext): Effect[] {
+  const known = state.groups.get(missionId)
+  if (known?.led === undefined) return []
+  known.led = undefined
+  state.views.delete(missionId)
+  state.dead.delete(missionId)
+  const name = actorNames.orchestrator(missionId)
+  return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId, hosts: false }), ...(context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'group-followed' as const, group: missionId })] : [])]
 }
 
 function onEnded(init: MissionsInit, state: MissionsState, tag: string, ended: Parameters<typeof onEndedRead>[3], context: ActorContext): Effect[] {
   const inquiry = state.inquiries.get(tag)
   if (inquiry !== undefined) return onEndedRead(init, state, inquiry, ended, context)
-  if (tag.startsWith('expired')) return onExpired(state, ended, context)
   if (tag.startsWith('refound ')) {
     const [, submission = '', missionId = ''] = tag.split(' ')
     return onNeverBegun(init, state, submission, missionId as MissionId, ended.length > 0, context)

@@ -18,7 +18,7 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
   const { tasks } = await world.why('a', missionId)
   const awards: string[] = [...tasks.flatMap((task) => task.attempts.map((attempt) => attempt.awardId)), 'none', `${missionId}:root#1@1.1`, `${missionId}:root/none#1@1.1`]
   const taskIds: string[] = [...tasks.map((task) => task.id), 'root', 'root/none']
-  const actors = ['missions', 'participant', 'directory', 'advertiser', 'log-keeper', 'root', 'client/1', 'node-desk', 'nodes/listener', `orchestrator/${missionId}`, `manager/${missionId}`, ...awards.map((awardId) => `award/${awardId}`)]
+  const actors = ['missions', 'participant', 'directory', 'advertiser', 'log-keeper', 'blob-keeper', 'roster', 'registrar', 'root', 'client/1', 'node-desk', 'nodes/listener', `orchestrator/${missionId}`, `manager/${missionId}`, ...awards.map((awardId) => `award/${awardId}`)]
   const live = world.live().map((node) => node.peer)
   const anybody = () => ({ peer: pick([...live, rogue]), actor: pick(actors) })
   const problem = () => fault(pick(['fenced', 'cancelled', 'over-limit', 'unknown-blob', 'wrong-state', 'skill-failed'] as const), 'evil')
@@ -38,6 +38,14 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
     { type: 'award-ended', atWallMs: 1, awardId: pick(awards), taskId: pick(taskIds), fault: problem(), outcome: 'failed' },
     { type: 'task-cancelled', atWallMs: 1, taskId: pick(taskIds), reason: 'evil' },
   ])
+  // It knows every name, and of no log in which life its members are: what they believe each other to be is between them.
+  const between = () => ({ group: pick([missionId, 'roster', 'registrar-07', 'm-00nobody-aaaaaaaaaaaa']), as: 'evilevil', toward: 'evilevil', epoch: epoch() })
+  const position = { index: 9, epoch: { lineage: 9, term: 9 }, chain: 'e'.repeat(64) }
+  const membership = { voters: [{ peer: rogue, incarnation: 'evilevil' }], learners: [] }
+  const entry = () => ({ index: 10, epoch: { lineage: 9, term: 9 }, event: event(), chain: 'e'.repeat(64) })
+  const archived = () => ({ missionId, endedAtWallMs: 1, keptUntilWallMs: 1, archive: { inline: 'evil' }, cites: [], members: [rogue], view: {} })
+  const claim = () => ({ missionId, principal: 'evil', key: 'evil', requestDigest: 'evil', members: [rogue], atWallMs: 1 })
+  const requestId = () => pick(['1', '1-aaaaaa', 'secure 0 0', 'r'])
   const terms = { paused: true, limits: { leavesMax: 1, depthMax: 1, budgetUsd: 0, durationMs: 1 }, leavesLeft: 0, priority: 1, remainingMs: 1 }
   const makers: Record<Exclude<Message['kind'], 'accept-proposal'>, () => Record<string, unknown>> = {
     'advert-request': () => ({}),
@@ -50,6 +58,8 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
     'refuse-award': () => ({ awardId: pick(awards), refusal: refusal() }),
     inform: () => ({ awardId: pick(awards), result: { inline: 666 }, cites: [], stats }),
     failure: () => ({ awardId: pick(awards), fault: problem(), stats }),
+    checkpoint: () => ({ awardId: pick(awards), number: 1 + random.below(9), checkpoint: { inline: 'evil' } }),
+    'checkpoint-heard': () => ({ awardId: pick(awards), number: 1 + random.below(9) }),
     acknowledge: () => ({ awardId: pick(awards) }),
     cancel: () => ({ awardId: pick(awards), reason: 'evil' }),
     renew: () => ({ round: 1, leases: [{ awardId: pick(awards), text: 'evil' }] }),
@@ -74,6 +84,32 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
     'mission-answer': () => ({ requestId: pick(['own-1', 'relay-1', 'gather-1.0', 'none']), answer: { inline: { evil: true } } }),
     watch: () => ({ missionId, fromIndex: random.below(99), subscriber: anybody() }),
     unwatch: () => ({ missionId, subscriber: anybody() }),
+    'mission-elsewhere': () => ({ missionId, ...pick([{ requestId: pick(['own-1', 'relay-1', 'none']) }, { subscriber: anybody() }]), leader: rogue }),
+    'roster-ask': () => ({ have: random.below(9) }),
+    'roster-told': () => ({ index: 99, view: { index: 99, lineage: 9, keepers: [rogue], replicas: [], shards: Array.from({ length: 64 }, () => [rogue]) } }),
+    // In the name of another: a replica that joins and keeps nothing is a slow disk like others.
+    'roster-join': () => ({ replica: { peer: pick(live), name: 'evil', incarnation: 'evilevil', domain: 'evil' } }),
+    'shard-report': () => ({ shard: random.below(64), members: [pick(live)] }),
+    'claim-ask': () => ({ requestId: requestId(), claim: claim() }),
+    'mission-look-up': () => ({ requestId: requestId(), missionId }),
+    'claim-answer': () => ({ requestId: requestId(), ...pick([{ claim: claim() }, { refused: 'key-conflict' }, { refused: 'not-leader', leader: rogue }]) }),
+    'mission-moved': () => ({ requestId: requestId(), missionId, members: [rogue], epoch: { lineage: 9, term: 9 } }),
+    'moved-heard': () => ({ requestId: requestId(), missionId, committed: true }),
+    'vote-ask': () => ({ ...between(), pre: random.next() < 0.5, transfer: random.next() < 0.5, last: position }),
+    vote: () => ({ ...between(), pre: random.next() < 0.5, granted: random.next() < 0.5 }),
+    'log-append': () => ({ ...between(), previous: position, entries: [entry()], commit: 10, round: 1 }),
+    'log-appended': () => ({ ...between(), ok: random.next() < 0.5, matched: random.below(99), round: random.below(99) }),
+    'log-install': () => ({ ...between(), snapshot: { at: position, membership, version: 1, state: { inline: 'evil' } }, round: 1 }),
+    'lead-now': between,
+    'group-pulse': () => ({ beat: random.below(9), groups: random.below(70), digest: random.below(99) }),
+    'group-pulse-heard': () => ({ beat: random.below(9), agrees: random.next() < 0.5, differ: [missionId, 'roster'] }),
+    'group-terms': () => ({ beat: random.below(9), groups: [{ group: missionId, epoch: epoch() }, { group: 'roster', epoch: { lineage: 9, term: 9 } }] }),
+    'other-incarnation': () => ({ group: pick([missionId, 'roster']), incarnation: 'evilevil' }),
+    'group-ended': () => ({ group: missionId, ended: archived() }),
+    'group-left': () => ({ group: pick([missionId, 'roster']) }),
+    'group-ask': () => ({ group: pick([missionId, 'roster']) }),
+    'hold-blobs': () => ({ requestId: requestId(), refs: [{ $blob: 'e'.repeat(64), sizeBytes: 5 }] }),
+    'blobs-held': () => ({ requestId: requestId(), ok: random.next() < 0.5 }),
     watched: () => ({ missionId, events: [{ index: 1, event: event() }], notes: [] }),
   }
   return {

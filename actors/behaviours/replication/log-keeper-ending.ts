@@ -32,7 +32,9 @@ function drop(state: LogKeeperState, group: Group, ended: EndedMission, context:
 export function onGroupEnded(state: LogKeeperState, groupId: GroupId, ended: EndedMission, from: PeerId): Effect[] {
   const group = state.groups.get(groupId)
   if (group === undefined || !isMissionGroup(groupId) || ended.missionId !== groupId) return []
-  if (!membersOf(viewOf(group.raft).membership).includes(from) && !ended.members.includes(from)) return [fact('warn', 'group.end-forged', { group: groupId, from })]
+  // A member that was added later than this copy has heard of is a replica at least.
+  const isLaterMember = ended.members.includes(from) && state.roster?.replicas.some(({ peer }) => peer === from) === true
+  if (!membersOf(viewOf(group.raft).membership).includes(from) && !isLaterMember) return [fact('warn', 'group.end-forged', { group: groupId, from })]
   const tag = `ended ${groupId}`
   if (state.ending.has(tag)) return []
   state.ending.set(tag, ended)

@@ -198,7 +198,7 @@ describe('the interpreter', () => {
   })
 
   it('a full blob store is said so', async () => {
-    const { perform } = await world({ blobStore: { has: async () => false, put: async () => { throw new MeshError('storage-failed', 'full') }, get: async () => undefined, fetch: async () => undefined, remove: async () => undefined } })
+    const { perform } = await world({ blobStore: { has: async () => false, put: async () => { throw new MeshError('storage-failed', 'full') }, get: async () => undefined, fetch: async () => undefined, remove: async () => [] } })
     expect(await perform({ type: 'store-value', value: 'x'.repeat(100_000), tag: 's' })).toMatchObject([{ kind: 'value-stored', tag: 's', fault: { code: 'storage-failed', detail: 'full' } }])
     expect(await perform({ type: 'load-value', payload: { blob: { $blob: '0'.repeat(64) as Digest, sizeBytes: 1 } }, alsoTry: [], tag: 'l' })).toMatchObject([{ kind: 'value-loaded', fault: { code: 'unknown-blob' } }])
   })
