@@ -25,6 +25,8 @@ export type EffectOutcome =
   | { readonly kind: 'log-opened'; readonly tag: string; readonly found?: StoreOnDisk; readonly fault?: Fault }
   | { readonly kind: 'room-looked'; readonly tag: string; readonly room: DiskRoom }
   | { readonly kind: 'ended-read'; readonly tag: string; readonly ended: readonly EndedMission[]; readonly fault?: Fault }
+  /** `kept`: those that were in use too lately. */
+  | { readonly kind: 'blobs-removed'; readonly tag: string; readonly kept: readonly Digest[]; readonly fault?: Fault }
   | { readonly kind: 'input-checked'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'skill-event'; readonly runId: string; readonly event: SkillRunEvent }
   | { readonly kind: 'providers-found'; readonly tag: string; readonly peers: readonly PeerId[] }
@@ -123,6 +125,10 @@ export type LogMessage =
   | { readonly kind: 'lead-again'; readonly group: GroupId }
   /** Archived missions that were kept long enough. */
   | { readonly kind: 'forget-ended'; readonly ended: readonly EndedMission[] }
+  /** Of the retention: which of these blobs do the logs of this node cite? Answered by `citations-found` for some groups, with the last of them in `next` while there are more. */
+  | { readonly kind: 'find-citations'; readonly tag: string; readonly digests: ReadonlySet<Digest>; readonly after?: GroupId }
+  /** `within`: large values that may cite more. `doubt`: it cannot be told. */
+  | { readonly kind: 'citations-found'; readonly tag: string; readonly cited: readonly Digest[]; readonly within: readonly BlobRef[]; readonly doubt?: string; readonly next?: GroupId }
   /** By hand: this member leads from now on, alone, under the next lineage. Answered by `taken-over`. */
   | { readonly kind: 'take-over'; readonly tag: string; readonly group: GroupId }
   /** The node is about to stop: leadership is handed on. Answered by `leads-nothing`. */

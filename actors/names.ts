@@ -12,6 +12,7 @@ export const actorNames = {
   roster: 'roster',
   registrar: 'registrar',
   blobKeeper: 'blob-keeper',
+  retention: 'retention',
   nodeDesk: 'node-desk',
   orchestrator: (missionId: MissionId) => `orchestrator/${missionId}`,
   /** Whoever runs an award, leaf or composite: its worker or manager. */

@@ -19,6 +19,8 @@ export interface Tuning {
   readonly missionRestMs: DurationMs
   readonly failedMissionRestMs: DurationMs
   readonly archiveKeptMs: DurationMs
+  /** Blobs in use so lately are not freed. */
+  readonly blobIdleMs: DurationMs
   readonly snapshotEntries: number
   readonly snapshotTailEntries: number
 }
@@ -40,6 +42,7 @@ export const defaultTuning: Tuning = {
   missionRestMs: limits.missionRestMs,
   failedMissionRestMs: limits.failedMissionRestMs,
   archiveKeptMs: limits.archiveKeptMs,
+  blobIdleMs: limits.blobIdleMsMin,
   snapshotEntries: limits.snapshotEntries,
   snapshotTailEntries: limits.snapshotTailEntries,
 }

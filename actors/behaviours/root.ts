@@ -8,6 +8,7 @@ import { participant } from './participant.ts'
 import { registrar } from './registrar.ts'
 import { blobKeeper } from './replication/blob-keeper.ts'
 import { logKeeper } from './replication/log-keeper.ts'
+import { retention } from './replication/retention.ts'
 import { roster } from './roster.ts'
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { actorNames } from '../names.ts'
@@ -39,6 +40,7 @@ export function root(init: RootInit): Behaviour<null> {
         [actorNames.participant, erased(participant(participantInit))],
         [actorNames.advertiser, erased(advertiser({ ...init, capabilities: participantInit.capabilities }))],
         [actorNames.missions, erased(missions(init))],
+        [actorNames.retention, erased(retention({ tuning: init.tuning }))],
       ]
       return { state: null, effects: children.map(([name, behaviour]): Effect => ({ type: 'spawn', name, behaviour })) }
     },

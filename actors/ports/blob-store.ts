@@ -1,4 +1,5 @@
 import type { Digest, PeerId } from '../../protocols/kernel/ids.ts'
+import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { BlobRef } from '../../protocols/kernel/payload.ts'
 
 /** Content by its SHA-256: on this node, or fetched point to point from a holder, verified on arrival. */
@@ -13,6 +14,10 @@ export interface BlobStore {
    * @throws MeshError `unknown-blob` when no reachable node has it, `too-large` over the limit.
    */
   fetch(ref: BlobRef, alsoTry?: readonly PeerId[]): Promise<void>
-  /** Frees them here, those that are here. Other holders keep theirs. @throws MeshError `storage-failed`. */
-  remove(digests: readonly Digest[]): Promise<void>
+  /**
+   * Frees them here, those that are here. Other holders keep theirs.
+   * @param idleForMs those that were stored, asked for or read within that time stay; default 0. What an earlier process did is not known: its use counts from the opening.
+   * @returns those that stayed. @throws MeshError `storage-failed`.
+   */
+  remove(digests: readonly Digest[], idleForMs?: DurationMs): Promise<readonly Digest[]>
 }

@@ -31,8 +31,8 @@ export type Effect =
   | { readonly type: 'look-for-room'; readonly tag: string }
   /** Records of archived missions: one of them, or those that ended before an instant, or those to be forgotten by one. Answered by `ended-read`. */
   | { readonly type: 'read-ended'; readonly which: { readonly missionId: MissionId } | { readonly beforeWallMs: number; readonly max: number } | { readonly keptUntilWallMs: number; readonly max: number }; readonly tag: string }
-  /** Frees blobs of this node that nothing cites any more. */
-  | { readonly type: 'remove-blobs'; readonly digests: readonly Digest[] }
+  /** Frees blobs of this node that nothing cites any more, but for those in use within that time. Answered by `blobs-removed`. */
+  | { readonly type: 'remove-blobs'; readonly digests: readonly Digest[]; readonly idleForMs: number; readonly tag: string }
   /** A payload's JSON value, fetched when it is a blob. */
   | { readonly type: 'load-value'; readonly payload: Payload; readonly alsoTry: readonly PeerId[]; readonly tag: string }
   /** The reverse: inline when small, a blob otherwise. */

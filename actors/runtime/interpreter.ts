@@ -139,8 +139,7 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         after(by, readEnded(effect.which), (ended) => ({ kind: 'ended-read', tag: effect.tag, ended }), (thrown) => ({ kind: 'ended-read', tag: effect.tag, ended: [], fault: toFault(thrown, 'storage-failed') }))
         return
       case 'remove-blobs':
-        // What cannot be freed now is found again when the archive it belonged to is looked for.
-        ports.blobStore.remove(effect.digests).catch((thrown: unknown) => ports.telemetry.record({ level: 'warn', name: 'blobs.not-freed', fields: { detail: String(thrown) } }))
+        after(by, ports.blobStore.remove(effect.digests, effect.idleForMs), (kept) => ({ kind: 'blobs-removed', tag: effect.tag, kept }), (thrown) => ({ kind: 'blobs-removed', tag: effect.tag, kept: [], fault: toFault(thrown, 'storage-failed') }))
         return
       case 'load-value':
         after(by, load(effect.payload, effect.alsoTry), (value) => ({ kind: 'value-loaded', tag: effect.tag, value }), (thrown) => ({ kind: 'value-loaded', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))

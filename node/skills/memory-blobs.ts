@@ -21,7 +21,7 @@ export function createMemoryBlobs(): MemoryBlobs {
     get: (digest) => Promise.resolve(contents.get(digest)?.bytes),
     remove(digests) {
       for (const digest of digests) contents.delete(digest)
-      return Promise.resolve()
+      return Promise.resolve([])
     },
     fetch(ref) {
       if (contents.has(ref.$blob)) return Promise.resolve()

@@ -93,7 +93,7 @@ export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promi
   function countArriving(bytes: Bytes): void {
     const used = storedBytes + arrivingBytes + bytes
     if (used > quotaBytes) {
-      throw new MeshError('storage-failed', `the blobs in ${directory} would take ${used} bytes, their quota is ${quotaBytes}`, { next: 'raise the quota: --set limits.blobsBytesMax=BYTES (this release keeps the content of finished missions)' })
+      throw new MeshError('storage-failed', `the blobs in ${directory} would take ${used} bytes, their quota is ${quotaBytes}`, { next: 'keep archives for a shorter time (replication.archiveKeptMs), or raise the quota (limits.blobsBytesMax)' })
     }
     arrivingBytes += bytes
   }

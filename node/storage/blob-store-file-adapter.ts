@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
+import { createRecentUse } from '../../protocols/kernel/recent-use.ts'
 import { invariant, MeshError } from '../../protocols/kernel/errors.ts'
 import type { Digest, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -71,6 +72,8 @@ function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
 export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBlobStore> {
   const files = await openBlobFiles(init.directory, init.quotaBytes ?? Infinity)
   const cache = createSmallBlobCache()
+  const uses = createRecentUse(performance.now(), limits.blobUsesKept)
+  const touch = (digest: Digest): void => uses.touch(digest, performance.now())
   const downloads = new Map<Digest, Promise<void>>()
   const fetcher =
     init.fetchFrom === undefined
@@ -78,6 +81,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       : createBlobFetcher({ files, fetchFrom: init.fetchFrom, silenceMsMax: init.silenceMsMax ?? limits.blobFetchTimeoutMs, onHolderFailed: init.onHolderFailed ?? (() => undefined) })
 
   function refTo(digest: Digest, sizeBytes: Bytes, about: BlobAbout): BlobRef {
+    touch(digest)
     return {
       $blob: digest,
       sizeBytes,
@@ -91,11 +95,17 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
     if (sizeBytes > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${sizeBytes} bytes is over the limit of ${limits.blobBytesMax}`, { next: 'split it into smaller parts' })
   }
 
-  async function remove(digests: readonly Digest[]): Promise<void> {
+  async function remove(digests: readonly Digest[], idleForMs: DurationMs = 0): Promise<readonly Digest[]> {
+    const kept: Digest[] = []
     for (const digest of digests) {
+      if (files.sizeOf(digest) !== undefined && uses.idleForMs(digest, performance.now()) < idleForMs) {
+        kept.push(digest)
+        continue
+      }
       cache.drop(digest)
       if (files.sizeOf(digest) !== undefined) await files.remove(digest)
     }
+    return kept
   }
 
   /** Undefined when it is not here, or was here and has rotted. */
@@ -149,6 +159,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
 
   return {
     async has(digest) {
+      touch(digest)
       return files.sizeOf(digest) !== undefined
     },
     async put(bytes, about = {}) {
@@ -171,6 +182,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       return refTo(digest, sizeBytes, about)
     },
     async get(digest) {
+      touch(digest)
       const cached = cache.get(digest)
       if (cached !== undefined) return cached
       const sizeBytes = files.sizeOf(digest)
@@ -185,8 +197,12 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       }
       return await readLocal(digest)
     },
-    fetch: (ref, alsoTry = []) => fetch(ref, [...(ref.holders ?? []), ...alsoTry]),
+    fetch(ref, alsoTry = []) {
+      touch(ref.$blob)
+      return fetch(ref, [...(ref.holders ?? []), ...alsoTry])
+    },
     async open(digest) {
+      touch(digest)
       const sizeBytes = files.sizeOf(digest)
       return sizeBytes === undefined ? undefined : { sizeBytes, read: (offset) => files.read(digest, offset) }
     },

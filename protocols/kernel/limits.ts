@@ -130,6 +130,18 @@ export const limits = Object.freeze({
   /** A failed mission can be tried again so long. */
   failedMissionRestMs: 24 * 60 * 60_000,
   archiveKeptMs: 30 * 24 * 60 * 60_000,
+  /** How often archives whose time is over are looked for: a part of that time, within these. */
+  archiveSweepMsMin: 60_000,
+  archiveSweepMsMax: 60 * 60_000,
+  archivesSweptAtOnce: 256,
+  blobsSweptAtOnce: 20_000,
+  /** What was in use so lately may be about to be cited. */
+  blobIdleMsMin: 15 * 60_000,
+  blobUsesKept: 100_000,
+  /** Log entries looked through for citations before others have their turn. */
+  citationsEntriesAtOnce: 2_000,
+  valuesLookedIntoMax: 1_000,
+  valueLookedIntoBytesMax: 16 * MiB,
   foldChunkEntries: 500,
   /** Given up when the disk is full, so that a node can still start again, finish and compact. */
   diskReserveBytes: 16 * MiB,
@@ -169,5 +181,6 @@ invariant(limits.votersAimed <= limits.votersMax && limits.rosterVotersMax <= li
 invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses start no election')
 invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')
 invariant(limits.snapshotTailEntries < limits.snapshotEntries, 'a snapshot leaves a tail for members that are a little behind')
+invariant(limits.archiveSweepMsMin <= limits.archiveSweepMsMax && limits.archiveSweepMsMax < limits.archiveKeptMs, 'an archive is looked for before twice its time has passed')
 invariant(limits.appendBytesMax < limits.frameBytesMax, 'an append fits in a frame')
 invariant(limits.diskReserveBytes < limits.diskLowBytes, 'what is reserved can be reserved again while there is room')

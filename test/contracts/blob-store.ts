@@ -100,7 +100,16 @@ export function blobStoreContract(name: string, setup: () => BlobSwarmUnderTest 
       expect([await mine.has(first.$blob), await mine.get(first.$blob), await mine.has(second.$blob), await theirs.has(first.$blob)]).toEqual([false, undefined, true, true])
       await settle(mine.fetch(theirsToo))
       expect(await mine.get(first.$blob)).toEqual(patternBytes(1_000))
-      await mine.remove([])
+      expect(await mine.remove([])).toEqual([])
+    })
+
+    it('keeps what was in use lately, and says so', async () => {
+      const [first, second] = [await mine.put(patternBytes(1_000)), await mine.put(patternBytes(2_000))]
+      const absent = digestOf(patternBytes(9, 9))
+      expect(await mine.remove([first.$blob, absent, second.$blob], 600_000)).toEqual([first.$blob, second.$blob])
+      expect([await mine.has(first.$blob), await mine.has(second.$blob)]).toEqual([true, true])
+      expect(await mine.remove([second.$blob])).toEqual([])
+      expect([await mine.has(first.$blob), await mine.has(second.$blob)]).toEqual([true, false])
     })
 
     it('says unknown-blob when nobody has it', async () => {

@@ -16,6 +16,7 @@ import { meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } f
 import { askWhetherEnded, endGroup, lookUp, onArchiveFetched, onAsked, onGroupEnded, onLeft, onLookedUp } from './log-keeper-ending.ts'
 import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
+import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
@@ -70,6 +71,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'take-over':
     case 'hand-over':
     case 'describe-replication':
+    case 'find-citations':
       return from.peer === context.self.peer ? fromHost(init, state, message, from, context) : []
     // ---- other members
     case 'vote-ask':
@@ -179,7 +181,7 @@ function nextIncarnation(last: Incarnation, store: Incarnation): Incarnation {
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' | 'describe-replication' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' | 'describe-replication' | 'find-citations' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
@@ -216,6 +218,8 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       const lost = [...state.groups.values()].filter((other) => !isMissionGroup(other.group) && other.leaderlessSinceMs !== undefined && context.nowMs - other.leaderlessSinceMs >= init.tuning.electionMsMax)
       return [...[group, ...lost].flatMap((taken) => step(state, taken, { type: 'take-over' }, context)), tell(from, { kind: 'taken-over', tag: message.tag })]
     }
+    case 'find-citations':
+      return findCitations(state, message, from)
     case 'describe-replication':
       return describeReplication(state, message, context)
     case 'hand-over': {
