@@ -155,10 +155,17 @@ function isRemote({ what }: Inquiry, context: ActorContext): boolean {
 
 export function onFound(init: MissionsInit, state: MissionsState, inquiry: Inquiry, claim: MissionClaim | undefined, problem: Fault | undefined, context: ActorContext): Effect[] {
   inquiry.lookUp = 'told'
-  if (claim !== undefined) learnWhereabouts(state, inquiry.missionId, claim.members[0], claim.members)
-  else if (problem?.code === 'unknown-mission' && !state.groups.has(inquiry.missionId)) return settle(state, inquiry, problem)
-  else inquiry.problem = problem
-  return route(init, state, inquiry, context)
+  if (claim === undefined) {
+    if (problem?.code === 'unknown-mission' && !state.groups.has(inquiry.missionId)) return settle(state, inquiry, problem)
+    inquiry.problem = problem
+    return route(init, state, inquiry, context)
+  }
+  learnWhereabouts(state, inquiry.missionId, claim.members[0], claim.members)
+  if (claim.endedAtWallMs === undefined) return route(init, state, inquiry, context)
+  // Nobody leads what has ended. If none of its members has its archive, nothing is kept of it.
+  inquiry.problem = fault('unknown-mission', `mission ${inquiry.missionId} has ended, and no node that can be reached has kept it`, { next: 'an ephemeral mission is forgotten soon after its end: submit with --ack local or quorum' })
+  const hasAskedAll = claim.members.every((peer) => inquiry.tried.has(peer) || peer === context.self.peer)
+  return hasAskedAll ? settle(state, inquiry, inquiry.problem) : route(init, state, inquiry, context)
 }
 
 /** The connection to a node is gone: whatever it was asked is asked of another. */

@@ -23,7 +23,8 @@ export function endGroup(state: LogKeeperState, missionId: MissionId, ended: End
 function drop(state: LogKeeperState, group: Group, ended: EndedMission, context: ActorContext): Effect[] {
   state.groups.delete(group.group)
   const cleared: Effect = { type: 'clear-timer', key: `raft ${group.group}` }
-  if (!group.durable) return [cleared]
+  // What was never kept leaves nothing but the news that it is over.
+  if (!group.durable) return [cleared, tell(at(context.self.peer, actorNames.missions), { kind: 'group-ended', ended })]
   state.waitingEnded.push(ended)
   return [cleared, ...writeNext(state, context)]
 }
