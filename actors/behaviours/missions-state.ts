@@ -78,6 +78,8 @@ export interface MissionsState {
   readonly rosterless: Delivery[]
   /** Submissions in the making, by claim: a second one with the same key waits for the first. */
   readonly claiming: Map<string, string>
+  /** What was accepted here lately, by claim: whoever asks again is answered, however full it is by then. */
+  readonly accepted: Map<string, { readonly missionId: MissionId; readonly digest: string }>
   /** Missions whose group is being founded or whose first events are being committed, by submission. */
   readonly opening: Map<MissionId, string>
   readonly inquiries: Map<string, Inquiry>
@@ -96,7 +98,7 @@ export interface MissionsState {
 
 export function newMissionsState(): MissionsState {
   return {
-    ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(),
+    ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(), accepted: new Map(),
     opening: new Map(), inquiries: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), members: new Map(), counter: 0,
   }
 }
@@ -132,6 +134,13 @@ export function learnWhereabouts(state: MissionsState, missionId: MissionId, lea
   state.whereabouts.set(missionId, { leader, members: members ?? before?.members ?? [] })
   const [oldest] = state.whereabouts.keys()
   if (state.whereabouts.size > limits.whereaboutsKept && oldest !== undefined) state.whereabouts.delete(oldest)
+}
+
+export function learnAccepted(state: MissionsState, claim: string, missionId: MissionId, digest: string): void {
+  state.accepted.delete(claim)
+  state.accepted.set(claim, { missionId, digest })
+  const [oldest] = state.accepted.keys()
+  if (state.accepted.size > limits.whereaboutsKept && oldest !== undefined) state.accepted.delete(oldest)
 }
 
 export function claimKey(principal: string, key: string): string {

@@ -10,7 +10,7 @@ import { actorNames, at, fingerprintOf } from '../names.ts'
 import { erased, type ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { ask, passOn } from './missions-questions.ts'
-import { claimKey, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { claimKey, learnAccepted, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import type { LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import { citedBlobs, digestOfRequest, firstEvents, planOf, type Submission } from './submission.ts'
@@ -24,7 +24,12 @@ export function submit(init: MissionsInit, state: MissionsState, request: Missio
     return []
   }
   const overload = admission(init, state, principal)
-  if (overload !== undefined) return reply(state, asker, undefined, overload)
+  if (overload !== undefined) {
+    // What was accepted before is no new burden. Another key's mission is, as far as is known here.
+    const before = key === undefined ? undefined : state.accepted.get(claimKey(principal, key))
+    if (before === undefined) return reply(state, asker, undefined, overload)
+    return before.digest === digest ? ask(init, state, { op: 'view', missionId: before.missionId }, principal, asker, context) : reply(state, asker, undefined, keyConflict(key ?? ''))
+  }
   const plan = planOf(request)
   if (!('tasks' in plan)) return reply(state, asker, undefined, plan)
   state.counter += 1
@@ -199,5 +204,7 @@ export function onOpened(init: MissionsInit, state: MissionsState, missionId: Mi
   if (problem !== undefined) return drop(state, tag, problem)
   const made = finish(state, tag)
   if (made === undefined) return []
+  const { principal, key, digest } = made.submission
+  if (key !== undefined) learnAccepted(state, claimKey(principal, key), missionId, digest)
   return [fact('info', 'mission.accepted', { mission: missionId, principal: made.submission.principal }), ...made.askers.flatMap((asker) => ask(init, state, { op: 'view', missionId }, made.submission.principal, asker, context))]
 }

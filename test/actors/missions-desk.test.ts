@@ -212,10 +212,13 @@ describe('overload', () => {
     const world = missionWorld(1, () => [doubling(5_000)])
     await startNodes(world, ['a', 'b'], { tuning: { missionsLiveMax: 4, missionsLivePerPrincipalMax: 2 } })
     const one = { capability: 'number.double', input: { value: 1 } }
-    const ids = [await world.submit('a', one), await world.submit('a', one)].map(({ id }) => id)
+    const ids = [await world.submit('a', one, 'accepted'), await world.submit('a', one)].map(({ id }) => id)
     const own = await refusal(world.submit('a', one))
     expect(own).toMatchObject({ code: 'overloaded', retryable: true })
     expect(own.retryAfterMs).toBeGreaterThan(0)
+    // What was accepted before is answered, not refused.
+    expect((await world.submit('a', one, 'accepted')).id).toBe(ids[0])
+    expect(await refusal(world.submit('a', { ...one, priority: 9 }, 'accepted'))).toMatchObject({ code: 'key-conflict' })
     await world.submit('a', one, undefined, 'ann' as Principal)
     await world.submit('a', one, undefined, 'ben' as Principal)
     expect(await refusal(world.submit('a', one, undefined, 'cy' as Principal))).toMatchObject({ code: 'overloaded' })
