@@ -122,9 +122,9 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
   }
 
   /** All live members of a log call the same entry committed. */
-  function isConverged({ group, membership, committed, reports, copies }: GroupLog): boolean {
+  function isConverged({ group, membership, committed, reports }: GroupLog): boolean {
     if (membership === undefined || !canGoOn(group) || committed.some(({ event }) => event.type === 'archived')) return true
-    return [...membership.voters, ...membership.learners].every(({ peer }) => population.isGone(virtualNodeName(peer) ?? '') || !copies.has(peer) || recorder.isHurt(group, peer) || (reports.get(peer)?.index ?? 0) >= committed.length)
+    return [...membership.voters, ...membership.learners].every(({ peer }) => population.isGone(virtualNodeName(peer) ?? '') || recorder.isHurt(group, peer) || (reports.get(peer)?.index ?? 0) >= committed.length)
   }
 
   async function finish(): Promise<SimulationOutcome> {
