@@ -39,8 +39,9 @@ export function perform(state: LogKeeperState, group: Group, outputs: RaftOutput
   const effects: Effect[] = []
   if (outputs.persist !== undefined && group.durable) state.waiting.push({ group, persist: outputs.persist })
   for (const { to, message, after } of outputs.send) {
-    if (after === 0 || !group.durable) effects.push(tell(at(to, actorNames.logKeeper), message))
-    else group.held.push({ after, to, message })
+    const synced = Math.max(after, group.foundedBy)
+    if (synced === 0 || !group.durable) effects.push(tell(at(to, actorNames.logKeeper), message))
+    else group.held.push({ after: synced, to, message })
   }
   if (outputs.leader !== undefined) {
     group.leader = outputs.leader.peer

@@ -24,6 +24,11 @@ export interface Group {
   readonly durable: boolean
   /** How many voters it should have. */
   readonly aimed: number
+  /**
+   * The write that nothing leaves before: of a log founded here, its founding. Members that had heard of it could go on without a
+   * founder that has forgotten it, and that would found it a second time.
+   */
+  foundedBy: number
   /** Sent when the write of that number is synced. */
   readonly held: { readonly after: number; readonly to: PeerId; readonly message: RaftMessage }[]
   /** Who asked for what is not settled, by the machine's tag. */
@@ -104,7 +109,7 @@ export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incar
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number): Group {
-  return { group, incarnation, raft, durable, aimed, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
 /** Voters that a group should have when the mesh has enough replicas. */

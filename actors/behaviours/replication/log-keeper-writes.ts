@@ -25,6 +25,7 @@ export function onWritten(state: LogKeeperState, problem: Fault | undefined, con
   const effects: Effect[] = [{ type: 'clear-timer', key: slowTimer }]
   for (const [group, number] of upTo) {
     if (state.groups.get(group.group) !== group) continue
+    if (number >= group.foundedBy) group.foundedBy = 0
     const due = group.held.filter(({ after }) => after <= number)
     if (due.length > 0) {
       group.held.splice(0, group.held.length, ...group.held.filter(({ after }) => after > number))

@@ -157,11 +157,11 @@ function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot,
  * anew under another incarnation once their leader has made it a member. A sole voter's is all there was: it is left alone.
  */
 function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }: GroupOnDisk, store: Incarnation, context: ActorContext): Effect[] {
-  const told = [fact('error', 'group.damaged', { group: head.group, detail: damage?.detail ?? '' }), tell(at(context.self.peer, hostOf(head.group)), { kind: 'group-damaged' as const, group: head.group, fault: damage ?? fault('storage-failed', 'its copy is damaged') })]
+  const found = fact('error', 'group.damaged', { group: head.group, detail: damage?.detail ?? '' })
   const others = [...(head.membership?.voters ?? []), ...(head.membership?.outgoing ?? [])].filter(({ peer }) => peer !== context.self.peer)
   if (head.membership !== undefined && others.length === 0) {
     state.damaged.add(head.group)
-    return told
+    return [found, tell(at(context.self.peer, hostOf(head.group)), { kind: 'group-damaged', group: head.group, fault: damage ?? fault('storage-failed', 'its copy is damaged') })]
   }
   const incarnation = nextIncarnation(head.incarnation, store)
   const raft = joinGroup(raftInit(init, head.group, incarnation, context))
@@ -170,7 +170,7 @@ function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }:
   state.groups.set(head.group, group)
   state.waitingWiped.set(head.group, group)
   state.waiting.push({ group, persist: { number: 0, head: { group: head.group, incarnation, last: { index: 0, chain: '0'.repeat(64) }, commit: 0 }, entries: [] } })
-  return [...told, fact('warn', 'group.wiped', { group: head.group, incarnation })]
+  return [found, fact('warn', 'group.wiped', { group: head.group, incarnation })]
 }
 
 /** `store.n`: the n-th life of this group's copy in one store. */
@@ -190,6 +190,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       const { state: raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
       const group = newGroup(message.group, state.incarnation, raft, message.durable, message.aimed)
       state.groups.set(message.group, group)
+      group.foundedBy = outputs.persist?.number ?? 0
       return [...perform(state, group, outputs, context), ...meetAbsent(state, group, context)]
     }
     case 'append':
