@@ -2,6 +2,7 @@
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { IndexedEvent, MissionState, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MeshClient } from '../http/client.ts'
+import type { OnMoved } from '../http/client-roaming.ts'
 import type { CliWorld, Voice } from './context.ts'
 import { printable } from './view/format.ts'
 import { livePane } from './view/live-pane.ts'
@@ -34,7 +35,7 @@ export async function follow(client: MeshClient, id: MissionId, voice: Voice, wo
   const pane = voice.isLive ? livePane(world.stdout, (columns, rows) => treeLines(progress, { columns, rows, nowWallMs: Date.now(), colours })) : undefined
   const say = (line: string): void => (pane === undefined ? voice.say(line) : pane.print(line))
   options.onScreen?.(say)
-  const roaming = client.roam((from, to, name) => say(`nothing answers at ${from} any more; going on at ${to} (${printable(name)})`))
+  const roaming = client.roam(sayMoved(say))
   let isLost = false
   let state: MissionState | undefined
   try {
@@ -68,6 +69,11 @@ export async function follow(client: MeshClient, id: MissionId, voice: Voice, wo
     pane?.finish()
   }
   return state === undefined ? { progress } : { progress, state }
+}
+
+/** One line about each move to another bridge. */
+export function sayMoved(say: (line: string) => void): OnMoved {
+  return (from, to, name) => say(`nothing answers at ${from} any more; going on at ${to} (${printable(name)})`)
 }
 
 /** Ctrl-C and a termination become an abort instead of the end of the program. */

@@ -15,7 +15,7 @@ import { type Cli, type TalkFlags, act, collect, hidden, withTalk } from '../cli
 import { type Connection, connect } from '../connection.ts'
 import { type CliWorld, type Voice, usageError } from '../context.ts'
 import { type ExitCode, exitCodeOf, exitCodeOfState, exitCodes } from '../exit-codes.ts'
-import { detachable, follow } from '../follow.ts'
+import { detachable, follow, sayMoved } from '../follow.ts'
 import { type Uploader, inputOf, readDocument } from '../input-values.ts'
 import { printable, size } from '../view/format.ts'
 import { notInThisRelease } from './later.ts'
@@ -75,6 +75,8 @@ export function addRunCommand(program: Command, cli: Cli): void {
 
 async function runMission(connection: Connection, subject: string, flags: RunFlags, voice: Voice, world: CliWorld): Promise<ExitCode> {
   const interrupt = detachable()
+  // From the first moment on: a bridge may also die while it is handed the mission.
+  const roaming = connection.client.roam(sayMoved((line) => voice.say(line)))
   try {
     const request = await requestOf(connection.client, subject, flags, voice, world, interrupt.signal)
     const key = flags.key ?? randomUUID()
@@ -88,6 +90,7 @@ async function runMission(connection: Connection, subject: string, flags: RunFla
     }
     return await followToEnd(connection, id, voice, world, interrupt.signal, flags.output)
   } finally {
+    roaming.close()
     interrupt.close()
   }
 }

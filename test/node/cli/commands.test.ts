@@ -1,11 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { writeRunFile, readRunFile, removeRunFile } from '../../../node/cli/run-file.ts'
 import { MeshError, fault } from '../../../protocols/kernel/errors.ts'
 import { adoptMeshKey, createMeshKey, parseInvite } from '../../../node/mesh-key.ts'
 import { PeerId } from '../../../protocols/kernel/ids.ts'
+import type { NodeView } from '../../../protocols/capability/views.ts'
 import type { MissionEvent } from '../../../protocols/tasking/schema.ts'
 import { type BridgeFixture, startBridge } from '../http/bridge-fixture.ts'
 import { otherPeer, selfPeer } from '../http/mesh-double.ts'
@@ -130,6 +131,29 @@ describe('mission', () => {
     const said = await talk('mission', 'watch', id, '--json')
     expect(JSON.parse(said.out)).toMatchObject({ id, state: 'completed' })
     expect((await talk('mission', 'watch', id, '--quiet')).out).toBe('{\n  "lines": 3\n}\n')
+  })
+
+  it('goes on at another bridge when its own is gone, says so, and tells the end', async () => {
+    const { mesh, bridge: first } = bridge
+    const id = mesh.addMission()
+    const [beginning, ending] = [goodStory().slice(0, 5), goodStory().slice(5)]
+    mesh.append(id, ...beginning)
+    const seenBy = (self: PeerId): NodeView[] => [[selfPeer, 'node-a', first.url], [otherPeer, 'node-b', second.bridge.url]].map(([peerId, name, http]) => ({ peerId: peerId as PeerId, name: name ?? '', self: peerId === self, state: 'connected', advert: { http } as NonNullable<NodeView['advert']> }))
+    const second = await startBridge({ mesh: { ...mesh, nodes: () => Promise.resolve(seenBy(otherPeer)) } })
+    let asked = 0
+    mesh.nodes = () => {
+      asked += 1
+      return Promise.resolve(seenBy(selfPeer))
+    }
+    const saying = talk('mission', 'watch', id)
+    await vi.waitFor(() => expect([asked > 0, mesh.missions.get(id)?.watchers.size]).toEqual([true, 1]), { timeout: 10_000 })
+    await first.close()
+    mesh.append(id, ...ending)
+    const said = await saying
+    expect(said).toMatchObject({ code: 0, err: '' })
+    expect(said.out).toContain(`nothing answers at ${first.url} any more; going on at ${second.bridge.url} (node-b)`)
+    expect(said.out.match(/^ .*accepted {3}root\/one/gm)).toHaveLength(1)
+    expect(said.out).toContain('"lines": 3')
   })
 
   it('deals with dead letters', async () => {
