@@ -60,7 +60,7 @@ export function builder() {
       nowMs += ms
       return build
     },
-    node(node: string, { capabilities = ['work', 'split'], onDisk = [...heads.keys()].filter((id) => records.some((record) => record.type === 'synced' && record.node === node && record.missionId === id)), conduct }: { capabilities?: string[]; onDisk?: MissionId[]; conduct?: 'equivocates' | 'wrong-results' } = {}) {
+    node(node: string, { capabilities = ['work', 'split'], onDisk = [...heads.keys()].filter((id) => records.some((record) => record.type === 'synced' && record.node === node && record.group === id)), conduct }: { capabilities?: string[]; onDisk?: MissionId[]; conduct?: 'equivocates' | 'wrong-results' } = {}) {
       const life = (lives.get(node) ?? 0) + 1
       lives.set(node, life)
       put({ type: 'started', node, peer: peerOf(node), life, capabilities, slots: 2, missionsOnDisk: onDisk, ...(conduct === undefined ? {} : { conduct }) })
@@ -77,12 +77,13 @@ export function builder() {
       const took = events.find((event) => event.type === 'took-over')
       const last = entries.at(-1)
       heads.set(missionId, { index: last?.index ?? head.index, chain: last?.chain ?? head.chain, epoch: took?.type === 'took-over' ? took.epoch : head.epoch })
-      put({ type: 'synced', node, peer: peerOf(node), missionId, entries })
+      put({ type: 'synced', node, peer: peerOf(node), group: missionId, entries })
+      if (last !== undefined) put({ type: 'committed', node, peer: peerOf(node), group: missionId, index: last.index, chain: last.chain })
       return build
     },
     /** What the next entry follows: to play a disk that forgot, or an owner that missed its own takeover. */
     rewind(index: number, chain?: string, epoch: Epoch = { lineage: 1, term: 1 }, missionId: MissionId = mission) {
-      const before = records.flatMap((record) => (record.type === 'synced' && record.missionId === missionId ? record.entries : [])).findLast((entry) => entry.index === index)
+      const before = records.flatMap((record) => (record.type === 'synced' && record.group === missionId ? record.entries : [])).findLast((entry) => entry.index === index)
       heads.set(missionId, { index, chain: chain ?? before?.chain ?? chainOrigin, epoch })
       return build
     },

@@ -16,7 +16,7 @@ describe('checkHistory', () => {
   it('finds nothing in a mission that went well', () => {
     const { promises, violations } = checkHistory(goodMission().heal().end(100_000))
     expect(violations).toEqual([])
-    expect(promises.map(({ promise }) => promise)).toEqual(['S1', 'S2', 'S3', 'S4', 'S5', 'S7', 'S8', 'S9', 'S10', 'S11', 'S12', 'S13', 'S14', 'S16', 'L1', 'L2', 'L4', 'L5', 'actors'])
+    expect(promises.map(({ promise }) => promise)).toEqual(['S1', 'S2', 'S3', 'S4', 'S5', 'S6', 'S7', 'S8', 'S9', 'S10', 'S11', 'S12', 'S13', 'S14', 'S16', 'L1', 'L2', 'L3', 'L4', 'L5', 'actors'])
   })
 
   it('finds nothing in a mission whose owner crashed twice, and whose first award was lost', () => {
