@@ -12,7 +12,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { learnWhereabouts, openEnded, openOrchestrator, reply, type Asker, type Inquiry, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { learnWhereabouts, openEnded, openOrchestrator, reply, unbegun, type Asker, type Inquiry, type MissionsInit, type MissionsState } from './missions-state.ts'
 
 const roundMs = 500
 const tryMs = 3_000
@@ -30,6 +30,7 @@ export function route(init: MissionsInit, state: MissionsState, inquiry: Inquiry
   const { missionId } = inquiry
   const damage = state.damaged.get(missionId)
   if (damage !== undefined) return settle(state, inquiry, damage)
+  if (unbegun(state, missionId, context) !== undefined) return settle(state, inquiry, fault('timeout', `mission ${missionId} was never begun: the node it was handed to stopped before that`, { next: 'submit it again with the same key' }))
   if (state.groups.get(missionId)?.led !== undefined || context.exists(actorNames.orchestrator(missionId))) return [...openOrchestrator(init, state, missionId, context), ...serveHere(state, inquiry, context)]
   if (!inquiry.isArchiveChecked) return [{ type: 'read-ended', which: { missionId }, tag: inquiry.id }]
   const known = state.whereabouts.get(missionId)
@@ -73,7 +74,9 @@ function serveHere(state: MissionsState, inquiry: Inquiry, context: ActorContext
   const requestId = `own-${state.counter}`
   inquiry.sentTo = context.self.peer
   state.relayed.set(requestId, { ...what.asker, peer: context.self.peer, inquiry: id })
-  return [tell(there, { kind: 'mission-ask', requestId, principal: what.principal, operation: what.operation }), { type: 'set-timer', key: id, delayMs: Math.max(roundMs, inquiry.untilMs - context.nowMs), message: { kind: 'tick', what: id } }]
+  // What was handed in again and is here already is looked at.
+  const operation = what.operation.op === 'submit' ? { op: 'view' as const, missionId } : what.operation
+  return [tell(there, { kind: 'mission-ask', requestId, principal: what.principal, operation }), { type: 'set-timer', key: id, delayMs: Math.max(roundMs, inquiry.untilMs - context.nowMs), message: { kind: 'tick', what: id } }]
 }
 
 function send(state: MissionsState, inquiry: Inquiry, peer: PeerId): Effect[] {

@@ -14,7 +14,7 @@ import type { DiskRoom } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
-import type { LedLog } from './orchestrator-state.ts'
+import { hasBegun, type LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import type { Submission } from './submission.ts'
 
@@ -107,8 +107,14 @@ export function newMissionsState(): MissionsState {
 export function openOrchestrator(init: MissionsInit, state: MissionsState, missionId: MissionId, context: ActorContext): Effect[] {
   const led = state.groups.get(missionId)?.led
   const name = actorNames.orchestrator(missionId)
-  if (led === undefined || context.exists(name)) return []
+  if (led === undefined || !hasBegun(led) || context.exists(name)) return []
   return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, from: { kind: 'led', led } })) }]
+}
+
+/** A log that this node leads and in which there is no mission yet: who submits it again begins it. */
+export function unbegun(state: MissionsState, missionId: MissionId, context: ActorContext): LedLog | undefined {
+  const led = state.groups.get(missionId)?.led
+  return led === undefined || hasBegun(led) || state.opening.has(missionId) || context.exists(actorNames.orchestrator(missionId)) ? undefined : led
 }
 
 /** The orchestrator that answers for an archived mission, for a while. */

@@ -9,8 +9,9 @@ import type { MissionRequest } from '../../protocols/tasking/schema.ts'
 import { actorNames, at, fingerprintOf } from '../names.ts'
 import { erased, type ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { ask, passOn } from './missions-questions.ts'
-import { claimKey, learnAccepted, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { ask } from './missions-questions.ts'
+import { inquire } from './missions-routing.ts'
+import { claimKey, learnAccepted, learnWhereabouts, reply, unbegun, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import type { LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import { citedBlobs, digestOfRequest, firstEvents, planOf, type Submission } from './submission.ts'
@@ -78,7 +79,7 @@ export function onOffers(state: MissionsState, tag: string, offers: Submission['
   if (!Array.isArray(draft)) return drop(state, tag, draft)
   const checks = Object.values(made.submission.plan.tasks).filter((task) => task.after.length === 0 && !JSON.stringify(task.input ?? {}).includes('"$from"'))
   made.submission.inputsChecked = checks.length
-  if (checks.length === 0) return [fetchCited(made.submission, tag)]
+  if (checks.length === 0) return [fetchCited(made, tag)]
   return checks.map((task) => ({ type: 'check-input' as const, capability: task.capability, version: task.version, input: (task.input ?? {}) as Json, tag }))
 }
 
@@ -87,11 +88,12 @@ export function onInputChecked(state: MissionsState, tag: string, problem: Fault
   if (made === undefined) return []
   if (problem !== undefined) return drop(state, tag, problem)
   made.submission.inputsChecked -= 1
-  return made.submission.inputsChecked > 0 ? [] : [fetchCited(made.submission, tag)]
+  return made.submission.inputsChecked > 0 ? [] : [fetchCited(made, tag)]
 }
 
-function fetchCited(submission: Submission, tag: string): Effect {
-  return { type: 'fetch-blobs', refs: citedBlobs(submission), alsoTry: [], tag }
+/** Another node that passed the submission on has what was uploaded there. */
+function fetchCited({ submission, askers }: { readonly submission: Submission; readonly askers: readonly Asker[] }, tag: string): Effect {
+  return { type: 'fetch-blobs', refs: citedBlobs(submission), alsoTry: askers.filter(({ remote }) => remote).map(({ to }) => to.peer), tag }
 }
 
 export function onBlobs(state: MissionsState, tag: string, problem: Fault | undefined): Effect[] {
@@ -152,25 +154,35 @@ function membershipOf({ members }: Submission): Membership {
 }
 
 /**
- * The key was used before. If that mission was claimed and its log never begun, as its founder stopped in between, only
- * that founder can begin it: two logs of one name would be worse than a mission that has to wait for its node.
+ * The key was used before. Whoever leads that mission's log answers, and begins it if its founder stopped before. If not even
+ * the log was founded, only that founder can found it: two logs of one name would be worse than a mission that has to wait for its node.
  */
 function onClaimedBefore(init: MissionsInit, state: MissionsState, tag: string, claim: MissionClaim, context: ActorContext): Effect[] {
-  const [founder] = claim.members
-  const isKnown = state.groups.has(claim.missionId) || state.opening.has(claim.missionId) || claim.endedAtWallMs !== undefined || claim.epoch !== undefined
+  const { missionId, members: [founder] } = claim
   const made = state.submissions.get(tag)
   if (made === undefined) return []
-  if (founder === context.self.peer && !isKnown && claim.founder === state.incarnation) {
-    return [{ type: 'read-ended', which: { missionId: claim.missionId }, tag: `refound ${tag} ${claim.missionId}` }]
+  const led = unbegun(state, missionId, context)
+  if (led !== undefined) {
+    rename(state, tag, made, missionId)
+    state.opening.set(missionId, tag)
+    return onFounded(init, state, missionId, led, context)
   }
-  const first = made.askers[0]
-  if (founder !== undefined && founder !== context.self.peer && !isKnown && claim.epoch === undefined && first !== undefined && !first.remote && context.connected(founder)) {
-    // Its own desk knows whether it has begun.
-    const { submission, askers } = finish(state, tag) as { submission: Submission; askers: Asker[] }
-    return askers.flatMap((asker) => passOn(state, { op: 'submit', request: submission.request, ...(submission.key === undefined ? {} : { key: submission.key }) }, submission.principal, asker, founder))
-  }
-  const { submission, askers } = finish(state, tag) as { submission: Submission; askers: Asker[] }
-  return askers.flatMap((asker) => ask(init, state, { op: 'view', missionId: claim.missionId }, submission.principal, asker, context))
+  const isKnown = state.groups.has(missionId) || state.opening.has(missionId) || claim.endedAtWallMs !== undefined || claim.epoch !== undefined
+  if (founder === context.self.peer && !isKnown && claim.founder === state.incarnation) return [{ type: 'read-ended', which: { missionId }, tag: `refound ${tag} ${missionId}` }]
+  finish(state, tag)
+  const { submission: { request, key, principal }, askers } = made
+  const wasBegun = claim.endedAtWallMs !== undefined || claim.epoch !== undefined
+  if (!wasBegun && !state.whereabouts.has(missionId)) learnWhereabouts(state, missionId, founder, claim.members)
+  return askers.flatMap((asker) => {
+    if (wasBegun || asker.remote) return ask(init, state, { op: 'view', missionId }, principal, asker, context)
+    return inquire(init, state, missionId, { kind: 'ask', operation: { op: 'submit', request, ...(key === undefined ? {} : { key }) }, principal, asker }, context)
+  })
+}
+
+function rename(state: MissionsState, tag: string, { submission, askers }: { readonly submission: Submission; readonly askers: Asker[] }, missionId: MissionId): Submission {
+  const renamed = { ...submission, missionId }
+  state.submissions.set(tag, { submission: renamed, askers })
+  return renamed
 }
 
 /** Nothing is left of an earlier attempt to begin it: it is begun now, under the name that was claimed. */
@@ -181,8 +193,7 @@ export function onNeverBegun(init: MissionsInit, state: MissionsState, tag: stri
     const { submission, askers } = finish(state, tag) as { submission: Submission; askers: Asker[] }
     return askers.flatMap((asker) => ask(init, state, { op: 'view', missionId }, submission.principal, asker, context))
   }
-  const renamed = { ...made.submission, missionId }
-  state.submissions.set(tag, { submission: renamed, askers: made.askers })
+  const renamed = rename(state, tag, made, missionId)
   return onClaimed(init, state, tag, { missionId, principal: renamed.principal, requestDigest: renamed.digest, members: renamed.members.map(({ peer }): PeerId => peer), atWallMs: context.wallMs }, undefined, context)
 }
 

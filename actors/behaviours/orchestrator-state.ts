@@ -5,7 +5,7 @@ import type { Json } from '../../protocols/kernel/payload.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { chainOrigin, extend } from '../../protocols/replicated-log/chain.ts'
 import type { EndedMission, LogEntry, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
-import { applyEvent, missionEnded, openMission, type MissionFold } from '../../protocols/tasking/mission-state.ts'
+import { applyEvent, foldEvents, missionEnded, type MissionFold } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
@@ -22,6 +22,11 @@ export interface LedLog {
   readonly snapshot?: LogSnapshot
   readonly entries: readonly LogEntry[]
   readonly commit: number
+}
+
+/** False while it only says who keeps it: its founder stopped before the first events were there. */
+export function hasBegun({ snapshot, entries }: LedLog): boolean {
+  return snapshot !== undefined || entries.some(({ event }) => event.type === 'submitted')
 }
 
 export interface OrchestratorInit {
@@ -103,10 +108,9 @@ export function append(init: OrchestratorInit, state: OrchestratorState, events:
   if (events.length === 0) return whenConfirmed(init, state, continuation, context)
   const entries = extend(state.head, epochOf(init), events)
   for (const { index, event } of entries as readonly { index: number; event: MissionEvent }[]) {
-    if (event.type === 'submitted' && state.fold === undefined) {
-      state.fold = openMission(event, index)
-      if (state.membership !== undefined) state.fold.members = state.membership
-    } else if (state.fold !== undefined) applyEvent(state.fold, event, index)
+    // Before it stand the members, and whoever took over a log that was founded and never begun.
+    if (event.type === 'submitted' && state.fold === undefined) state.fold = foldEvents([...state.events, { index, event }])
+    else if (state.fold !== undefined) applyEvent(state.fold, event, index)
     if (event.type === 'members') state.membership = event.membership
     state.events.push({ index, event })
   }
