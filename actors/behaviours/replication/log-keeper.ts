@@ -216,7 +216,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       const group = state.groups.get(message.group)
       if (group === undefined) return [tell(from, { kind: 'taken-over', tag: message.tag, fault: fault('unknown-mission', `this node has no copy of ${message.group}`, { next: 'ask a node that has: skein mission show ID' }) })]
       // The mesh's own logs that were kept by the same lost node go with it: without them nothing could be submitted any more.
-      const lost = [...state.groups.values()].filter((other) => !isMissionGroup(other.group) && other.leaderlessSinceMs !== undefined && context.nowMs - other.leaderlessSinceMs >= init.tuning.electionMsMax)
+      const lost = [...state.groups.values()].filter((other) => !isMissionGroup(other.group) && hasNobodyElse(other, init.tuning.electionMsMax, context))
       return [...[group, ...lost].flatMap((taken) => step(state, taken, { type: 'take-over' }, context)), tell(from, { kind: 'taken-over', tag: message.tag })]
     }
     case 'find-citations':
@@ -229,6 +229,13 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       return [...led.flatMap((group) => step(state, group, { type: 'transfer' }, context)), ...sayHandedOver(state, context)]
     }
   }
+}
+
+/** None of those that could be elected is there, whether or not their silence was noticed yet; or it has had no leader for as long as an election takes. */
+function hasNobodyElse(group: Group, electionMsMax: number, context: ActorContext): boolean {
+  const voters = viewOf(group.raft).membership?.voters ?? []
+  if (voters.length > 0 && voters.every(({ peer }) => peer !== context.self.peer && !context.connected(peer))) return true
+  return group.leaderlessSinceMs !== undefined && context.nowMs - group.leaderlessSinceMs >= electionMsMax
 }
 
 /** Groups led here that somebody else could lead. */
