@@ -1,16 +1,23 @@
 /** A watcher that comes too late for the events gets the mission as it is: its progress is rebuilt from that. Pure. */
 import type { BidSummary } from '../../../protocols/bidding/schema.ts'
 import type { AwardId, CapabilityName, TaskId } from '../../../protocols/kernel/ids.ts'
-import { type Attempt, type TaskNode, liveAttempt, newTask } from '../../../protocols/tasking/mission-state.ts'
+import { type Attempt, type MissionFold, type TaskNode, liveAttempt, newTask } from '../../../protocols/tasking/mission-state.ts'
 import type { AwardRecord, MissionEvent, TaskSpec } from '../../../protocols/tasking/schema.ts'
 import type { MissionView, TaskView } from '../../../protocols/tasking/views.ts'
-import type { MissionProgress } from './mission-progress.ts'
+
+/** What of a watcher's progress is made anew. */
+export interface Rebuildable {
+  fold?: MissionFold
+  readonly notes: { clear(): void }
+  readonly names: Map<string, string>
+  isRebuilt: boolean
+}
 
 /** Of an award of which only the worker is known. */
 const unknownAward = '?' as AwardId
 
 /** Forgets what was folded and goes on from a mission's view and tree of tasks: the bids are not in it. */
-export function resetProgress(progress: MissionProgress, mission: MissionView, root: TaskView): void {
+export function resetProgress(progress: Rebuildable, mission: MissionView, root: TaskView): void {
   const tasks = new Map<TaskId, TaskNode>()
   const walk = (task: TaskView): void => {
     tasks.set(task.id, taskNode(task, mission))
@@ -32,8 +39,7 @@ export function resetProgress(progress: MissionProgress, mission: MissionView, r
  * Makes an event fit what was rebuilt: the tree may be a little newer than the view's index, and its awards have no ids.
  * @returns false when the event is in it already, or speaks of what is not there.
  */
-export function fitsRebuilt(progress: MissionProgress, event: MissionEvent): boolean {
-  const { fold } = progress
+export function fitsRebuilt({ fold }: Pick<Rebuildable, 'fold'>, event: MissionEvent): boolean {
   if (fold === undefined) return false
   const root = fold.tasks.get('root' as TaskId)
   // The tree says of a root only that it is at work, until its mission has ended.
