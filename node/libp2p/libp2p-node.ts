@@ -97,6 +97,9 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
         peerInfoMapper: passthroughMapper,
         // A lone node's queries end instead of waiting for a first peer.
         allowQueryWithZeroPeers: true,
+        // A node whose first neighbour was not there yet, or answered late, finds the others by the next look: 5 minutes by default, in
+        // which two nodes that had both joined a third would not know of one another, and could not carry on without it.
+        querySelfInterval: 10_000,
         // Records outlive dead peers by 48 h by default; the DHT is a hint, a fresh one is a better hint.
         reprovide: { validity: 60 * 60_000, threshold: 30 * 60_000, interval: 10 * 60_000 },
       }),

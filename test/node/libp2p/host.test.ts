@@ -106,6 +106,20 @@ describe('a host', () => {
     expect(early.dialFailures()).toEqual([])
   })
 
+  it('finds those who wait for the same absent member, as soon as it is there', async () => {
+    const reserved = createServer().listen(0, '127.0.0.1')
+    await once(reserved, 'listening')
+    const bound = reserved.address()
+    const port = typeof bound === 'object' && bound !== null ? bound.port : 0
+    reserved.close()
+    const peers = [`/ip4/127.0.0.1/tcp/${port}`]
+    const early = [await mesh.addHost({ peers }), await mesh.addHost({ peers })]
+    // So many failures take longer than it takes to look around for the first time, in vain.
+    await waitUntil(() => early.every((host) => (host.dialFailures()[0]?.attempts ?? 0) >= 4), 'some failures')
+    const late = await mesh.addHost({ listen: peers, peers: [] })
+    await waitUntil(() => [...early, late].every((host) => host.transport.connectedPeers().length === 2), 'a full mesh of three')
+  })
+
   it('refuses a port that was asked for and is taken, and passes over a default one', async () => {
     const first = await mesh.addHost()
     const [listen = ''] = first.addrs().map((addr) => addr.replace(/\/p2p\/.*/, ''))
