@@ -49,9 +49,9 @@ export function route(init: MissionsInit, state: MissionsState, inquiry: Inquiry
 
 function unreachable(state: MissionsState, missionId: MissionId): Fault {
   const names = (state.whereabouts.get(missionId)?.members ?? []).map((peer) => state.members.get(peer)?.name ?? peer)
-  return fault('owner-unreachable', `no node that leads mission ${missionId} can be reached now`, {
-    next: names.length === 0 ? 'see which nodes are there: skein nodes' : `a majority of these must run: ${names.join(', ')}; if they never come back: skein mission takeover ${missionId}, on a node that has a copy`,
-  })
+  const byHand = `skein mission takeover ${missionId}`
+  const withCopy = names.length === 0 ? `the node that led it must run; if it never comes back: ${byHand}` : `a majority of these must run: ${names.join(', ')}; if they never come back: ${byHand}, on a node that has a copy`
+  return fault('owner-unreachable', `no node that leads mission ${missionId} can be reached now`, { next: names.length > 0 || state.groups.has(missionId) ? withCopy : 'see which nodes are there: skein nodes' })
 }
 
 export function settle(state: MissionsState, inquiry: Inquiry, problem: Fault): Effect[] {
@@ -160,7 +160,8 @@ export function onFound(init: MissionsInit, state: MissionsState, inquiry: Inqui
   inquiry.lookUp = 'told'
   if (claim === undefined) {
     if (problem?.code === 'unknown-mission' && !state.groups.has(inquiry.missionId)) return settle(state, inquiry, problem)
-    inquiry.problem = problem
+    // With a copy here there is more to say than that the registrar is silent, too: what can be done.
+    if (!state.groups.has(inquiry.missionId)) inquiry.problem = problem
     return route(init, state, inquiry, context)
   }
   learnWhereabouts(state, inquiry.missionId, claim.members[0], claim.members)
