@@ -1,7 +1,9 @@
 /** Histories made by hand: a mesh of named nodes, one mission with the tasks that a test plans, and whatever happens to them. */
 import { canonicalJson, digestOfText } from '../../../protocols/kernel/hashing.ts'
-import { awardIdOf, callIdOf, type AwardId, type Epoch, type MissionId, type PeerId, type TaskId } from '../../../protocols/kernel/ids.ts'
-import { chainOrigin, extend } from '../../../protocols/replicated-log/chain.ts'
+import { awardIdOf, callIdOf, isMissionGroup, type AwardId, type Epoch, type GroupId, type Incarnation, type MissionId, type PeerId, type TaskId } from '../../../protocols/kernel/ids.ts'
+import type { Member } from '../../../protocols/membership/schema.ts'
+import { extend, logOrigin, positionOf } from '../../../protocols/replicated-log/chain.ts'
+import type { LogEntry, LogRecord } from '../../../protocols/replicated-log/schema.ts'
 import { MissionLimits, MissionRequest, RetryPolicy, type AwardRecord, type MissionEvent, type TaskSpec } from '../../../protocols/tasking/schema.ts'
 import type { MissionView } from '../../../protocols/tasking/views.ts'
 import type { History, HistoryRecord } from '../../../sim/history/history.ts'
@@ -13,6 +15,11 @@ type WithoutTime<Kind> = Kind extends unknown ? Omit<Kind, 'atMs'> : never
 
 export function peerOf(node: string): PeerId {
   return `v-${node}` as PeerId
+}
+
+/** A voter of its first life. */
+export function memberOf(node: string): Member {
+  return { peer: peerOf(node), incarnation: 'life01' as Incarnation }
 }
 
 export function requestOf(input: unknown = {}): MissionRequest {
@@ -44,7 +51,7 @@ export function awardOf(taskId: string, worker: string, { attempt = 1, epoch = {
 
 export function builder() {
   const records: HistoryRecord[] = []
-  const heads = new Map<MissionId, { index: number; chain: string; epoch: Epoch }>()
+  const logs = new Map<GroupId, { readonly entries: LogEntry[]; readonly voters: readonly string[]; readonly has: Map<string, number>; epoch: Epoch }>()
   const views = new Map<MissionId, MissionView>()
   const lives = new Map<string, number>()
   let nowMs = 0
@@ -53,6 +60,23 @@ export function builder() {
 
   const put = (record: WithoutTime<HistoryRecord>): void => void records.push({ atMs: nowMs, ...record } as HistoryRecord)
   const common = { atWallMs: 0 }
+  const isUp = (node: string): boolean => records.findLast((record) => (record.type === 'started' || record.type === 'stopped') && record.node === node)?.type === 'started'
+  const said = new Map<string, number>()
+
+  /** What it has on its disk of a log, from now on the same as whoever leads it. */
+  const catchUp = (node: string, group: GroupId): void => {
+    const { entries, has } = logs.get(group)!
+    const had = has.get(node) ?? 0
+    if (had === entries.length) return
+    put({ type: 'synced', node, peer: peerOf(node), group, entries: entries.slice(had) })
+    has.set(node, entries.length)
+  }
+  const sayCommitted = (node: string, group: GroupId): void => {
+    const last = logs.get(group)?.entries.at(-1)
+    if (last === undefined || said.get(`${node} ${group}`) === last.index) return
+    said.set(`${node} ${group}`, last.index)
+    put({ type: 'committed', node, peer: peerOf(node), group, index: last.index, chain: last.chain })
+  }
 
   const build = {
     put,
@@ -60,7 +84,7 @@ export function builder() {
       nowMs += ms
       return build
     },
-    node(node: string, { capabilities = ['work', 'split'], onDisk = [...heads.keys()].filter((id) => records.some((record) => record.type === 'synced' && record.node === node && record.group === id)), conduct }: { capabilities?: string[]; onDisk?: MissionId[]; conduct?: 'equivocates' | 'wrong-results' } = {}) {
+    node(node: string, { capabilities = ['work', 'split'], onDisk = [...logs.keys()].filter(isMissionGroup).filter((id) => (logs.get(id)?.has.get(node) ?? 0) > 0), conduct }: { capabilities?: string[]; onDisk?: MissionId[]; conduct?: 'equivocates' | 'wrong-results' } = {}) {
       const life = (lives.get(node) ?? 0) + 1
       lives.set(node, life)
       put({ type: 'started', node, peer: peerOf(node), life, capabilities, slots: 2, missionsOnDisk: onDisk, ...(conduct === undefined ? {} : { conduct }) })
@@ -70,31 +94,69 @@ export function builder() {
       put({ type: 'stopped', node, peer: peerOf(node), how })
       return build
     },
-    /** Events that the owner's disk has synced in one batch. */
-    sync(node: string, events: readonly MissionEvent[], missionId: MissionId = mission) {
-      const head = heads.get(missionId) ?? { index: 0, chain: chainOrigin, epoch: { lineage: 1, term: 1 } }
-      const entries = extend(head, head.epoch, events)
+    /** A log begins: its voters are who is named. */
+    found(group: GroupId, voters: readonly string[]) {
+      logs.set(group, { entries: [], voters, has: new Map(), epoch: { lineage: 1, term: 1 } })
+      put({ type: 'leads', node: voters[0]!, peer: peerOf(voters[0]!), group, epoch: { lineage: 1, term: 1 } })
+      return build.sync(voters[0]!, [{ type: 'members', ...common, membership: { voters: voters.map(memberOf), learners: [] } }], group)
+    },
+    /** Events that `node`, who leads, and all voters that are up have on their disks, and then call committed. */
+    sync(node: string, events: readonly LogRecord[], group: GroupId = mission) {
+      build.keep([node], events, group)
+      const holders = new Set([node, ...logs.get(group)!.voters.filter(isUp)])
+      for (const one of holders) catchUp(one, group)
+      for (const one of holders) sayCommitted(one, group)
+      return build
+    },
+    /** The same, on these disks only, and nobody calls it committed. */
+    keep(nodes: readonly string[], events: readonly LogRecord[], group: GroupId = mission) {
+      const log = logs.get(group) ?? { entries: [], voters: nodes, has: new Map<string, number>(), epoch: { lineage: 1, term: 1 } }
+      logs.set(group, log)
       const took = events.find((event) => event.type === 'took-over')
-      const last = entries.at(-1)
-      heads.set(missionId, { index: last?.index ?? head.index, chain: last?.chain ?? head.chain, epoch: took?.type === 'took-over' ? took.epoch : head.epoch })
-      put({ type: 'synced', node, peer: peerOf(node), group: missionId, entries })
-      if (last !== undefined) put({ type: 'committed', node, peer: peerOf(node), group: missionId, index: last.index, chain: last.chain })
+      if (took !== undefined) log.epoch = took.epoch
+      const last = log.entries.at(-1)
+      log.entries.push(...extend(last === undefined ? logOrigin : positionOf(last), log.epoch, events))
+      for (const node of nodes) catchUp(node, group)
       return build
     },
-    /** What the next entry follows: to play a disk that forgot, or an owner that missed its own takeover. */
-    rewind(index: number, chain?: string, epoch: Epoch = { lineage: 1, term: 1 }, missionId: MissionId = mission) {
-      const before = records.flatMap((record) => (record.type === 'synced' && record.group === missionId ? record.entries : [])).findLast((entry) => entry.index === index)
-      heads.set(missionId, { index, chain: chain ?? before?.chain ?? chainOrigin, epoch })
+    /** It says of all there is that it is committed. */
+    callsCommitted(node: string, group: GroupId = mission) {
+      sayCommitted(node, group)
       return build
     },
-    /** The mission's first two entries: what was asked, and the tasks of its plan. */
-    open(node: string, children: readonly TaskSpec[], { missionId = mission, key, request = requestOf(), budgetUsd = 1, principal = 'ada' }: { missionId?: MissionId; key?: string; request?: MissionRequest; budgetUsd?: number; principal?: string } = {}) {
+    /** What the next entry follows, for these disks: they have dropped the rest. */
+    rewind(index: number, nodes: readonly string[], epoch: Epoch = { lineage: 1, term: 1 }, group: GroupId = mission) {
+      const log = logs.get(group)!
+      log.entries.length = index
+      log.epoch = epoch
+      for (const node of nodes) {
+        log.has.set(node, index)
+        said.delete(`${node} ${group}`)
+        put({ type: 'synced', node, peer: peerOf(node), group, entries: [], truncateFrom: index + 1 })
+      }
+      return build
+    },
+    damage(node: string, how: 'bit-rot' | 'disk-rolled-back' | 'disk-wiped', lost: readonly GroupId[] = [mission]) {
+      put({ type: 'disk-damaged', node, peer: peerOf(node), how, lost })
+      if (how === 'disk-wiped') for (const { has } of logs.values()) has.delete(node)
+      return build
+    },
+    /** The claim of its key if it has one; then the mission's first three entries: who keeps it, what was asked, and the tasks of its plan. */
+    open(node: string, children: readonly TaskSpec[], { missionId = mission, key, request = requestOf(), budgetUsd = 1, principal = 'ada', voters = [node], claimed = key !== undefined }: { missionId?: MissionId; key?: string; request?: MissionRequest; budgetUsd?: number; principal?: string; voters?: readonly string[]; claimed?: boolean } = {}) {
+      if (claimed) build.claim(node, key ?? 'none', { missionId, request, principal })
+      build.found(missionId, voters)
       return build.sync(node, [
         { type: 'submitted', ...common, missionId, principal: principal as never, owner: peerOf(node), name: 'work', request: { inline: {} }, rootSpec: specOf('root', { kind: 'composite', capability: 'mission.plan' as never }), priority: 5, limits: MissionLimits.parse({ budgetUsd }), acknowledgement: request.acknowledgement, ...(key === undefined ? {} : { key }), requestDigest: digestOfRequest(request) },
         { type: 'planned', ...common, taskId: 'root' as TaskId, children: [...children] },
       ], missionId)
     },
+    /** In the one shard that these histories have. */
+    claim(node: string, key: string, { missionId = mission, request = requestOf(), principal = 'ada' }: { missionId?: MissionId; request?: MissionRequest; principal?: string } = {}) {
+      if (!logs.has('registrar-00')) build.found('registrar-00', [node])
+      return build.sync(node, [{ type: 'claimed', ...common, claim: { principal: principal as never, key, requestDigest: digestOfRequest(request), missionId, members: [peerOf(node)], atWallMs: 0 } }], 'registrar-00')
+    },
     tookOver(node: string, term: number, owner = node) {
+      put({ type: 'leads', node, peer: peerOf(node), group: mission, epoch: { lineage: 1, term } })
       return build.sync(node, [{ type: 'took-over', ...common, epoch: { lineage: 1, term }, owner: peerOf(owner) }])
     },
     bid(from: string, to: string, taskId: string, { attempt = 1, epoch = { lineage: 1, term: 1 }, priceUsd = 0 }: AwardWish = {}) {
@@ -150,7 +212,7 @@ export function builder() {
       return build
     },
     view(change: Partial<MissionView> = {}, missionId: MissionId = mission) {
-      views.set(missionId, { id: missionId, lastIndex: heads.get(missionId)?.index ?? 0, tasks: {}, spentUsd: 0, ...change } as MissionView)
+      views.set(missionId, { id: missionId, lastIndex: logs.get(missionId)?.entries.length ?? 0, tasks: {}, spentUsd: 0, ...change } as MissionView)
       return build
     },
     /** @param toMs when the run ended. */
@@ -171,7 +233,7 @@ export function carriedOut(build: HistoryBuilder, taskId: string, worker: string
 /** A mission of two leaves that goes well from its submission to its end, on three nodes. */
 export function goodMission(build: HistoryBuilder = builder()): HistoryBuilder {
   build.node('n1').node('n2').node('n3')
-  build.open('n1', [specOf('root/a'), specOf('root/b')]).ask('submit', { ok: { id: mission, owner: peerOf('n1'), lastIndex: 2 } })
+  build.open('n1', [specOf('root/a'), specOf('root/b')], { voters: ['n1', 'n2', 'n3'] }).ask('submit', { ok: { id: mission, owner: peerOf('n1'), lastIndex: 3 } })
   carriedOut(build.after(100), 'root/a', 'n2').accept('n1', 'root/a')
   carriedOut(build.after(100), 'root/b', 'n3').accept('n1', 'root/b')
   return build.after(10).complete('n1', [awardOf('root/a', 'n2').awardId, awardOf('root/b', 'n3').awardId]).view({ tasks: { accepted: 2 } })

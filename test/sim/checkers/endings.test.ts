@@ -1,9 +1,9 @@
-/** The promises about what happens in the end: L1, L2, L4, L5, and the actors under them. */
+/** The promises about what happens in the end: L1 to L5, and the actors under them. */
 import { describe, expect, it } from 'vitest'
 import { RetryPolicy } from '../../../protocols/tasking/schema.ts'
 import { checkers } from '../../../sim/checkers/index.ts'
 import type { History } from '../../../sim/history/history.ts'
-import { builder, goodMission, mission, peerOf, specOf, type HistoryBuilder } from './build-history.ts'
+import { builder, goodMission, mission, otherMission, peerOf, specOf, type HistoryBuilder } from './build-history.ts'
 
 function violationsOf(promise: string, history: History): string[] {
   const checker = checkers.find((candidate) => candidate.promise === promise)
@@ -11,35 +11,42 @@ function violationsOf(promise: string, history: History): string[] {
 }
 
 const deadly = { type: 'failed', fault: { code: 'deadline-exceeded', detail: 'late', retryable: false } } as const
-const restarted = () => builder().node('n1').node('n2').open('n1', [specOf('root/a')]).after(100).stop('n1').after(1_000).node('n1')
+const three = ['n1', 'n2', 'n3']
+const keptByThree = () => builder().node('n1').node('n2').node('n3').open('n1', [specOf('root/a')], { voters: three }).after(100)
 
 describe('L1', () => {
-  it('allows a takeover in time, none of what has ended, and none when the node does not live long enough', () => {
-    expect(violationsOf('L1', restarted().after(9_000).tookOver('n1', 2).heal().end(100_000))).toEqual([])
-    expect(violationsOf('L1', builder().node('n1').open('n1', []).event('n1', deadly).stop('n1').node('n1').heal().end(100_000))).toEqual([])
-    expect(violationsOf('L1', restarted().after(3_000).stop('n1').after(5_000).node('n1').tookOver('n1', 2).heal().end(100_000))).toEqual([])
-    expect(violationsOf('L1', restarted().heal().end(5_000))).toEqual([])
+  const orphaned = (kind?: 'crash' | 'pause') => {
+    const build = keptByThree()
+    if (kind !== undefined) build.put({ type: 'fault', kind, nodes: ['n1'], lastsMs: kind === 'crash' ? Infinity : 30_000 })
+    return build.stop('n1')
+  }
+
+  it('allows a takeover in time, none of what has ended, and none when the keepers do not live long enough', () => {
+    expect(violationsOf('L1', orphaned().after(9_000).tookOver('n2', 2).heal().end(100_000))).toEqual([])
+    expect(violationsOf('L1', keptByThree().event('n1', deadly).stop('n1').heal().end(100_000))).toEqual([])
+    expect(violationsOf('L1', orphaned().after(3_000).stop('n2').after(20_000).node('n2').tookOver('n3', 2).heal().end(100_000))).toEqual([])
+    expect(violationsOf('L1', builder().node('n1').open('n1', [specOf('root/a')]).stop('n1').heal().end(100_000))).toEqual([])
+    expect(violationsOf('L1', orphaned().heal().end(5_000))).toEqual([])
   })
 
-  it('gives a node that is unwell its time from when it is well again', () => {
-    const slow = builder().node('n1').open('n1', [specOf('root/a')]).stop('n1').after(1_000)
-    slow.put({ type: 'fault', kind: 'disk-slow', nodes: ['n1'], lastsMs: 60_000 })
-    slow.node('n1').after(60_000).put({ type: 'healed', kind: 'disk-slow', nodes: ['n1'] })
-    expect(violationsOf('L1', slow.after(9_000).tookOver('n1', 2).heal().end(200_000))).toEqual([])
-    const meanwhile = restarted().after(5_000)
-    meanwhile.put({ type: 'fault', kind: 'pause', nodes: ['n1'], lastsMs: 20_000 })
-    expect(violationsOf('L1', meanwhile.after(20_000).tookOver('n1', 2).heal().end(200_000))).toEqual([])
+  it('waits while anything else is wrong, and not because the owner is gone for good', () => {
+    expect(violationsOf('L1', orphaned('pause').after(30_000).tookOver('n2', 2).heal().end(100_000))).toEqual([])
+    expect(violationsOf('L1', orphaned('crash').after(30_000).tookOver('n2', 2).heal().end(100_000))).toHaveLength(1)
+    const over = keptByThree()
+    over.put({ type: 'fault', kind: 'pause', nodes: ['n2'], lastsMs: 1_000 })
+    over.after(1_000).put({ type: 'healed', kind: 'pause', nodes: ['n2'] })
+    expect(violationsOf('L1', over.after(30_000).stop('n1').after(11_000).tookOver('n2', 2).heal().end(100_000))).toHaveLength(1)
   })
 
   it('sees a takeover that comes late or never', () => {
-    expect(violationsOf('L1', restarted().after(11_000).tookOver('n1', 2).heal().end(100_000))).toEqual([expect.stringContaining('took it over only at 12100 ms: 11100 ms was the latest')])
-    expect(violationsOf('L1', restarted().heal().end(100_000))).toEqual([expect.stringContaining('and never took it over')])
+    expect(violationsOf('L1', orphaned().after(11_000).tookOver('n2', 2).heal().end(100_000))).toEqual([expect.stringContaining('n2 took it over only at 11100 ms: 10100 ms was the latest')])
+    expect(violationsOf('L1', orphaned().heal().end(40_000))).toEqual([expect.stringContaining('and nobody ever took it over: 10100 ms was the latest')])
   })
 
   it('sees one that does not come after everything was healed', () => {
-    const stuck = builder().node('n1').open('n1', [specOf('root/a')]).stop('n1').after(1_000)
-    stuck.put({ type: 'fault', kind: 'disk-stuck', nodes: ['n1'], lastsMs: Infinity })
-    expect(violationsOf('L1', stuck.node('n1').after(30_000).heal().end(200_000))).toEqual([expect.stringMatching('never took it over: 41000 ms was the latest')])
+    expect(violationsOf('L1', orphaned('pause').after(30_000).heal().end(200_000))).toEqual([expect.stringContaining('its last owner n1 is gone at 75100 ms')])
+    expect(violationsOf('L1', orphaned('pause').after(30_000).heal().after(40_000).tookOver('n3', 2).end(200_000))).toEqual([])
+    expect(violationsOf('L1', orphaned('pause').stop('n3').after(30_000).heal().end(200_000))).toEqual([])
   })
 })
 
@@ -60,6 +67,36 @@ describe('L2', () => {
 
   it('sees a mission that ended without its tasks', () => {
     expect(violationsOf('L2', builder().node('n1').open('n1', [specOf('root/a')]).complete('n1', []).heal().end(100_000))).toEqual([expect.stringContaining('is completed, and root/a is still open')])
+  })
+})
+
+describe('L3', () => {
+  const archived = { type: 'archived' } as const
+  const copies = (build: HistoryBuilder, node: string, groups: readonly (typeof mission)[]) => {
+    build.put({ type: 'copies', node, peer: peerOf(node), groups })
+    return build
+  }
+  const late = { type: 'paused', atWallMs: 0 } as const
+
+  it('allows members that are one behind at the last moment, that are down, that lost their copy, and what was never healed', () => {
+    expect(violationsOf('L3', keptByThree().heal().end(100_000))).toEqual([])
+    expect(violationsOf('L3', keptByThree().heal().after(60_000).keep(['n1', 'n2'], [late]).callsCommitted('n1').end())).toEqual([])
+    expect(violationsOf('L3', keptByThree().stop('n3').sync('n1', [late]).heal().end(100_000))).toEqual([])
+    expect(violationsOf('L3', keptByThree().keep(['n1', 'n2'], [late]).callsCommitted('n1').callsCommitted('n2').damage('n3', 'bit-rot').heal().end(100_000))).toEqual([])
+    expect(violationsOf('L3', keptByThree().keep(['n1', 'n2'], [late]).callsCommitted('n1').end(100_000))).toEqual([])
+  })
+
+  it('sees a member that never hears of what is committed', () => {
+    expect(violationsOf('L3', keptByThree().keep(['n1', 'n2'], [late]).callsCommitted('n1').callsCommitted('n2').heal().end(100_000))).toEqual([expect.stringContaining('n3 is a member of m-aaaaaaaa-000000000001 and up, and knows of 3 committed entries, others of 4')])
+    const claims = builder().node('n1').node('n2').node('n3').found('registrar-00', three).keep(three, [late as never], 'registrar-00').callsCommitted('n1', 'registrar-00')
+    expect(violationsOf('L3', claims.heal().end(100_000))).toEqual([expect.stringContaining('n2 is a member of registrar-00')])
+  })
+
+  it('sees a copy that is kept after the log has been archived, once there was time', () => {
+    const ended = () => keptByThree().event('n1', archived).heal()
+    expect(violationsOf('L3', copies(copies(ended(), 'n1', []), 'n2', [otherMission]).end(100_000))).toEqual([])
+    expect(violationsOf('L3', copies(ended(), 'n2', [mission]).end(100_000))).toEqual([expect.stringContaining('was archived at 100 ms, and n2 still keeps its log at the end')])
+    expect(violationsOf('L3', copies(ended(), 'n2', [mission]).end(50_000))).toEqual([])
   })
 })
 

@@ -21,16 +21,16 @@ describe('S7', () => {
   }
 
   it('allows every reader to see the one result, in whatever order of fields', () => {
-    const build = told(goodMission(), 4, 1).ask('result', { ok: { id: mission, result: 1, state: 'completed' } }).ask('result', { ok: { id: mission, state: 'running' } })
+    const build = told(goodMission(), 5, 1).ask('result', { ok: { id: mission, result: 1, state: 'completed' } }).ask('result', { ok: { id: mission, state: 'running' } })
     expect(violationsOf('S7', build.end())).toEqual([])
   })
 
   it('sees a second accepted result', () => {
-    expect(violationsOf('S7', started().accept('n1', 'root/a').accept('n1', 'root/a', { output: 2 }).end())).toEqual([expect.stringContaining('root/a of m-aaaaaaaa-000000000001 has two accepted results: entries 3 and 4')])
+    expect(violationsOf('S7', started().accept('n1', 'root/a').accept('n1', 'root/a', { output: 2 }).end())).toEqual([expect.stringContaining('root/a of m-aaaaaaaa-000000000001 has two accepted results: entries 4 and 5')])
   })
 
   it('sees a watcher, a client and an owner with another picture', () => {
-    expect(violationsOf('S7', told(goodMission(), 4, 2).end())).toEqual([expect.stringContaining('a watcher at n2 was told accepted as entry 4')])
+    expect(violationsOf('S7', told(goodMission(), 5, 2).end())).toEqual([expect.stringContaining('a watcher at n2 was told accepted as entry 5')])
     expect(violationsOf('S7', goodMission().ask('result', { ok: { id: mission, result: 2 } }).end())).toEqual([expect.stringContaining('than its log has')])
     expect(violationsOf('S7', started().ask('result', { ok: { id: mission, result: 2 } }).ask('result', { ok: { id: mission, result: 1 } }).end())).toEqual([expect.stringContaining('than operation 1')])
     expect(violationsOf('S7', goodMission().view({ tasks: { accepted: 1 } }).end())).toEqual([expect.stringContaining('has 2 accepted tasks, its owner shows 1')])

@@ -6,7 +6,7 @@ import { virtualPeerId } from '../../../sim/identity-virtual-adapter.ts'
 import { createVirtualLogDisk, type VirtualLogDisk } from '../../../sim/log-store-virtual-adapter.ts'
 import type { LinkConditions } from '../../../sim/network/network.ts'
 import { createVirtualClock } from '../../../sim/virtual-clock.ts'
-import { entriesBetween, headAt, missionA } from '../../contracts/log-store.ts'
+import { entriesAfter, missionA, writeOf } from '../../contracts/log-store.ts'
 
 interface FakeNode {
   state: 'up' | 'down'
@@ -123,7 +123,7 @@ export function fakeCluster(names: readonly string[], conditions: LinkConditions
     },
     async write(name: string, index: number): Promise<void> {
       const store = await disk(name).open()
-      void store.write({ entries: entriesBetween(missionA, index, index), heads: [headAt(missionA, index)], claims: [] }).catch(() => undefined)
+      void store.write({ writes: [writeOf(missionA, entriesAfter(index), { fresh: 1 })] }).catch(() => undefined)
     },
     kinds: (type: 'fault' | 'healed') => records.flatMap((record) => (record.type === type ? [record.kind] : [])),
   }

@@ -5,7 +5,7 @@ import { createFaultInjector } from '../../../sim/faults/inject.ts'
 import { planFaults } from '../../../sim/faults/plan-faults.ts'
 import { expandNodes } from '../../../sim/scenario/expand.ts'
 import { faultKinds, Scenario, type FaultKind } from '../../../sim/scenario/schema.ts'
-import { entriesBetween, headAt, missionA } from '../../contracts/log-store.ts'
+import { entriesAfter, missionA, writeOf } from '../../contracts/log-store.ts'
 import { fakeCluster } from './fault-world.ts'
 
 const names = ['a', 'b', 'c', 'd', 'e']
@@ -194,7 +194,7 @@ describe('disks and clocks', () => {
       const { inject, injector, time, records, disk } = stage()
       for (const name of ['a', 'b', 'c']) {
         const store = await disk(name).open()
-        void store.write({ entries: entriesBetween(missionA, 1, 5), heads: [headAt(missionA, 5)], claims: [] })
+        void store.write({ writes: [writeOf(missionA, entriesAfter(5))] })
         await time.runFor(1)
         await store.close()
       }
@@ -202,7 +202,7 @@ describe('disks and clocks', () => {
       inject('disk-wiped', ['b'], 1_000)
       inject('disk-rolled-back', ['c'], 1_000)
       const store = await disk('c').open()
-      void store.write({ entries: entriesBetween(missionA, 6, 6), heads: [headAt(missionA, 6)], claims: [] })
+      void store.write({ writes: [writeOf(missionA, entriesAfter(6), { fresh: 1 })] })
       await time.runFor(10)
       if (early) injector.healAll()
       await time.runFor(2_000)

@@ -32,37 +32,36 @@ function world() {
   const sent = { messages: 0, bytes: 0 }
   const tally = createTally({ scenario, seed: 7, nodes: expandNodes(scenario, seededRandom([1, 2])), sent: () => sent })
   for (const [name, peer] of Object.entries(peers)) tally.nodeUp(name, peer, 2, 0)
-  const replicas = ['home-1', 'home-2']
   return {
     sent, tally,
-    /** Each replica syncs it, the second one a little later. */
-    sync: (event: MissionEvent, atMs: number) => tally.entryCommitted(missionId, event, atMs),
+    /** It is committed. */
+    commit: (event: MissionEvent, atMs: number) => tally.entryCommitted(missionId, event, atMs),
     report: (virtualMs: number) => tally.report({ virtualMs, events: 1, traceHash: '0', promises: [], violations: [], counters: { total: sent, forTasks: 600, perNode: new Map([['home-1', { messages: 10, bytes: 100 }]]), byKind: { propose: 5 }, gossip: 1, gossipControl: 2, dht: 3, connection: 4 } }),
   }
 }
 
 test('a mission with a lost worker, seen by two replicas', () => {
-  const { tally, sync, sent, report } = world()
+  const { tally, commit, sent, report } = world()
   sent.messages = 100
   tally.missionSubmitted('k1', 1_000)
-  sync(submitted, 1_010)
+  commit(submitted, 1_010)
   tally.missionAcknowledged('k1', missionId, 1_012)
-  sync(entry({ type: 'planned', taskId: 'root', children: [spec('root/a'), spec('root/b', ['root/a'])] }), 1_015)
-  sync(awarded('root/a', 1, 'P2'), 1_100)
+  commit(entry({ type: 'planned', taskId: 'root', children: [spec('root/a'), spec('root/b', ['root/a'])] }), 1_015)
+  commit(awarded('root/a', 1, 'P2'), 1_100)
   tally.runStarted({ node: 'home-2', runId: 'r1', missionId, taskId: 'root/a', step: 'run' }, 1_200)
   tally.nodeDown('home-2', 1_700)
-  sync(endedAward('root/a', 1, 'lost'), 2_000)
-  sync(awarded('root/a', 2, 'P1'), 2_300)
+  commit(endedAward('root/a', 1, 'lost'), 2_000)
+  commit(awarded('root/a', 2, 'P1'), 2_300)
   tally.runStarted({ node: 'home-1', runId: 'r2', missionId, taskId: 'root/a', step: 'run' }, 2_400)
   tally.nodeUp('home-2', 'P2' as PeerId, 2, 2_700)
   tally.runEnded({ node: 'home-1', runId: 'r2' }, 'done', 2_900)
-  sync(accepted('root/a', 2), 3_000)
-  sync(awarded('root/b', 1, 'P3'), 3_100)
-  sync(endedAward('root/b', 1, 'refused'), 3_150)
-  sync(awarded('root/b', 2, 'P3'), 3_200)
-  sync(accepted('root/b', 2), 3_400)
-  sync(accepted('root', 1), 3_450)
-  sync(entry({ type: 'completed', result: { inline: null as Json } }), 3_500)
+  commit(accepted('root/a', 2), 3_000)
+  commit(awarded('root/b', 1, 'P3'), 3_100)
+  commit(endedAward('root/b', 1, 'refused'), 3_150)
+  commit(awarded('root/b', 2, 'P3'), 3_200)
+  commit(accepted('root/b', 2), 3_400)
+  commit(accepted('root', 1), 3_450)
+  commit(entry({ type: 'completed', result: { inline: null as Json } }), 3_500)
   tally.faultInjected('crash', 3_600)
   sent.messages = 1_000
   expect([...tally.upTimes(1_000)]).toEqual([['home-2', [{ fromMs: -1_000, toMs: 700 }, { fromMs: 1_700, toMs: Infinity }]]])
@@ -92,22 +91,22 @@ test('a mission with a lost worker, seen by two replicas', () => {
 })
 
 test('an owner that comes back, and one that is replaced; leaves that nobody ran', () => {
-  const { tally, sync, report } = world()
+  const { tally, commit, report } = world()
   tally.missionSubmitted('k1', 0)
   tally.missionUnknown('k1', 10)
-  sync(submitted, 10)
-  sync(entry({ type: 'planned', taskId: 'root', children: [spec('root/a'), spec('root/g', [], 'composite')] }), 20)
-  sync(entry({ type: 'planned', taskId: 'root/g', children: [spec('root/g/1'), spec('root/g/2')] }), 30)
+  commit(submitted, 10)
+  commit(entry({ type: 'planned', taskId: 'root', children: [spec('root/a'), spec('root/g', [], 'composite')] }), 20)
+  commit(entry({ type: 'planned', taskId: 'root/g', children: [spec('root/g/1'), spec('root/g/2')] }), 30)
   tally.nodeDown('home-1', 1_000)
-  sync(entry({ type: 'took-over', epoch: { lineage: 1, term: 2 }, owner: 'P2' }), 1_500)
+  commit(entry({ type: 'took-over', epoch: { lineage: 1, term: 2 }, owner: 'P2' }), 1_500)
   // Cut off, not gone.
-  sync(entry({ type: 'took-over', epoch: { lineage: 1, term: 3 }, owner: 'P3' }), 2_000)
-  sync(entry({ type: 'dead', taskId: 'root/g' }), 2_100)
+  commit(entry({ type: 'took-over', epoch: { lineage: 1, term: 3 }, owner: 'P3' }), 2_000)
+  commit(entry({ type: 'dead', taskId: 'root/g' }), 2_100)
   const before = report(2_200)
   expect(before.missions).toMatchObject({ unknown: 1, unended: 1 })
   expect(before.recoveryMs.owner).toMatchObject({ count: 1, p50: 500 })
   expect(before.leaves).toMatchObject({ cancelled: 2 })
-  sync(entry({ type: 'failed' }), 2_300)
+  commit(entry({ type: 'failed' }), 2_300)
   const after = report(2_400)
   expect(after.missions).toMatchObject({ failed: 1, unended: 0 })
   expect(after.leaves).toMatchObject({ dead: 0, cancelled: 3 })
