@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { IndexedEvent } from '../../protocols/tasking/schema.ts'
 import type { MissionView } from '../../protocols/tasking/views.ts'
@@ -16,17 +16,23 @@ let mesh: RealMesh
 let front: RealNode
 let ledger: string
 let gate: string
-beforeEach(async () => {
-  mesh = await startRealMesh([
-    { name: 'front', flags: ['--slots', '0', '--duties', 'replica,bridge'] },
-    { name: 'left', flags: ['--skill', skill, '--slots', '8', '--set', 'limits.drainMs=1000'] },
-    { name: 'right', flags: ['--skill', skill, '--slots', '8', '--set', 'limits.drainMs=1000'] },
-  ])
+let counter = 0
+beforeAll(async () => {
+  // The workers keep no logs: what is looked at here is the loss of work alone.
+  const flags = ['--skill', skill, '--slots', '8', '--duties', 'worker,bridge', '--set', 'limits.drainMs=1000']
+  mesh = await startRealMesh([{ name: 'front', flags: ['--slots', '0', '--duties', 'replica,bridge'] }, { name: 'left', flags }, { name: 'right', flags }])
   front = mesh.node('front')
-  ledger = join(mesh.folder, 'ledger')
-  gate = join(mesh.folder, 'gate')
-})
-afterEach(() => mesh?.stop())
+}, 120_000)
+afterAll(() => mesh?.stop(), 60_000)
+
+/** Both workers live, and nothing of the test before is there. */
+beforeEach(async () => {
+  await Promise.all(mesh.nodes.filter((node) => !node.isRunning()).map((node) => mesh.restart(node.name)))
+  await mesh.joined()
+  counter += 1
+  ledger = join(mesh.folder, `ledger-${counter}`)
+  gate = join(mesh.folder, `gate-${counter}`)
+}, 120_000)
 
 interface Run {
   readonly step: string
