@@ -1,6 +1,6 @@
 /** What the missions desk remembers between two messages. */
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, Incarnation, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import type { ActorAddress, AwardId, Incarnation, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import type { RosterView } from '../../protocols/membership/schema.ts'
@@ -92,6 +92,8 @@ export interface MissionsState {
   readonly packing: Map<string, Asker>
   /** Takeovers by hand, until the log-keeper has answered. */
   readonly takeovers: Map<string, Inquiry>
+  /** Awards whose workers have asked whether they are still wanted, and whom that was asked of. */
+  readonly wanted: Map<AwardId, { readonly worker: ActorAddress; readonly asked: Set<PeerId> }>
   readonly members: Map<PeerId, Member>
   counter: number
 }
@@ -99,7 +101,7 @@ export interface MissionsState {
 export function newMissionsState(): MissionsState {
   return {
     ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(), accepted: new Map(),
-    opening: new Map(), inquiries: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), members: new Map(), counter: 0,
+    opening: new Map(), inquiries: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), wanted: new Map(), members: new Map(), counter: 0,
   }
 }
 

@@ -3,7 +3,7 @@
  * of those whose logs this node leads, and brings questions about any mission of the mesh to the node that leads it.
  */
 import { fault } from '../../protocols/kernel/errors.ts'
-import { isMissionGroup, type ActorAddress, type AwardId, type MissionId } from '../../protocols/kernel/ids.ts'
+import { isMissionGroup, type ActorAddress, type MissionId } from '../../protocols/kernel/ids.ts'
 import type { LogMessage } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
@@ -11,6 +11,7 @@ import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { addEnded, addPart, ask, forwardSubmission, onAnswer, onPacked, onTakenOver, onTimeout, watch } from './missions-questions.ts'
 import { onElsewhere, onEndedRead, onFound, onPeerLost } from './missions-routing.ts'
 import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { isAboutWanted, onUnwanted, onWantedEnded, onWantedFound, stillWanted } from './missions-wanted.ts'
 import { onBlobs, onClaimed, onFounded, onInputChecked, onNeverBegun, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
 
 export type { MissionsInit } from './missions-state.ts'
@@ -116,6 +117,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'value-stored':
       return message.tag.startsWith('answer ') ? onPacked(state, message.tag, message.payload, message.fault) : onStored(state, message.tag, message.payload, message.fault, context)
     case 'claimed': {
+      if (isAboutWanted(message.tag)) return onWantedFound(state, message.tag, message.claim, message.fault, context)
       const inquiry = state.inquiries.get(message.tag)
       return inquiry === undefined ? onClaimed(init, state, message.tag, message.claim, message.fault, context) : onFound(init, state, inquiry, message.claim, message.fault, context)
     }
@@ -130,6 +132,8 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: message.view.id, hosts: !message.ended })]
     case 'renew':
       return message.leases.flatMap(({ awardId }) => stillWanted(state, awardId, from, context))
+    case 'cancel':
+      return onUnwanted(state, message.awardId, message.reason, message.epoch, from.peer)
     case 'child-failed':
       return onOrchestratorFailed(state, message.name, message.reason, context)
     default:
@@ -219,6 +223,7 @@ function disown(state: MissionsState, missionId: MissionId, context: ActorContex
 function onEnded(init: MissionsInit, state: MissionsState, tag: string, ended: Parameters<typeof onEndedRead>[3], context: ActorContext): Effect[] {
   const inquiry = state.inquiries.get(tag)
   if (inquiry !== undefined) return onEndedRead(init, state, inquiry, ended, context)
+  if (isAboutWanted(tag)) return onWantedEnded(state, tag, ended, context)
   if (tag.startsWith('refound ')) {
     const [, submission = '', missionId = ''] = tag.split(' ')
     return onNeverBegun(init, state, submission, missionId as MissionId, ended.length > 0, context)
@@ -237,14 +242,6 @@ function onOrchestratorFailed(state: MissionsState, name: string, reason: string
   // What it had appended and not heard of is in the log-keeper's copy only: that is asked for it again.
   if (times > reopensMax || state.groups.get(missionId)?.led === undefined) return [log]
   return [log, tell(at(context.self.peer, actorNames.logKeeper), { kind: 'lead-again', group: missionId })]
-}
-
-/** The award's mission decides, if this node leads it; of one that is over here nothing is wanted. */
-function stillWanted(state: MissionsState, awardId: AwardId, worker: ActorAddress, context: ActorContext): Effect[] {
-  const missionId = awardId.slice(0, awardId.indexOf(':')) as MissionId
-  if (!state.ready || state.damaged.has(missionId)) return []
-  const name = actorNames.orchestrator(missionId)
-  return state.groups.get(missionId)?.led !== undefined && context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'still-wanted', awardId, worker })] : []
 }
 
 function onUnwatch(state: MissionsState, message: Extract<Delivery['message'], { kind: 'unwatch' }>, from: ActorAddress, context: ActorContext): Effect[] {

@@ -51,7 +51,8 @@ export function worker(award: Award): Behaviour<WorkerState> {
         case 'acknowledge':
           return from.peer === holder.manager.peer ? end(state, context) : []
         case 'cancel':
-          if ((from.peer !== holder.manager.peer && from.peer !== holder.orchestrator.peer) || isFenced(holder, message.epoch)) return []
+          // This node's own desk passes on what the mission's owner of now says.
+          if ((from.peer !== holder.manager.peer && from.peer !== holder.orchestrator.peer && from.peer !== context.self.peer) || isFenced(holder, message.epoch)) return []
           return [{ type: 'stop-skill', runId: award.awardId, why: fault('cancelled', message.reason) }, fact('info', 'award.cancelled', { award: award.awardId, reason: message.reason }), ...end(state, context)]
         default:
           return []
@@ -104,7 +105,7 @@ function onTick(state: WorkerState, context: ActorContext): Effect[] {
   const question = stillWanted(holder, context.nowMs)
   return [
     ...(message === undefined ? [] : [tell(holder.manager, message)]), ...sendCheckpoint(state, context), ...sendOutcome(state, context),
-    ...(question === undefined ? [] : [tell(at(holder.orchestrator.peer, actorNames.missions), question)]), nextTick(),
+    ...(question === undefined ? [] : [tell(at(context.self.peer, actorNames.missions), question)]), nextTick(),
   ]
 }
 
