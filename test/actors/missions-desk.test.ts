@@ -137,11 +137,14 @@ describe('any node answers for any mission', () => {
     const accepted = await world.submit('a', request)
     expect(await refusal(world.ask('b', { op: 'view', missionId: `${accepted.id.slice(0, 11)}zzzzzzzzzzzz` as MissionId }))).toMatchObject({ code: 'unknown-mission' })
     expect(await refusal(world.ask('b', { op: 'view', missionId: 'm-aaaaaaaa-zzzzzzzzzzzz' as MissionId }))).toMatchObject({ code: 'unknown-mission' })
+    // Of three nodes one may go without anybody noticing; of two that are gone the mission is told by nobody.
     world.kill('a')
-    await world.runFor(2_000)
+    expect(await world.view('b', accepted.id)).toMatchObject({ id: accepted.id })
+    world.kill('c')
+    await world.runFor(4_000)
     const away = await refusal(world.ask('b', { op: 'view', missionId: accepted.id }))
     expect(away).toMatchObject({ code: 'owner-unreachable', retryable: true })
-    expect(away.detail).toContain(' a,')
+    expect(away.next).toBeDefined()
   })
 })
 
@@ -159,7 +162,6 @@ describe('a feed', () => {
   it('brings each event once and in order, across restarts of the owner and lost connections', async () => {
     for (const seed of seeds(15)) {
       const world = await threeNodes(seed)
-      const base = world.node('b').mesh.actorCount
       const accepted = await world.submit('a', request)
       const feeds = ['b', 'c'].map((name) => follow(world, name, accepted.id))
       await world.runFor(seed * 11)
@@ -178,8 +180,9 @@ describe('a feed', () => {
       }
       for (const { stop } of feeds) stop()
       if (seed % 5 > 0) continue
-      await world.runFor(80_000)
-      expect(world.node('b').mesh.actorCount).toBe(base)
+      // Neither feeds nor owners are left: what an idle node has.
+      const idle = (await threeNodes(seed)).node('b').mesh.actorCount
+      await world.until(() => world.node('b').mesh.actorCount === idle, 'as many actors as an idle node has', 240_000)
     }
   })
 
@@ -228,22 +231,43 @@ describe('overload', () => {
 })
 
 describe('a disk that fails', () => {
-  it('the submitter hears storage-failed, the node gives up, and another start has everything that was acknowledged', async () => {
+  it('the submitter never hears "failed" of what may have happened, the node gives up, and everything acknowledged is there', async () => {
     const world = await threeNodes(1, 1_000)
     const safe = await world.submit('a', request)
     world.mesh.disk('a').failWrites(1)
-    expect(await refusal(world.submit('a', { ...request, priority: 8 }))).toMatchObject({ code: 'storage-failed' })
+    const second = { ...request, priority: 8 }
+    const refused = await refusal(world.submit('a', second, 'k'))
+    // Its node may end before it can say why; either way the outcome is unknown and the same key may be used again.
+    expect(['storage-failed', 'timeout', 'owner-unreachable']).toContain(refused.code)
+    expect(refused.retryable).toBe(true)
     expect(world.node('a').gaveUp).toContain('the log could not be written')
     world.kill('a')
     await world.runFor(300)
     await world.restart('a')
-    expect((await world.ended('a', safe.id)).state).toBe('completed')
-    expect(await world.ask('a', { op: 'list', limit: 10 })).toHaveLength(1)
+    const again = await world.submit('b', second, 'k')
+    for (const { id } of [safe, again]) expect((await world.ended('a', id)).state).toBe('completed')
+    expect(await world.ask('a', { op: 'list', limit: 10 })).toHaveLength(2)
   })
 
-  it('a damaged log is refused with a clear error, the other missions go on', async () => {
+  it('one damaged copy of three is made anew: the mission goes on as if nothing had been', async () => {
     for (const damage of ['corrupt', 'lose'] as const) {
       const world = await threeNodes(1, 1_000)
+      const rotten = await world.submit('a', request)
+      await world.runFor(500)
+      world.kill('a')
+      world.mesh.disk('a')[damage](rotten.id, 3)
+      await world.runFor(300)
+      await world.restart('a')
+      expect((await world.ended('a', rotten.id)).state).toBe('completed')
+      expect(world.node('a').telemetry.named('group.damaged')).toHaveLength(1)
+      expect(failedActors(world)).toEqual([])
+    }
+  })
+
+  it('a damaged log of which there is no other copy is refused with a clear error, the other missions go on', async () => {
+    for (const damage of ['corrupt', 'lose'] as const) {
+      const world = missionWorld(1, () => [doubling(1_000), summing()])
+      await startNodes(world, ['a', 'b'])
       const rotten = await world.submit('a', request)
       const sound = await world.submit('a', request)
       await world.runFor(500)
