@@ -21,6 +21,8 @@ export interface Tuning {
   readonly archiveKeptMs: DurationMs
   /** Blobs in use so lately are not freed. */
   readonly blobIdleMs: DurationMs
+  /** Into how many a mesh that this node founds divides its registrar. */
+  readonly registrarShards: number
   readonly snapshotEntries: number
   readonly snapshotTailEntries: number
 }
@@ -43,6 +45,7 @@ export const defaultTuning: Tuning = {
   failedMissionRestMs: limits.failedMissionRestMs,
   archiveKeptMs: limits.archiveKeptMs,
   blobIdleMs: limits.blobIdleMsMin,
+  registrarShards: limits.registrarShards,
   snapshotEntries: limits.snapshotEntries,
   snapshotTailEntries: limits.snapshotTailEntries,
 }

@@ -104,6 +104,7 @@ const claim: MissionClaim = { missionId, principal, key: 'key-1', requestDigest:
 export const sampleRosterEvents: { readonly [Type in RosterEvent['type']]: Extract<RosterEvent, { type: Type }> } = {
   'replica-admitted': { type: 'replica-admitted', atWallMs, replica },
   'replica-dropped': { type: 'replica-dropped', atWallMs, peer: peerB, reason: 'silent for 10 minutes' },
+  'shards-divided': { type: 'shards-divided', atWallMs, count: 8 },
   'shard-served': { type: 'shard-served', atWallMs, shard: 7, members: [peerA, peerB] },
 }
 

@@ -2,13 +2,12 @@
 import { fault } from '../../protocols/kernel/errors.ts'
 import { compareEpochs, type MissionId, type PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { shardOfMission } from '../../protocols/membership/placement.ts'
 import type { Message, MessageOf } from '../../protocols/wire.ts'
 import type { RegistrarMessage } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { askingMax, tellingMax, timer, type Asking, type RegistrarActorState, type Telling } from './registrar-state.ts'
+import { askingMax, shardIn, tellingMax, timer, type Asking, type RegistrarActorState, type Telling } from './registrar-state.ts'
 
 const askAgainMs = 500
 const tellAgainMs = 1_000
@@ -22,13 +21,14 @@ export function startAsking(state: RegistrarActorState, message: Extract<Registr
   state.counter += 1
   const question = message.kind === 'claim-mission' ? { kind: 'claim' as const, claim: message.claim } : { kind: 'find' as const, missionId: message.missionId }
   const missionId = question.kind === 'claim' ? question.claim.missionId : question.missionId
-  const asking: Asking = { id: `${state.counter}-${context.random.text(6)}`, tag: message.tag, asker: from, shard: shardOfMission(missionId), question, untilMs: context.nowMs + limits.askTimeoutMs, asked: false, turn: 0, hurried: 0 }
+  const asking: Asking = { id: `${state.counter}-${context.random.text(6)}`, tag: message.tag, asker: from, shard: shardIn(state, missionId), question, untilMs: context.nowMs + limits.askTimeoutMs, asked: false, turn: 0, hurried: 0 }
   state.asking.set(asking.id, asking)
   return askNext(state, asking, context)
 }
 
 /** Asks whoever is next, and comes back to it in a while. */
 function askNext(state: RegistrarActorState, asking: Asking, context: ActorContext, whom?: PeerId): Effect[] {
+  asking.shard = shardIn(state, asking.question.kind === 'claim' ? asking.question.claim.missionId : asking.question.missionId)
   const peer = whom ?? nextOf(state, asking.shard, asking.turn, context)
   asking.turn += 1
   const again: Effect = timer(`ask ${asking.id}`, askAgainMs + context.random.below(askAgainMs))
@@ -70,7 +70,7 @@ export function onClaimAnswer(state: RegistrarActorState, message: MessageOf<'cl
   const { shard, question } = asking
   const { claim } = message
   if (claim !== undefined && message.refused === undefined) {
-    if (shardOfMission(claim.missionId) !== shard) return [fact('warn', 'registrar.answer-misplaced', { from: from.peer, missionId: claim.missionId })]
+    if (shardIn(state, claim.missionId) !== shard) return [fact('warn', 'registrar.answer-misplaced', { from: from.peer, missionId: claim.missionId })]
     state.leaders.set(shard, from.peer)
     return finish(state, asking, { claim })
   }
@@ -127,7 +127,7 @@ export function startTelling(state: RegistrarActorState, told: Extract<Registrar
 
 function tellNext(state: RegistrarActorState, telling: Telling, context: ActorContext, whom?: PeerId): Effect[] {
   const { told, requestId } = telling
-  const peer = whom ?? nextOf(state, shardOfMission(told.missionId), telling.turn, context)
+  const peer = whom ?? nextOf(state, shardIn(state, told.missionId), telling.turn, context)
   telling.turn += 1
   if (peer === undefined) return []
   const { missionId, members, endedAtWallMs, archive, epoch } = told
@@ -150,7 +150,7 @@ export function onMovedHeard(state: RegistrarActorState, { requestId, missionId,
   if (telling?.requestId !== requestId) return []
   if (committed) {
     state.telling.delete(missionId)
-    state.leaders.set(shardOfMission(missionId), from)
+    state.leaders.set(shardIn(state, missionId), from)
     return []
   }
   return heardElsewhere(state, telling, missionId, leader, from, context)
@@ -158,7 +158,7 @@ export function onMovedHeard(state: RegistrarActorState, { requestId, missionId,
 
 /** Only a named leader is told at once; the next member has its turn with the timer. */
 function heardElsewhere(state: RegistrarActorState, telling: Telling, missionId: MissionId, leader: PeerId | undefined, from: PeerId, context: ActorContext): Effect[] {
-  const shard = shardOfMission(missionId)
+  const shard = shardIn(state, missionId)
   if (leader === undefined || leader === from) {
     if (state.leaders.get(shard) === from) state.leaders.delete(shard)
     return []

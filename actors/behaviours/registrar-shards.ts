@@ -12,7 +12,7 @@ import { actorNames, at } from '../names.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { append, changeMembers, hostLog, isChangingMembers, lose, peersOf, readAfterBarrier, uncommitted, type Settled } from './hosted-log.ts'
-import { readyShard, registrarKind, uncommittedMax, type RegistrarActorState, type RegistrarInit, type ShardAnswer, type ShardLog } from './registrar-state.ts'
+import { readyShard, registrarKind, shardIn, uncommittedMax, type RegistrarActorState, type RegistrarInit, type ShardAnswer, type ShardLog } from './registrar-state.ts'
 
 // ---- which shards are led here --------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ export function onMembersWanted(init: RegistrarInit, state: RegistrarActorState,
 
 /** @returns the log that answers for a mission here, or the refusal. */
 function shardFor(state: RegistrarActorState, missionId: MissionId, context: ActorContext): ShardLog | { readonly refused: 'not-leader' | 'unavailable'; readonly leader?: PeerId } {
-  const shard = shardOfMission(missionId)
+  const shard = shardIn(state, missionId)
   const log = state.shards.get(shard)
   if (log?.phase === 'ready') return uncommitted(log) < uncommittedMax ? log : { refused: 'unavailable' }
   if (log !== undefined) return { refused: 'unavailable' }

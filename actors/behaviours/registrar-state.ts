@@ -1,6 +1,8 @@
 /** What the registrar actor of a node holds: the shards it leads, and the questions of this node's desk. */
 import type { ActorAddress, GroupId, Incarnation, MissionId, PeerId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
+import { servingShard } from '../../protocols/membership/placement.ts'
 import { decodeRegistrar, emptyRegistrar, encodeRegistrar, foldRegistrar, registrarVersion, type RegistrarState } from '../../protocols/membership/registrar.ts'
 import { RegistrarEvent, type MissionClaim, type RosterView } from '../../protocols/membership/schema.ts'
 import type { LogRecord } from '../../protocols/replicated-log/schema.ts'
@@ -19,6 +21,11 @@ export type ShardAnswer =
   | { readonly kind: 'claim'; readonly to: ActorAddress; readonly requestId: string; readonly missionId: MissionId; readonly refused?: MessageOf<'claim-answer'>['refused'] }
   | { readonly kind: 'moved'; readonly to: ActorAddress; readonly requestId: string; readonly missionId: MissionId }
 
+/** The shard that serves a mission in this mesh. */
+export function shardIn(state: { readonly view: RosterView | undefined }, missionId: MissionId): number {
+  return servingShard(missionId, state.view?.shards.length ?? limits.registrarShards)
+}
+
 export type ShardLog = HostedLog<RegistrarState, ShardAnswer>
 
 /** A question of this node's desk, asked of one member after another until one answers. */
@@ -26,7 +33,8 @@ export interface Asking {
   readonly id: string
   readonly tag: string
   readonly asker: ActorAddress
-  readonly shard: number
+  /** As the roster divides the registrar now. */
+  shard: number
   readonly question: { readonly kind: 'claim'; readonly claim: MissionClaim } | { readonly kind: 'find'; readonly missionId: MissionId }
   readonly untilMs: InstantMs
   /** Whether anybody has been asked yet: then the outcome of a claim may be unknown. */

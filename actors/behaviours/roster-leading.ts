@@ -44,9 +44,10 @@ function onReady(init: RosterInit, state: RosterActorState, context: ActorContex
   const own = ownReplica(init, state, context.self.peer)
   const self = own === undefined ? [] : write(init, state, [{ type: 'replica-admitted', atWallMs: context.wallMs, replica: own }], context)
   // Only the node that founded the mesh: of a shard that nobody has reported there is no copy but on its disk.
+  const divided = init.founds && host.state.shards.every((members) => members.length === 0) ? write(init, state, [{ type: 'shards-divided', atWallMs: context.wallMs, count: init.tuning.registrarShards }], context) : []
   const unserved = host.state.shards.flatMap((members, shard) => (members.length === 0 ? [shard] : []))
   const found = init.founds && unserved.length > 0 ? [tell(at(context.self.peer, actorNames.registrar), { kind: 'found-shards' as const, shards: unserved })] : []
-  return [fact('info', 'roster.leads', { lineage: host.epoch.lineage, term: host.epoch.term, replicas: host.state.replicas.length }), ...self, ...found]
+  return [fact('info', 'roster.leads', { lineage: host.epoch.lineage, term: host.epoch.term, replicas: host.state.replicas.length }), ...divided, ...self, ...found]
 }
 
 /** Appends what says something new. */
@@ -67,6 +68,7 @@ function said(state: RosterState, event: RosterEvent): RosterSaid[] {
       return [{ name: 'roster.admitted', replica: event.replica.name, peer: event.replica.peer }]
     case 'replica-dropped':
       return [{ name: 'roster.dropped', replica: state.replicas.find(({ peer }) => peer === event.peer)?.name ?? '', peer: event.peer, reason: event.reason }]
+    case 'shards-divided':
     case 'shard-served':
       return []
   }

@@ -33,6 +33,11 @@ export function shardOfMission(missionId: MissionId): number {
   return shard < limits.registrarShards ? shard : hash32(missionId) % limits.registrarShards
 }
 
+/** The shard that serves a mission in a mesh of so many. */
+export function servingShard(missionId: MissionId, shards: number): number {
+  return shardOfMission(missionId) % shards
+}
+
 export function shardGroup(shard: number): GroupId {
   return GroupId.parse(`registrar-${twoDigits(shard)}`)
 }

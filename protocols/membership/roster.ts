@@ -32,6 +32,8 @@ export function foldRoster(state: RosterState, event: RosterEvent): RosterState 
     }
     case 'replica-dropped':
       return { ...state, replicas: state.replicas.filter(({ peer }) => peer !== event.peer) }
+    case 'shards-divided':
+      return { ...state, shards: Array.from({ length: event.count }, () => []) }
     case 'shard-served':
       return { ...state, shards: state.shards.map((members, shard) => (shard === event.shard ? event.members : members)) }
   }
@@ -48,7 +50,11 @@ export function judgeRoster(state: RosterState, event: RosterEvent): 'apply' | '
     }
     case 'replica-dropped':
       return state.replicas.some(({ peer }) => peer === event.peer) ? 'apply' : 'already'
+    case 'shards-divided':
+      if (state.shards.length === event.count) return 'already'
+      return state.shards.every((members) => members.length === 0) ? 'apply' : fault('wrong-state', 'the registrar is divided already, and its shards are served')
     case 'shard-served':
+      if (event.shard >= state.shards.length) return fault('bad-request', `this mesh has ${state.shards.length} shards`)
       if (event.members.length === 0) return fault('bad-request', `nobody would serve shard ${event.shard}`)
       return samePeers(state.shards[event.shard] ?? [], event.members) ? 'already' : 'apply'
   }

@@ -52,6 +52,8 @@ export const ShardNumber = z.number().int().min(0).max(limits.registrarShards - 
 export const RosterEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('replica-admitted'), ...at, replica: Replica }),
   z.object({ type: z.literal('replica-dropped'), ...at, peer: PeerId, reason: z.string().max(280) }),
+  /** Into how many shards the registrar is divided in this mesh, for good: said before the first is served, and only where it is not the usual number. */
+  z.object({ type: z.literal('shards-divided'), ...at, count: z.number().int().min(1).max(limits.registrarShards) }),
   /** Who serves a shard, as that shard's own log says. */
   z.object({ type: z.literal('shard-served'), ...at, shard: ShardNumber, members: z.array(PeerId).max(limits.votersMax + limits.learnersMax) }),
 ])
@@ -65,7 +67,7 @@ export const RosterView = z.object({
   keepers: z.array(PeerId).max(limits.votersMax + limits.learnersMax),
   replicas: z.array(Replica).max(limits.rosterReplicasMax),
   /** By shard number. */
-  shards: z.array(z.array(PeerId).max(limits.votersMax + limits.learnersMax)).length(limits.registrarShards),
+  shards: z.array(z.array(PeerId).max(limits.votersMax + limits.learnersMax)).min(1).max(limits.registrarShards),
 })
 export type RosterView = z.infer<typeof RosterView>
 

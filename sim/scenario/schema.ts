@@ -188,7 +188,7 @@ export const Scenario = z.object({
   /** The pace of replicated logs where it differs from the defaults: their names and units are those of `replication.*` in a node's configuration. `snapshotEntries` may be drawn, once for each run. */
   replication: z.object({
     groupPulseMs: z.number().min(20).max(10_000), electionMsMin: z.number().min(100).max(60_000), electionMsMax: z.number().min(200).max(120_000), lostLeaderMsMax: z.number().min(1).max(60_000),
-    memberSilentMs: z.number().min(1_000), membersLookMs: z.number().min(100), missionRestMs: z.number().min(100), failedMissionRestMs: z.number().min(100), archiveKeptMs: z.number().min(1_000),
+    registrarShards: z.number().int().min(1).max(64), memberSilentMs: z.number().min(1_000), membersLookMs: z.number().min(100), missionRestMs: z.number().min(100), failedMissionRestMs: z.number().min(100), archiveKeptMs: z.number().min(1_000),
     snapshotEntries: z.union([z.number().int().min(8), z.array(z.number().int().min(8)).min(1)]), snapshotTailEntries: z.number().int().min(0),
   }).partial().strict().default({}),
   /** Limits of the nodes that differ from the defaults. */
