@@ -93,7 +93,8 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
       return state.holder !== undefined && isAbove(state, from, context) ? end(state, context) : []
     case 'cancel':
       if (state.holder !== undefined && isFenced(state.holder, message.epoch)) return []
-      return isAbove(state, from, context) || from.peer === state.orchestrator.peer ? cancelAll(state, message.reason, context) : []
+      // This node's own desk passes on what the mission's owner of now says.
+      return isAbove(state, from, context) || from.peer === state.orchestrator.peer || from.peer === context.self.peer ? cancelAll(state, message.reason, context) : []
     case 'drain':
       return state.phase === 'finished' ? [] : handBack(state, context)
     // ---- effects
@@ -220,7 +221,7 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
     if (message !== undefined) effects.push(tell(holder.manager, message))
     effects.push(...sendOutcome(state, context))
     const question = stillWanted(holder, context.nowMs)
-    if (question !== undefined) effects.push(tell(at(state.orchestrator.peer, actorNames.missions), question))
+    if (question !== undefined) effects.push(tell(at(context.self.peer, actorNames.missions), question))
   }
   if (state.fold === undefined || state.phase === 'finished') return effects
   if (state.paused && context.nowMs - state.attachSentAtMs >= pausedLookMs) effects.push(attach(state, context))
