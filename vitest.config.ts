@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 /** Tests that start processes, listen on ports or build packages: few at a time, and patient. */
 const processTests = ['test/mesh/**/*.test.ts', 'test/node/cli/**/*.test.ts', 'test/node/libp2p/**/*.test.ts', 'test/build/**/*.test.ts', 'test/bin/**/*.test.ts']
 
+/** What takes minutes and is seldom broken: `npm run test:long`. */
+const longTests = ['test/**/*.long.test.ts']
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -13,7 +16,7 @@ export default defineConfig({
           name: 'unit',
           pool: 'forks',
           include: ['test/**/*.test.ts'],
-          exclude: processTests,
+          exclude: [...processTests, ...longTests],
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
@@ -25,10 +28,22 @@ export default defineConfig({
           name: 'processes',
           pool: 'forks',
           include: processTests,
+          exclude: longTests,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'long',
+          pool: 'forks',
+          include: longTests,
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

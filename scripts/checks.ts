@@ -1,7 +1,7 @@
 /**
  * All that `npm test` checks, in this order: types, lint, import rules, a sweep of simulated faults, tests. Every check runs, even
  * after one failed.
- * Arguments go to vitest (a file, `-t name`), and then only the tests run.
+ * Arguments go to vitest (a file, `-t name`), and then only the tests run. Without any, those of `npm run test:long` are left out.
  *
  * The last line is `N passed, N failed` and, when something was skipped, `, N skipped`. With SKEIN_FAIL_ON_SKIP=1 a skipped
  * test is a failed one; a test that is skipped without a reason always is.
@@ -91,7 +91,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 
   heading('tests')
-  const tally = await runTests(argv)
+  const tally = await runTests(onlyTests ? argv : ['--project', 'unit', '--project', 'processes'])
   passed += tally.passed
   failed += tally.failed
   summary.push(`${tally.failed === 0 ? 'passed' : 'FAILED'}  tests: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped.length} skipped`)
