@@ -162,6 +162,7 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
   'group-pulse': { kind: 'group-pulse', beat: 9, groups: 64, digest: 3_141_592_653 },
   'group-pulse-heard': { kind: 'group-pulse-heard', beat: 9, agrees: false, differ: ['registrar-07', 'roster'] },
   'group-terms': { kind: 'group-terms', beat: 9, groups: [{ group: missionId, epoch }, { group: 'roster', epoch }] },
+  'copy-lost': { kind: 'copy-lost', group: 'roster', toward: later },
   'other-incarnation': { kind: 'other-incarnation', group: 'registrar-07', incarnation: later },
   'group-ended': { kind: 'group-ended', group: missionId, ended },
   'group-left': { kind: 'group-left', group: missionId },

@@ -98,9 +98,10 @@ export interface RaftOutputs {
   readonly install: { readonly from: PeerId; readonly snapshot: LogSnapshot } | undefined
   /**
    * `answers-as-another`: a member answers under another incarnation than the log knows, its copy was lost.
+   * `lost-what-it-held`: a member has less than it had acknowledged under the same name: it must give its copy up, and join as another.
    * `means-another`: the sender means an incarnation that is not (or no more) ours: it should be told.
    */
-  readonly strangers: readonly { readonly peer: PeerId; readonly why: 'answers-as-another' | 'means-another' }[]
+  readonly strangers: readonly { readonly peer: PeerId; readonly why: 'answers-as-another' | 'means-another' | 'lost-what-it-held' }[]
   /** A newer lineage has other entries from here on: what this member had there, committed or not, was given up. */
   readonly orphanedFrom: number | undefined
   /** When to call with `tick` at the latest; Infinity: never. */

@@ -13,7 +13,7 @@ type LogAppended = Extract<RaftMessage, { kind: 'log-appended' }>
 /** @param next the first entry that it may lack. */
 export function newFollower(incarnation: Incarnation, next: number, nowMs: InstantMs): Follower {
   return {
-    incarnation, next, matched: 0, probing: true, inFlight: [], sinceRound: 0, waitingSinceMs: nowMs, heardAtMs: nowMs,
+    incarnation, next, matched: 0, acknowledgedAtRound: Number.POSITIVE_INFINITY, probing: true, inFlight: [], sinceRound: 0, waitingSinceMs: nowMs, heardAtMs: nowMs,
     answeredRound: -1, answeredPulseMs: Number.NEGATIVE_INFINITY, commitSent: 0, owed: true, installing: false,
   }
 }
@@ -113,12 +113,13 @@ export function onAppended(state: RaftState, peer: PeerId, answer: LogAppended, 
   if (newer < 0 || leading === undefined || follower === undefined || (answer.ok && answer.matched > state.last.index)) return
   follower.heardAtMs = nowMs
   follower.answeredRound = Math.max(follower.answeredRound, answer.round)
-  if (!answer.ok) return backUp(state, leading, follower, answer)
+  if (!answer.ok) return backUp(state, leading, peer, follower, answer)
   follower.inFlight = follower.inFlight.filter((round) => round > answer.round)
   follower.waitingSinceMs = nowMs
   follower.probing = false
   if (answer.matched > follower.matched) {
     follower.matched = answer.matched
+    follower.acknowledgedAtRound = leading.round
     leading.moved = true
     // It has a snapshot now; if that is too old by now, it gets the next one.
     follower.installing = false
@@ -127,9 +128,11 @@ export function onAppended(state: RaftState, peer: PeerId, answer: LogAppended, 
 }
 
 /** The logs differ before what was sent: the member says where to try next. */
-function backUp(state: RaftState, leading: Leading, follower: Follower, { round, matched }: LogAppended): void {
+function backUp(state: RaftState, leading: Leading, peer: PeerId, follower: Follower, { round, matched }: LogAppended): void {
   if (follower.inFlight.length > 0 && round < follower.sinceRound) return
   if (follower.installing) return
+  // It was asked after it had acknowledged more than it has now: its disk was put back to an older copy, votes and all.
+  if (matched < follower.matched && round > follower.acknowledgedAtRound) boxOf(state).strangers.push({ peer, why: 'lost-what-it-held' })
   startOver(leading, follower, Math.max(follower.matched, Math.min(matched, state.last.index)) + 1)
 }
 

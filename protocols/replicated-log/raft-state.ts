@@ -13,6 +13,8 @@ export interface Follower {
   /** The next entry to send. */
   next: number
   matched: number
+  /** What was sent after this round was sent to somebody who had said that it matches up to there. */
+  acknowledgedAtRound: number
   /** One append at a time, until it is known where the logs meet. */
   probing: boolean
   /** The rounds of the appends that were not answered. */
@@ -79,7 +81,7 @@ export interface Outbox {
   role: RaftOutputs['role']
   needsSnapshot: PeerId[]
   install: RaftOutputs['install']
-  strangers: { peer: PeerId; why: 'answers-as-another' | 'means-another' }[]
+  strangers: { peer: PeerId; why: 'answers-as-another' | 'means-another' | 'lost-what-it-held' }[]
   orphanedFrom: number | undefined
 }
 

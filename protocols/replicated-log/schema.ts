@@ -91,6 +91,8 @@ export const GroupPulseHeard = z.object({ kind: z.literal('group-pulse-heard'), 
 export const GroupTerms = z.object({ kind: z.literal('group-terms'), beat: z.number().int().min(0), groups: z.array(z.object({ group: GroupId, epoch: Epoch })).max(limits.groupTermsMax) })
 /** The receiver's copy is not (or no more) a member's: the incarnation it is under now, so that the leader can make it one. */
 export const OtherIncarnation = z.object({ kind: z.literal('other-incarnation'), group: GroupId, incarnation: Incarnation })
+/** From a group's leader: the receiver has less than it had acknowledged, as a disk does that was put back to an older copy. It gives its copy up. */
+export const CopyLost = z.object({ kind: z.literal('copy-lost'), group: GroupId, toward: Incarnation })
 /** The group has ended, and is in this archive: nobody votes there any more. */
 export const GroupEnded = z.object({ kind: z.literal('group-ended'), group: GroupId, ended: EndedMission })
 
@@ -108,4 +110,4 @@ export const raftMessages = [VoteAsk, Vote, LogAppend, LogAppended, LogInstall, 
 export const RaftMessage = z.discriminatedUnion('kind', [...raftMessages])
 export type RaftMessage = z.infer<typeof RaftMessage>
 
-export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, GroupEnded, GroupLeft, GroupAsk, HoldBlobs, BlobsHeld] as const
+export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, CopyLost, GroupEnded, GroupLeft, GroupAsk, HoldBlobs, BlobsHeld] as const

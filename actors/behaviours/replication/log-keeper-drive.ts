@@ -2,6 +2,7 @@
 import { fault } from '../../../protocols/kernel/errors.ts'
 import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import type { Epoch, GroupId, PeerId } from '../../../protocols/kernel/ids.ts'
+import { memberOf } from '../../../protocols/replicated-log/raft-quorum.ts'
 import { entriesOf, installFor, stepRaft, viewOf, type RaftInput, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
@@ -55,6 +56,11 @@ export function perform(state: LogKeeperState, group: Group, outputs: RaftOutput
   if (outputs.orphanedFrom !== undefined) effects.push(fact('warn', 'group.tail-orphaned', { group: group.group, from: outputs.orphanedFrom }))
   if (outputs.needsSnapshot.length > 0) effects.push(...sendSnapshots(group, outputs.needsSnapshot))
   if (outputs.install !== undefined) effects.push(...startInstall(state, group, outputs.install))
+  for (const { peer, why } of outputs.strangers) {
+    const { membership } = viewOf(group.raft)
+    const member = membership === undefined ? undefined : memberOf(membership, peer)
+    if (why === 'lost-what-it-held' && member !== undefined) effects.push(tell(at(peer, actorNames.logKeeper), { kind: 'copy-lost', group: group.group, toward: member.incarnation }))
+  }
   if (outputs.wakeAtMs < group.wakeAtMs) effects.push(wakeUp(group, outputs.wakeAtMs, context))
   // What is never written is synced at once.
   if (outputs.persist !== undefined && !group.durable) return [...effects, ...step(state, group, { type: 'persisted', upTo: outputs.persist.number }, context)]

@@ -5,8 +5,9 @@
 import { fault } from '../../../protocols/kernel/errors.ts'
 import { isMissionGroup, type GroupId, type Incarnation, type PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
-import { entriesOf, foundGroup, joinGroup, openRaft, viewOf } from '../../../protocols/replicated-log/raft.ts'
+import { entriesOf, foundGroup, headOf, joinGroup, openRaft, viewOf } from '../../../protocols/replicated-log/raft.ts'
 import type { RaftMessage } from '../../../protocols/replicated-log/schema.ts'
+import type { MessageOf } from '../../../protocols/wire.ts'
 import type { ActorMessage, GroupNews, LogMessage } from '../../messages.ts'
 import { actorNames, at } from '../../names.ts'
 import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
@@ -89,6 +90,8 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
       return onTerms(state, message, from.peer, context)
     case 'other-incarnation':
       return onOtherIncarnation(init, state, message.group, message.incarnation, from.peer, context)
+    case 'copy-lost':
+      return onCopyLost(init, state, message, from.peer, context)
     case 'group-ended':
       return 'group' in message ? onGroupEnded(state, message.group, message.ended, from.peer) : []
     case 'group-ask':
@@ -156,7 +159,7 @@ function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot,
  * A copy that is not what was promised never votes again. With other voters its data is elsewhere: it is wiped, and joins
  * anew under another incarnation once their leader has made it a member. A sole voter's is all there was: it is left alone.
  */
-function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }: GroupOnDisk, store: Incarnation, context: ActorContext): Effect[] {
+function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }: Pick<GroupOnDisk, 'head' | 'damage'>, store: Incarnation, context: ActorContext): Effect[] {
   const found = fact('error', 'group.damaged', { group: head.group, detail: damage?.detail ?? '' })
   const others = [...(head.membership?.voters ?? []), ...(head.membership?.outgoing ?? [])].filter(({ peer }) => peer !== context.self.peer)
   if (head.membership !== undefined && others.length === 0) {
@@ -171,6 +174,14 @@ function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }:
   state.waitingWiped.set(head.group, group)
   state.waiting.push({ group, persist: { number: 0, head: { group: head.group, incarnation, last: { index: 0, chain: '0'.repeat(64) }, commit: 0 }, entries: [] } })
   return [found, fact('warn', 'group.wiped', { group: head.group, incarnation })]
+}
+
+/** The leader remembers more of this copy than it holds: it was put back to an older state, and with it what it had promised. */
+function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId, toward }: MessageOf<'copy-lost'>, from: PeerId, context: ActorContext): Effect[] {
+  const group = state.groups.get(groupId)
+  if (group === undefined || state.incarnation === undefined || group.incarnation !== toward || group.leader !== from) return []
+  const damage = fault('storage-failed', `its copy of ${groupId} is older than what it had acknowledged: the disk was put back to an earlier state`, { retryable: false })
+  return [...onDamaged(init, state, { head: headOf(group.raft), damage }, state.incarnation, context), ...writeNext(state, context)]
 }
 
 /** `store.n`: the n-th life of this group's copy in one store. */
