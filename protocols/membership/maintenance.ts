@@ -49,16 +49,15 @@ export function nextMembership(input: MaintenanceInput): Membership | undefined 
 
 /**
  * A voter that lost its copy is dead as a member and never votes again, though its node lives: it goes at once, and its
- * node starts over as a learner. That needs two other voters who agree, and leaves n−1 voters of whom the living are a
+ * node starts over as a learner in the step after. That needs two other voters who agree, and leaves n−1 voters of whom the living are a
  * majority if they were one of n: so nothing is risked, and less must agree from then on.
  */
 function withoutLost(input: MaintenanceInput): Membership | undefined {
   const { voters, learners } = input.current
   const lost = voters.find((member) => isLost(input, member))
   if (lost === undefined || voters.length < 3) return undefined
-  const returns = input.replicas.some(({ peer }) => peer === lost.peer) && learners.length < limits.learnersMax
-  const rest = voters.filter((member) => member !== lost)
-  return joint(input, rest, returns ? [...learners, newCopyOf(input, lost)] : learners)
+  // While its old name is in the outgoing half its new one cannot be a member: it learns from the step after.
+  return joint(input, voters.filter((member) => member !== lost), learners)
 }
 
 /** A learner decides nothing: its new copy takes its place without ado. */
