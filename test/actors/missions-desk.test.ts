@@ -88,6 +88,20 @@ describe('idempotency keys', () => {
     expect((await world.ended('d', first.id)).state).toBe('completed')
     expect(await world.result('d', first.id)).toBe(20)
   })
+
+  it('also when the mission is led by another than the node that it was passed on to', async () => {
+    const world = await threeNodes(1, 20_000)
+    await world.start('d', { duties: ['worker', 'bridge'] })
+    await world.runFor(1_500)
+    const first = await world.submit('d', request, 'k1')
+    world.kill(first.ownerName)
+    await world.runFor(10_000)
+    await world.restart(first.ownerName)
+    await world.runFor(3_000)
+    const again = await world.submit('d', request, 'k1')
+    expect(again.id).toBe(first.id)
+    expect(again.ownerName).not.toBe(first.ownerName)
+  })
 })
 
 describe('any node answers for any mission', () => {
