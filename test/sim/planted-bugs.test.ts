@@ -3,24 +3,34 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { plantedBugs, type PlantedBug } from '../../scripts/sim/bug-table.ts'
+import { plantedBugs, type PlantedBug, type SourceBug } from '../../scripts/sim/bug-table.ts'
 import type { HuntResult } from '../../scripts/sim/hunt.ts'
+import { logBugs } from '../../scripts/sim/log-bug-table.ts'
 import { plant, plantedVariable, plantWhileLoading } from '../../scripts/sim/planted-bugs.ts'
 import { checkers } from '../../sim/checkers/index.ts'
 import { repositoryFolder } from '../support/skein-command.ts'
 
-const seeds = 5
+const seeds = 3
+/** The log alone is far quicker than a mesh. */
+const logSeeds = 80
 const scenarioOf = (name: string): string => join('test', 'sim', 'planted', `${name}.yaml`)
 
-/** @param bug what is planted; undefined: nothing. */
-function hunt(bug: string | undefined, promise: string, scenarios: readonly string[], seedsMax = seeds): Promise<HuntResult[]> {
-  const argv = ['--import', './scripts/sim/planted-bugs.ts', 'scripts/sim/hunt.ts', String(seedsMax), promise, ...scenarios.map(scenarioOf)]
+/** @param bug what is planted while the program is loaded; undefined: nothing. @returns the lines that it prints. */
+function withBug<Line>(bug: string | undefined, argv: readonly string[]): Promise<Line[]> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, argv, { cwd: repositoryFolder, env: { PATH: process.env['PATH'] ?? '', ...(bug === undefined ? {} : { [plantedVariable]: bug }) } }, (error, out, err) => {
+    execFile(process.execPath, ['--import', './scripts/sim/planted-bugs.ts', ...argv], { cwd: repositoryFolder, env: { PATH: process.env['PATH'] ?? '', ...(bug === undefined ? {} : { [plantedVariable]: bug }) } }, (error, out, err) => {
       if (error !== null) reject(new Error(err || error.message))
-      else resolve(out.trim().split('\n').map((line) => JSON.parse(line) as HuntResult))
+      else resolve(out.trim().split('\n').map((line) => JSON.parse(line) as Line))
     })
   })
+}
+
+function hunt(bug: string | undefined, promise: string, scenarios: readonly string[], seedsMax = seeds): Promise<HuntResult[]> {
+  return withBug(bug, ['scripts/sim/hunt.ts', String(seedsMax), promise, ...scenarios.map(scenarioOf)])
+}
+
+function huntInLog(bug: string | undefined, seedsMax = logSeeds) {
+  return withBug<{ readonly seedsRun: number; readonly found?: { readonly seed: number; readonly detail: string } }>(bug, ['test/sim/planted/hunt-log-bug.ts', String(seedsMax)])
 }
 
 /** Secrets are not handed to the simulated world yet: their checker has nothing to look for. */
@@ -30,10 +40,11 @@ describe('the table of bugs', () => {
   it('has one for every checker', () => {
     const broken = new Set(plantedBugs.map(({ promise }) => promise))
     expect(checkers.map(({ promise }) => promise).filter((promise) => !broken.has(promise))).toEqual(withoutBug)
-    expect(new Set(plantedBugs.map(({ name }) => name)).size).toBe(plantedBugs.length)
+    const names = [...plantedBugs, ...logBugs].map(({ name }) => name)
+    expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([])
   })
 
-  it.each(plantedBugs)('$name fits the code as it stands', (bug: PlantedBug) => {
+  it.each<SourceBug>([...plantedBugs, ...logBugs])('$name fits the code as it stands', (bug) => {
     for (const file of new Set(bug.edits.map((edit) => edit.file))) {
       const source = readFileSync(join(repositoryFolder, file), 'utf8')
       expect(plant(bug, file, source)).not.toBe(source)
@@ -64,4 +75,15 @@ describe('the simulator', () => {
   it('does not run with a bug that cannot be planted', async () => {
     await expect(hunt('no-such-bug', 'any', ['calm'])).rejects.toThrow('no-such-bug')
   })
+})
+
+describe('the log’s own harnesses', () => {
+  it('find nothing where nothing is planted', async () => {
+    expect(await huntInLog(undefined)).toEqual([{ seedsRun: logSeeds }])
+  }, 60_000)
+
+  it.each(logBugs)('find $name', async ({ name, shows }) => {
+    const [result] = await huntInLog(name)
+    expect(shows.filter((words) => result?.found?.detail.includes(words)), result?.found?.detail ?? 'nothing was found').not.toEqual([])
+  }, 60_000)
 })
