@@ -66,15 +66,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: fold, find: '      fold.epoch = event.epoch\n', replace: '' }],
   },
   {
-    name: 'accepted-again', promise: 'S7', scenario: 'slow-disks',
-    why: 'the same result of the same award: accepting it again does no harm',
-    edits: [
-      { file: outcomes, find: 'if (task?.acceptedAward === awardId) return [acknowledged]', replace: "if (task?.acceptedAward === awardId && message.kind === 'failure') return [acknowledged]" },
-      { file: outcomes, find: 'newest.award.worker !== from.peer || isTerminal(task.state) || overtaken', replace: 'newest.award.worker !== from.peer || overtaken' },
-      { file: rules, find: `if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'already' :`, replace: `if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'apply' :` },
-    ],
-  },
-  {
     name: 'late-result-taken', promise: 'S8', scenario: 'pauses',
     why: 'a result is a result, whoever was awarded since',
     edits: [

@@ -126,7 +126,7 @@ export const logBugs: readonly LogBug[] = [
   {
     name: 'snapshot-over-what-follows-it', shows: [lost, incomplete, disagree, contradicted, overwritten, 'gap', stuck],
     why: 'a snapshot has everything in it',
-    edits: [{ file: snapshots, find: "const shortens = ours?.chain === at.chain\n", replace: 'const shortens = ours?.chain === at.chain && at.index < 0\n' }],
+    edits: [{ file: snapshots, find: 'const shortens = ours?.chain === at.chain\n', replace: 'const shortens = ours?.chain === at.chain && at.index < 0\n' }],
   },
   {
     name: 'incarnation-ignored', shows: [lost, incomplete, disagree, twoLeaders, contradicted],

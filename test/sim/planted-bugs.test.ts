@@ -33,8 +33,8 @@ function huntInLog(bug: string | undefined, seedsMax = logSeeds) {
   return withBug<{ readonly seedsRun: number; readonly found?: { readonly seed: number; readonly detail: string } }>(bug, ['test/sim/planted/hunt-log-bug.ts', String(seedsMax)])
 }
 
-/** Secrets are not handed to the simulated world yet: their checker has nothing to look for. */
-const withoutBug: readonly string[] = []
+/** A second acceptance is refused in three places, one after the other: no single slip lets one through. S7 is shown broken histories only. */
+const withoutBug: readonly string[] = ['S7']
 
 describe('the table of bugs', () => {
   it('has one for every checker', () => {
@@ -65,12 +65,12 @@ describe('the simulator', () => {
   it('finds nothing where nothing is planted', async () => {
     const results = await hunt(undefined, 'any', [...new Set(plantedBugs.map(({ scenario }) => scenario))], 2)
     expect(results.filter(({ found }) => found !== undefined)).toEqual([])
-  }, 120_000)
+  }, 240_000)
 
   it.each(plantedBugs)('finds $name, which breaks $promise', async ({ name, promise, scenario }: PlantedBug) => {
     const [result] = await hunt(name, promise, [scenario])
     expect(result?.found, `broken besides: ${result?.others.join(' ')}`).toMatchObject({ promise })
-  }, 60_000)
+  }, 120_000)
 
   it('does not run with a bug that cannot be planted', async () => {
     await expect(hunt('no-such-bug', 'any', ['calm'])).rejects.toThrow('no-such-bug')
