@@ -127,7 +127,9 @@ export function tellFollowed(group: Group, context: ActorContext): Effect {
 
 function onCommitted(group: Group, { from, to }: { readonly from: number; readonly to: number }, context: ActorContext): Effect[] {
   const entries = entriesOf(group.raft, from + 1).filter(({ index }) => index <= to)
-  const last = entries.at(-1)
+  // What came as a snapshot is committed by that.
+  const { snapshot } = viewOf(group.raft)
+  const last = entries.at(-1) ?? (snapshot?.at.index === to ? snapshot.at : undefined)
   const effects: Effect[] = last === undefined ? [] : [fact('debug', 'log.committed', { group: group.group, index: last.index, chain: last.chain })]
   if (group.group === 'roster') effects.push(tellCommitted(group, entries, context))
   return effects
