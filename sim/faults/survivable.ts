@@ -11,6 +11,9 @@ const returnMs: DurationMs = 2_000
 /** After a node lost data: what it kept is copied to it again. */
 const recoveryMs: DurationMs = 60_000
 
+/** Until then the node that made the mesh may be alone in keeping its roster and its registrar: what it loses is lost for good. */
+const formedMs: InstantMs = 15_000
+
 /** @param inOrder by time. @returns them without nodes, or whole faults, that would be too much. */
 export function keepSurvivable(inOrder: readonly DraftedFault[], nodeCount: number): DraftedFault[] {
   const minority = Math.max(1, Math.floor((nodeCount - 1) / 2))
@@ -20,6 +23,7 @@ export function keepSurvivable(inOrder: readonly DraftedFault[], nodeCount: numb
     const traits = faultTraits[fault.kind]
     const untilMs = fault.atMs + fault.lastsMs
     let nodes = fault.nodes
+    if (traits.losesData === true && fault.atMs < formedMs) return []
     if (traits.losesData === true) nodes = poorer.admit(nodes, fault.atMs, Math.max(1, fault.downAllowed), true)
     if (traits.takesAway === true) {
       nodes = down.admit(nodes, fault.atMs, Math.max(minority, fault.downAllowed), traits.losesData !== true)
