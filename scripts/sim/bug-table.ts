@@ -43,9 +43,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [{ file: logKeeper, find: `return step(state, group, message.kind === 'append' ? { type: 'append', tag, entries: message.entries } : { type: 'barrier', tag }, context)`, replace: `return [tell(from, { kind: 'appended' as const, tag: message.tag }), ...step(state, group, message.kind === 'append' ? { type: 'append', tag, entries: message.entries } : { type: 'barrier', tag }, context)]` }],
   },
   {
-    name: 'claim-answered-at-once', promise: 'S2', scenario: 'slow-disks',
+    name: 'claim-acknowledged-before-committed', promise: 'S2', scenario: 'power-cuts',
     why: 'the claim will be committed by the time anybody asks for it again',
-    edits: [{ file: 'actors/behaviours/registrar-shards.ts', find: 'return onSettled(state, log, append(log, events, [then], init.tuning.snapshotEntries, context), context)', replace: 'const settled = append(log, events, [], init.tuning.snapshotEntries, context)\n  return onSettled(state, log, { ...settled, done: [...settled.done, then] }, context)' }],
+    edits: [{ file: logKeeper, find: `return step(state, group, message.kind === 'append' ? { type: 'append', tag, entries: message.entries } : { type: 'barrier', tag }, context)`, replace: `return [...(group.group.startsWith('registrar-') ? [tell(from, { kind: 'appended' as const, tag: message.tag })] : []), ...step(state, group, message.kind === 'append' ? { type: 'append', tag, entries: message.entries } : { type: 'barrier', tag }, context)]` }],
   },
   {
     name: 'elected-by-itself', promise: 'S3', scenario: 'elections',

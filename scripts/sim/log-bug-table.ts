@@ -54,8 +54,8 @@ export const logBugs: readonly LogBug[] = [
     edits: [{ file: election, find: 'const asksOnly = pre && !alone', replace: 'const asksOnly = pre && alone' }],
   },
   {
-    name: 'two-leaders-followed', shows: [disagree, incomplete, contradicted, overwritten, lost, unlike, stale],
-    why: 'the newest who says that it leads is the one',
+    name: 'newer-epoch-not-adopted', shows: [stuck, disagree, incomplete, contradicted, overwritten, lost, stale],
+    why: 'the epoch is in the entries, a follower need not remember it',
     edits: [{ file: following, find: '  if (newer > 0) adopt(state, asked.epoch, nowMs)\n', replace: '' }],
   },
   {
