@@ -33,6 +33,8 @@ function forgotten(index: HistoryIndex, { missionId, replicated, committed }: Mi
   return (replicated.membership?.voters ?? []).flatMap((voter): Violation[] => {
     const node = index.nodeOf.get(voter.peer)
     if (node === undefined || !replicated.isSound(voter)) return []
+    // It has said so: a copy that is older than what it had acknowledged is given up, and made anew under another name.
+    if (index.history.records.some((record) => record.type === 'damage-told' && record.node === node && record.group === missionId)) return []
     // Since when it was one of the voters.
     const since = replicated.committed.findIndex(({ event }) => event.type === 'members' && event.membership.voters.some(({ peer, incarnation }) => peer === voter.peer && incarnation === voter.incarnation))
     const lost = index.lives.get(node)?.find((life) => life.startedAt > (replicated.committedAt[since] ?? Infinity) && index.firstSynced(voter.peer, missionId) < life.startedAt && !life.onDisk.has(missionId))

@@ -105,6 +105,7 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
     'group-pulse-heard': () => ({ beat: random.below(9), agrees: random.next() < 0.5, differ: [missionId, 'roster'] }),
     'group-terms': () => ({ beat: random.below(9), groups: [{ group: missionId, epoch: epoch() }, { group: 'roster', epoch: { lineage: 9, term: 9 } }] }),
     'other-incarnation': () => ({ group: pick([missionId, 'roster']), incarnation: 'evilevil' }),
+    'copy-lost': () => ({ group: pick([missionId, 'roster']), toward: 'evilevil' }),
     'group-ended': () => ({ group: missionId, ended: archived() }),
     'group-left': () => ({ group: pick([missionId, 'roster']) }),
     'group-ask': () => ({ group: pick([missionId, 'roster']) }),
