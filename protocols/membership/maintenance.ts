@@ -161,7 +161,7 @@ function isLively(input: MaintenanceInput, member: Member): boolean {
 }
 
 function hasCaughtUp(input: MaintenanceInput, member: Member): boolean {
-  return isLively(input, member) && (input.followers.get(member.peer)?.matched ?? 0) >= input.lastIndex - tailEntries
+  return isLively(input, member) && (input.followers.get(member.peer)?.matched ?? 0) >= Math.max(1, input.lastIndex - tailEntries)
 }
 
 function isLost(input: MaintenanceInput, member: Member): boolean {
