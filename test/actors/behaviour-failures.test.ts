@@ -40,7 +40,8 @@ const firstEpoch = { lineage: 1, term: 1 }
 describe('the missions desk', () => {
   const led = (): ActorMessage => {
     const entries = extend(logOrigin, firstEpoch, [{ type: 'members', atWallMs: 0, membership: alone }])
-    return { kind: 'group-led', group: missionId, epoch: firstEpoch, membership: alone, entries, commit: 1 }
+    // A snapshot stands for the mission that had begun.
+    return { kind: 'group-led', group: missionId, epoch: firstEpoch, membership: alone, entries, commit: 1, snapshot: { at: logOrigin, membership: alone, version: 1, state: { inline: {} } } }
   }
 
   it('opens a mission whose orchestrator failed again from the log, a few times at most', () => {

@@ -60,7 +60,9 @@ export interface MissionWorld {
   events(on: string, missionId: MissionId): Promise<MissionEvent[]>
 }
 
-const meshGroups: readonly GroupId[] = ['roster' as GroupId, ...Array.from({ length: limits.registrarShards }, (_, shard) => shardGroup(shard))]
+/** Into how many shards these meshes divide their registrar: a mesh of tests grows them every time. */
+export const worldShards = 2
+const meshGroups: readonly GroupId[] = ['roster' as GroupId, ...Array.from({ length: worldShards }, (_, shard) => shardGroup(shard))]
 
 /** The newest epoch under which a node has led a log since it was started. */
 function lastLed(node: VirtualNode, group: GroupId): Epoch | undefined {
@@ -115,7 +117,7 @@ export function missionWorld(seed: number, skillsOf: () => readonly ScriptedSkil
     },
     live: () => [...alive.values()],
     async start(name, init = {}) {
-      const full: VirtualNodeInit = { name, ...init, skills: (init.skills ?? skillsOf()).map((skill) => logged(name, skill)) }
+      const full: VirtualNodeInit = { name, ...init, tuning: { registrarShards: worldShards, ...init.tuning }, skills: (init.skills ?? skillsOf()).map((skill) => logged(name, skill)) }
       if (!inits.has(name)) note(name)
       inits.set(name, full)
       const node = await mesh.start(full)

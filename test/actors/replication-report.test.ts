@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest'
 import type { ReplicationReport } from '../../actors/mesh-api.ts'
-import { limits } from '../../protocols/kernel/limits.ts'
 import { doubling } from './virtual-missions.ts'
-import { missionWorld, startNodes, type MissionWorld } from './mission-world.ts'
+import { missionWorld, worldShards, startNodes, type MissionWorld } from './mission-world.ts'
 
 async function reported(world: MissionWorld, on: string): Promise<ReplicationReport> {
   let report: ReplicationReport | undefined
@@ -25,10 +24,10 @@ it('a node says which logs it keeps, and who keeps the roster', async () => {
   await startNodes(world, ['a', 'b', 'c'])
   const [a, b, c] = [await reported(world, 'a'), await reported(world, 'b'), await reported(world, 'c')]
   for (const report of [a, b, c]) {
-    expect(report).toMatchObject({ admitted: 'yes', roster: 'led', groups: limits.registrarShards + 1, leaderless: 0, damaged: [], room: 'enough' })
+    expect(report).toMatchObject({ admitted: 'yes', roster: 'led', groups: worldShards + 1, leaderless: 0, damaged: [], room: 'enough' })
     expect(report.keepers.map(({ name, connected }) => [name, connected]).sort()).toEqual([['a', true], ['b', true], ['c', true]])
   }
-  expect(a.leads + b.leads + c.leads).toBe(limits.registrarShards + 1)
+  expect(a.leads + b.leads + c.leads).toBe(worldShards + 1)
   const leader = world.leader('roster')
   for (const report of [a, b, c]) expect(report.rosterLeader).toBe(world.node(leader ?? '').peer)
 })

@@ -88,13 +88,15 @@ export interface LogKeeperState {
   readonly ending: Map<string, EndedMission>
   /** Groups that somebody asked about and that are not here: looked for among the ended ones. */
   readonly lookingUp: Map<GroupId, Set<PeerId>>
+  /** Who asks for votes in a log that was just founded and of which nothing has come here, until it is known not to be an ended one. */
+  readonly founding: Map<GroupId, { readonly from: PeerId; readonly message: RaftMessage }>
   counter: number
 }
 
 export function newLogKeeperState(): LogKeeperState {
   return {
     opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingWiped: new Map(), writing: [], writingEnded: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), lookingUp: new Map(), counter: 0,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), lookingUp: new Map(), founding: new Map(), counter: 0,
   }
 }
 

@@ -102,7 +102,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'blobs-fetched':
       return message.tag.startsWith('install ') ? onInstallFetched(state, message.tag, message.fault, context) : onArchiveFetched(state, message.tag, message.fault, context)
     case 'ended-read':
-      return onLookedUp(state, message.tag, message.ended)
+      return [...onLookedUp(state, message.tag, message.ended), ...voteForFounder(init, state, message.tag, message.fault !== undefined || message.ended.length > 0, context)]
     default:
       return []
   }
@@ -267,7 +267,8 @@ function sayHandedOver(state: LogKeeperState, _context: ActorContext): Effect[] 
 // ---- members -------------------------------------------------------------------------------------------------------
 
 function fromMember(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, from: PeerId, context: ActorContext): Effect[] {
-  const group = state.groups.get(message.group) ?? join(init, state, message, from, context)
+  const group = state.groups.get(message.group) ?? (bringsALog(message) ? join(init, state, message, context) : undefined)
+  if (group === undefined && wasJustFounded(message)) state.founding.set(message.group, { from, message })
   if (group === undefined) return [...otherLife(state, message, from), ...lookUp(state, message.group, from)]
   if (message.toward !== group.incarnation) return otherLife(state, message, from)
   const effects = step(state, group, { type: 'message', from, message }, context)
@@ -281,9 +282,28 @@ function otherLife(state: LogKeeperState, message: RaftMessage, from: PeerId): E
   return [tell(at(from, actorNames.logKeeper), { kind: 'other-incarnation', group: message.group, incarnation })]
 }
 
+function bringsALog({ kind }: RaftMessage): boolean {
+  return kind === 'log-append' || kind === 'log-install'
+}
+
+/** Its founder stopped before anybody had heard of the log: without the votes of members that have nothing it could never go on. */
+function wasJustFounded(message: RaftMessage): boolean {
+  return message.kind === 'vote-ask' && message.last.epoch?.lineage === 1 && message.last.epoch.term === 1
+}
+
+/** Nothing is known of an end: the copy that is asked to vote starts empty. */
+function voteForFounder(init: LogKeeperInit, state: LogKeeperState, tag: string, wasEnded: boolean, context: ActorContext): Effect[] {
+  const groupId = tag.slice('look-up '.length) as GroupId
+  const asked = state.founding.get(groupId)
+  state.founding.delete(groupId)
+  if (asked === undefined || wasEnded || state.groups.has(groupId)) return []
+  const group = join(init, state, asked.message, context)
+  return group === undefined ? [] : step(state, group, { type: 'message', from: asked.from, message: asked.message }, context)
+}
+
 /** A leader has made this node a member: its copy starts empty. */
-function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, _from: PeerId, context: ActorContext): Group | undefined {
-  if ((message.kind !== 'log-append' && message.kind !== 'log-install') || message.toward !== state.incarnation || state.groups.size >= limits.groupsPerNodeMax) return undefined
+function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, context: ActorContext): Group | undefined {
+  if (state.incarnation === undefined || message.toward !== state.incarnation || state.groups.size >= limits.groupsPerNodeMax) return undefined
   const raft = joinGroup(raftInit(init, message.group, state.incarnation, context))
   const group = newGroup(message.group, state.incarnation, raft, true, aimedOf(message.group, limits.votersAimed, limits.rosterVotersMax))
   state.groups.set(message.group, group)
