@@ -123,7 +123,7 @@ export function unbegun(state: MissionsState, missionId: MissionId, context: Act
 export function openEnded(init: MissionsInit, ended: EndedMission, context: ActorContext): Effect[] {
   const name = actorNames.orchestrator(ended.missionId)
   if (context.exists(name)) return []
-  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId: ended.missionId, nodeName: init.nodeName, tuning: init.tuning, from: { kind: 'ended', ended } })) }]
+  return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId: ended.missionId, nodeName: (ended.view as Partial<MissionView> | undefined)?.ownerName ?? init.nodeName, tuning: init.tuning, from: { kind: 'ended', ended } })) }]
 }
 
 /** The one heard of longest ago makes room: a peer that invents nodes cannot fill the memory. */

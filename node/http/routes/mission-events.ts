@@ -62,8 +62,9 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
         stream.end()
       }
     }
+    // Who leads and keeps the log may be said after the mission's end; a failed one that is retried goes on.
+    let endState: (typeof missionStates)[number] | undefined = view.state in endStates ? view.state : undefined
     const take = (frame: WatchFrame) => {
-      let endState: (typeof missionStates)[number] | undefined
       if (frame.resetTo !== undefined && frame.resetTo > lastIndex) {
         unwatch()
         lastIndex = frame.resetTo
@@ -80,10 +81,10 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
         }
         stream.send({ event: 'mission', id: index, data: { index, event } })
         lastIndex = index
-        // A mission that was retried goes on after it had failed: only the end of its log is its end.
-        endState = index >= view.lastIndex ? endStates[event.type] : undefined
+        if (event.type === 'retried') endState = undefined
+        endState = endStates[event.type] ?? endState
       }
-      if (endState !== undefined) return endWith(endState)
+      if (endState !== undefined && lastIndex >= view.lastIndex) return endWith(endState)
       for (const note of frame.notes) stream.send({ event: 'progress', data: note })
       if (frame.fault !== undefined) {
         stream.send({ event: 'fault', data: problemOf(frame.fault) })
