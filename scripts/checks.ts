@@ -28,6 +28,10 @@ const checks: readonly Check[] = [
   { name: 'simulated faults', argv: [join(root, 'scripts/sim.ts'), 'sweep', 'all-faults', '--seeds', '1..200', '--regressions', join(tmpdir(), 'skein-regressions')], next: 'npm run sim:ci' },
 ]
 
+/** Real processes under faults take minutes, root and a C compiler: for whoever asks for it, as CI does. */
+const chaosMinutes = process.env['SKEIN_CHAOS_MINUTES']
+const chaos: Check | undefined = chaosMinutes === undefined ? undefined : { name: `chaos, ${chaosMinutes} minutes`, argv: [join(root, 'scripts/chaos.ts'), '--minutes', chaosMinutes], next: 'npm run chaos:ci' }
+
 let running: ChildProcess | undefined
 
 /** @returns the exit code of a Node script; 1 when a signal ended it. Its output is ours. */
@@ -80,7 +84,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let passed = 0
   let failed = 0
   const onlyTests = argv.length > 0
-  for (const check of onlyTests ? [] : checks) {
+  for (const check of onlyTests ? [] : [...checks, ...(chaos === undefined ? [] : [chaos])]) {
     heading(check.name)
     const startedAtMs = performance.now()
     const ok = (await runNode(check.argv)) === 0
