@@ -110,7 +110,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     const bridges = (): BridgeAddress[] => nodes.flatMap(({ node }) => node.bridge ?? [])
     const ledgerReader = tailLedger(ledger, history, (pid) => nodes.find(({ node }) => node.pids.has(pid))?.name)
     cleanups.push(() => ledgerReader.stop())
-    const submitter = startSubmitter({ history, random: streams.submitter, seed: options.seed, ledger, target: options.inFlightMin + 4, bridges, say })
+    const submitter = startSubmitter({ history, random: streams.submitter, seed: options.seed, ledger, target: options.inFlightMin + 6, bridges, say })
     cleanups.push(() => submitter.stop())
     const stopReaders = startReaders({ history, random: streams.readers, bridges, count: 5, everyMs: 100 })
     cleanups.push(stopReaders)

@@ -5,6 +5,9 @@ import { type ChaosWorld, type FaultKind, faultKinds, injectors } from './fault-
 import type { MissionHistory } from './history.ts'
 import { nowMs, reasonOf } from './machine.ts'
 
+/** So many may end between the look and the fault. */
+const spare = 3
+
 export interface FaultRecord {
   readonly kind: FaultKind
   readonly about: string
@@ -52,7 +55,7 @@ export async function runKiller(init: KillerInit): Promise<FaultRecord[]> {
       if (waitMs > 0 && nowMs() + waitMs > init.untilMs) continue
       if (waitMs > 0) await until(() => nowMs() >= wipedMs + init.wipeGapMs, waitMs + 1_000, signal)
     }
-    if (!await until(() => world.history.inFlight().length >= init.inFlightMin && world.nodes.every(({ node }) => node.isReady), init.patienceMs, signal)) {
+    if (!await until(() => world.history.inFlight().length >= init.inFlightMin + spare && world.nodes.every(({ node }) => node.isReady), init.patienceMs, signal)) {
       if (signal.aborted) break
       say(`only ${world.history.inFlight().length} missions are under way, ${init.inFlightMin} were wanted`)
     }
