@@ -140,7 +140,7 @@ export type LogMessage =
   | { readonly kind: 'replication-described'; readonly report: ReplicationReport }
   // ---- from the log-keeper
   | { readonly kind: 'appended'; readonly tag: string; readonly fault?: Fault }
-  | { readonly kind: 'blobs-secured'; readonly tag: string; readonly holders: readonly PeerId[]; readonly fault?: Fault }
+  | { readonly kind: 'blobs-secured'; readonly tag: string; readonly holders: readonly PeerId[]; /** All of them, those named inside others too. */ readonly cites: readonly Digest[]; readonly fault?: Fault }
   | { readonly kind: 'taken-over'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'leads-nothing' }
   /** Once, after the store was opened; a host acts after it. `ended`: nothing, archives are read when asked for. */

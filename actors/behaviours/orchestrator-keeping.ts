@@ -79,12 +79,17 @@ export function onArchiveStored(init: OrchestratorInit, state: OrchestratorState
   const { fold } = state
   if (payload === undefined || fold === undefined) return tryLater(state, context)
   const endedAtWallMs = fold.endedAtWallMs ?? context.wallMs
-  const ended: EndedMission = { missionId: init.missionId, endedAtWallMs, keptUntilWallMs: endedAtWallMs + init.tuning.archiveKeptMs, archive: payload, cites: blobRefsIn([encodeFold(fold), state.events]).map(({ $blob }) => $blob).slice(0, limits.archiveCitesMax), members: membersOf(state), view: missionView(fold, state.notes, init.nodeName), dead: deadViews(fold).slice(0, limits.deadLettersKept) }
-  const refs = blobRefsIn(payload)
-  if (refs.length === 0) return append(init, state, [{ type: 'archived', atWallMs: context.wallMs, archive: payload }], { then: 'archived', ended }, context)
+  const ended: EndedMission = { missionId: init.missionId, endedAtWallMs, keptUntilWallMs: endedAtWallMs + init.tuning.archiveKeptMs, archive: payload, cites: [], members: membersOf(state), view: missionView(fold, state.notes, init.nodeName), dead: deadViews(fold).slice(0, limits.deadLettersKept) }
+  return secureArchive(init, state, ended, false, context)
+}
+
+/** Everything that the mission cites is on a majority's disks when it is archived, whoever has joined since it was cited. */
+export function secureArchive(init: OrchestratorInit, state: OrchestratorState, ended: EndedMission, alone: boolean, context: ActorContext): Effect[] {
+  const refs = blobRefsIn(alone ? [ended.archive] : [ended.archive, state.fold === undefined ? null : encodeFold(state.fold), state.events])
+  if (refs.length === 0) return append(init, state, [{ type: 'archived', atWallMs: context.wallMs, archive: ended.archive }], { then: 'archived', ended }, context)
   const tag = `blobs ${state.counter++}`
-  state.securing.set(tag, { for: 'archive', ended })
-  return [tell(at(context.self.peer, actorNames.blobKeeper), { kind: 'secure-blobs', tag, voters: votersOf(state), refs, alsoTry: [] })]
+  state.securing.set(tag, { for: 'archive', ended, alone })
+  return [tell(at(context.self.peer, actorNames.blobKeeper), { kind: 'secure-blobs', tag, voters: votersOf(state), refs, alsoTry: membersOf(state) })]
 }
 
 export function tryLater(state: OrchestratorState, context: ActorContext): Effect[] {

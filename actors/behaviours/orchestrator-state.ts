@@ -56,7 +56,10 @@ export type Continuation =
 export type Securing =
   | { readonly for: 'opening' }
   | { readonly for: 'record'; readonly key: string; readonly message: MessageOf<'record'>; readonly from: ActorAddress }
-  | { readonly for: 'archive'; readonly ended: EndedMission }
+  /** `alone`: what the mission cites cannot all be had any more; its archive is kept without. */
+  | { readonly for: 'archive'; readonly ended: EndedMission; readonly alone: boolean }
+  /** Newcomers among the voters get what the log cites before they count. */
+  | { readonly for: 'members'; readonly membership: Membership; readonly since: Membership | undefined; readonly left: Set<PeerId> }
 
 export interface OrchestratorState {
   fold: MissionFold | undefined

@@ -4,8 +4,9 @@
  */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
+import type { Membership } from '../../protocols/membership/schema.ts'
 import { blobRefsIn, withHolder, type Json } from '../../protocols/kernel/payload.ts'
-import { decodeFold } from '../../protocols/tasking/fold-snapshot.ts'
+import { decodeFold, encodeFold } from '../../protocols/tasking/fold-snapshot.ts'
 import { missionEnded } from '../../protocols/tasking/mission-state.ts'
 import type { MissionOperation } from '../../protocols/tasking/schema.ts'
 import { actorNames, at } from '../names.ts'
@@ -13,7 +14,7 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
-import { archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
+import { archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
 import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
 import { append, endMission, endWithRoot, isAhead, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
@@ -58,14 +59,14 @@ function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Del
     case 'members-wanted': {
       // A mission that was to be kept here alone stays so.
       if (state.fold === undefined || state.fold.acknowledgement !== 'quorum' || state.isArchiving) return []
-      return append(init, state, [{ type: 'members', atWallMs: context.wallMs, membership: message.membership }], { then: 'nothing' }, context)
+      return onMembersWanted(init, state, message.membership, context)
     }
     case 'attach':
       return state.fold !== undefined && isAhead(state) ? whenConfirmed(init, state, { then: 'deliver', delivery }, context) : onAttach(state, message, from, context)
     case 'record':
       return onRecord(init, state, message, from, context)
     case 'blobs-secured':
-      return onSecured(init, state, message.tag, message.holders, message.fault, context)
+      return onSecured(init, state, message.tag, message, context)
     case 'progress':
       return onProgress(init, state, message.notes, from, context)
     case 'mission-ask':
@@ -197,7 +198,23 @@ function onDeposed(init: OrchestratorInit, state: OrchestratorState): Effect[] {
   return [...asks, ...results, fact('info', 'mission.deposed', { mission: init.missionId }), { type: 'stop-self' }]
 }
 
-function onSecured(init: OrchestratorInit, state: OrchestratorState, tag: string, holders: readonly PeerId[], problem: Fault | undefined, context: ActorContext): Effect[] {
+/** New voters are given the blobs that the log cites before they count: with them a majority holds what it has promised. */
+function onMembersWanted(init: OrchestratorInit, state: OrchestratorState, membership: Membership, context: ActorContext): Effect[] {
+  const newcomers = membership.voters.map(({ peer }) => peer).filter((peer) => peer !== context.self.peer && state.membership?.voters.some((voter) => voter.peer === peer) !== true)
+  const refs = newcomers.length === 0 || state.fold === undefined ? [] : blobRefsIn([encodeFold(state.fold), state.events])
+  if (refs.length === 0) return append(init, state, [{ type: 'members', atWallMs: context.wallMs, membership }], { then: 'nothing' }, context)
+  if ([...state.securing.values()].some((waiting) => waiting.for === 'members')) return []
+  const waiting = { for: 'members' as const, membership, since: state.membership, left: new Set(newcomers) }
+  return newcomers.map((peer) => {
+    const tag = `newcomer ${state.counter++} ${peer}`
+    state.securing.set(tag, waiting)
+    return tell(at(context.self.peer, actorNames.blobKeeper), { kind: 'secure-blobs', tag, voters: [context.self.peer, peer], refs, alsoTry: membersOf(state) })
+  })
+}
+
+type Secured = Extract<Delivery['message'], { kind: 'blobs-secured' }>
+
+function onSecured(init: OrchestratorInit, state: OrchestratorState, tag: string, { holders, cites, fault: problem }: Secured, context: ActorContext): Effect[] {
   const waiting = state.securing.get(tag)
   state.securing.delete(tag)
   if (waiting === undefined) return []
@@ -208,7 +225,15 @@ function onSecured(init: OrchestratorInit, state: OrchestratorState, tag: string
     case 'record':
       return problem === undefined ? commitRecord(init, state, waiting.message, waiting.from, holders, context) : refuseRecord(waiting.message, waiting.from, problem)
     case 'archive':
-      return problem === undefined ? append(init, state, [{ type: 'archived', atWallMs: context.wallMs, archive: holders.reduce((known, holder) => withHolder(known, holder), waiting.ended.archive) }], { then: 'archived', ended: waiting.ended }, context) : tryLater(state, context)
+      if (problem?.code === 'unknown-blob' && !waiting.alone) return secureArchive(init, state, waiting.ended, true, context)
+      if (problem !== undefined) return tryLater(state, context)
+      return append(init, state, [{ type: 'archived', atWallMs: context.wallMs, archive: holders.reduce((known, holder) => withHolder(known, holder), waiting.ended.archive) }], { then: 'archived', ended: { ...waiting.ended, cites: [...cites] } }, context)
+    case 'members':
+      // What nobody has any more keeps nobody from voting; what did not come in time is tried again when the members are looked at next.
+      if (problem !== undefined && problem.code !== 'unknown-blob') return []
+      waiting.left.delete(tag.slice(tag.lastIndexOf(' ') + 1) as PeerId)
+      if (waiting.left.size > 0 || state.isArchiving || state.membership !== waiting.since) return []
+      return append(init, state, [{ type: 'members', atWallMs: context.wallMs, membership: waiting.membership }], { then: 'nothing' }, context)
   }
 }
 
