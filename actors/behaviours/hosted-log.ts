@@ -4,9 +4,10 @@
  */
 import { canonicalJson } from '../../protocols/kernel/hashing.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import { formatEpoch, type Epoch, type GroupId, type PeerId } from '../../protocols/kernel/ids.ts'
+import { formatEpoch, type Epoch, type GroupId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+import { peersOf } from '../../protocols/membership/members.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { extend, logOrigin, positionOf } from '../../protocols/replicated-log/chain.ts'
 import type { LogEntry, LogPosition, LogRecord, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
@@ -76,11 +77,6 @@ export function hostLog<State, Then>(kind: FoldedKind<State>, led: Led, context:
   }
   if (led.snapshot !== undefined) return { log, effects: [load(log, led.snapshot, context)] }
   return { log, effects: open(log, context) }
-}
-
-/** The members, voters first: who can be asked. */
-export function peersOf(membership: Membership): PeerId[] {
-  return [...new Set([...membership.voters, ...(membership.outgoing ?? []), ...membership.learners].map(({ peer }) => peer))]
 }
 
 /** Whether this tag is one of this log's. A host that leads several finds the log by the tag's first word. */

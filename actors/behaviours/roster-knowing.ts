@@ -1,5 +1,6 @@
 /** What a node knows of the roster: its own copy, if it is a member of the roster's group, and what others told it. */
 import type { PeerId } from '../../protocols/kernel/ids.ts'
+import { peersOf } from '../../protocols/membership/members.ts'
 import { decodeRoster, foldRoster, isNewerView, sameReplica, viewOfRoster } from '../../protocols/membership/roster.ts'
 import type { RosterView } from '../../protocols/membership/schema.ts'
 import type { LogEntry, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
@@ -8,7 +9,7 @@ import type { ActorMessage } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { isFault, peersOf } from './hosted-log.ts'
+import { isFault } from './hosted-log.ts'
 import { onJoin, toKeeper } from './roster-leading.ts'
 import { askedAtOnce, isRosterEvent, ownReplica, resetCopy, rosterTimes, timer, type RosterActorState, type RosterInit } from './roster-state.ts'
 

@@ -1,23 +1,9 @@
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { GroupId, Incarnation, MissionId } from '../../protocols/kernel/ids.ts'
 import type { WallMs } from '../../protocols/kernel/units.ts'
-import type { EndedMission, LogEntry, LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
+import type { EndedMission, GroupWrite, LogEntry, LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 
-/** Changes of one group, applied in the order of the fields. */
-export interface GroupWrite {
-  /** The head after the changes. */
-  readonly head: LogHead
-  /** Forget the copy first: entries, snapshot, everything. */
-  readonly wipe?: boolean
-  /** Replaces an older snapshot. Entries below its position may stay until `dropBelow`. */
-  readonly snapshot?: LogSnapshot
-  /** Removes the entries before this index. */
-  readonly dropBelow?: number
-  /** Removes the entries from this index on: a newer leader has others. */
-  readonly truncateFrom?: number
-  /** In order, following what is there then. */
-  readonly entries: readonly LogEntry[]
-}
+export type { GroupWrite } from '../../protocols/replicated-log/schema.ts'
 
 /** One atomic write. All of it is on disk (synced) when the promise resolves, and in the watermark outside; none of it, when it rejects. */
 export interface LogBatch {

@@ -10,7 +10,7 @@ import { z } from 'zod'
 export const PeerId = z.string().min(1).max(128).brand<'PeerId'>()
 export type PeerId = z.infer<typeof PeerId>
 
-/** `m-<owner fingerprint>-<random>`; the fingerprint finds the owner without asking every node. */
+/** `m-<shard, two digits><six characters>-<random>`: the shard of the registrar knows who keeps its log. */
 export const MissionId = z.string().regex(/^m-[a-z0-9]{8}-[a-z0-9]{12}$/, 'is not a mission id (m-xxxxxxxx-xxxxxxxxxxxx)').brand<'MissionId'>()
 export type MissionId = z.infer<typeof MissionId>
 

@@ -4,7 +4,7 @@ import type { Epoch, GroupId, Incarnation, PeerId } from '../kernel/ids.ts'
 import type { Random } from '../kernel/prng.ts'
 import type { DurationMs, InstantMs, WallMs } from '../kernel/units.ts'
 import type { Membership } from '../membership/schema.ts'
-import type { LogEntry, LogHead, LogPosition, LogSnapshot, RaftMessage } from './schema.ts'
+import type { GroupWrite, LogEntry, LogHead, LogPosition, LogSnapshot, RaftMessage } from './schema.ts'
 
 export type Role = 'follower' | 'candidate' | 'leader'
 
@@ -59,15 +59,8 @@ export type RaftInput =
  * The persistence a step asks for, with the fields of a `GroupWrite` in its order. Numbers grow by one. They are written in their
  * order, any number of them at once; outputs with `after` wait until the write of that number is synced.
  */
-export interface RaftPersist {
+export interface RaftPersist extends GroupWrite {
   readonly number: number
-  readonly head: LogHead
-  /** Forget everything first. */
-  readonly wipe?: boolean
-  readonly snapshot?: LogSnapshot
-  readonly dropBelow?: number
-  readonly truncateFrom?: number
-  readonly entries: readonly LogEntry[]
 }
 
 export interface RaftSend {

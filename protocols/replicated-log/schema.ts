@@ -66,6 +66,22 @@ export const EndedMission = z.object({
 })
 export type EndedMission = z.infer<typeof EndedMission>
 
+/** Changes of one group, applied in the order of the fields. */
+export interface GroupWrite {
+  /** The head after the changes. */
+  readonly head: LogHead
+  /** Forget the copy first: entries, snapshot, everything. */
+  readonly wipe?: boolean
+  /** Replaces an older snapshot. Entries below its position may stay until `dropBelow`. */
+  readonly snapshot?: LogSnapshot
+  /** Removes the entries before this index. */
+  readonly dropBelow?: number
+  /** Removes the entries from this index on: a newer leader has others. */
+  readonly truncateFrom?: number
+  /** In order, following what is there then. */
+  readonly entries: readonly LogEntry[]
+}
+
 // ---- between members ------------------------------------------------------------------------------------------------
 
 /** `as` is who the sender believes to be in this group, `toward` whom it means: a message to an earlier life is not for this one. */

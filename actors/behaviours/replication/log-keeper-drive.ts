@@ -2,6 +2,7 @@
 import { fault } from '../../../protocols/kernel/errors.ts'
 import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import type { Epoch, GroupId, PeerId } from '../../../protocols/kernel/ids.ts'
+import { peersOf } from '../../../protocols/membership/members.ts'
 import { memberOf } from '../../../protocols/replicated-log/raft-quorum.ts'
 import { entriesOf, installFor, stepRaft, viewOf, type RaftInput, type RaftOutputs } from '../../../protocols/replicated-log/raft.ts'
 import { actorNames, at } from '../../names.ts'
@@ -30,9 +31,7 @@ function contradicted(state: LogKeeperState, group: Group, detail: string, conte
 
 /** The machine takes every member for connected until it is told otherwise. */
 export function meetAbsent(state: LogKeeperState, group: Group, context: ActorContext): Effect[] {
-  const { membership } = viewOf(group.raft)
-  const members = membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners]
-  return members.filter(({ peer }) => !context.connected(peer)).flatMap(({ peer }) => step(state, group, { type: 'peer', peer, connected: false }, context))
+  return peersOf(viewOf(group.raft).membership).filter((peer) => !context.connected(peer)).flatMap((peer) => step(state, group, { type: 'peer', peer, connected: false }, context))
 }
 
 /** Also for what founding a group puts out. */

@@ -3,7 +3,7 @@ import type { Fault } from '../../../protocols/kernel/errors.ts'
 import type { GroupId, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
 import { blobRefsIn } from '../../../protocols/kernel/payload.ts'
 import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
-import type { Membership } from '../../../protocols/membership/schema.ts'
+import { peersOf } from '../../../protocols/membership/members.ts'
 import { viewOf } from '../../../protocols/replicated-log/raft.ts'
 import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
@@ -16,7 +16,7 @@ import type { Group, LogKeeperState } from './log-keeper-state.ts'
 export function endGroup(state: LogKeeperState, missionId: MissionId, ended: EndedMission, context: ActorContext): Effect[] {
   const group = state.groups.get(missionId)
   if (group === undefined) return []
-  const others = membersOf(viewOf(group.raft).membership).filter((peer) => peer !== context.self.peer)
+  const others = peersOf(viewOf(group.raft).membership).filter((peer) => peer !== context.self.peer)
   return [...others.map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ended', group: missionId, ended })), ...drop(state, group, ended, context)]
 }
 
@@ -35,7 +35,7 @@ export function onGroupEnded(state: LogKeeperState, groupId: GroupId, ended: End
   if (group === undefined || !isMissionGroup(groupId) || ended.missionId !== groupId) return []
   // A member that was added later than this copy has heard of is a replica at least.
   const isLaterMember = ended.members.includes(from) && state.roster?.replicas.some(({ peer }) => peer === from) === true
-  if (!membersOf(viewOf(group.raft).membership).includes(from) && !isLaterMember) return [fact('warn', 'group.end-forged', { group: groupId, from })]
+  if (!peersOf(viewOf(group.raft).membership).includes(from) && !isLaterMember) return [fact('warn', 'group.end-forged', { group: groupId, from })]
   const tag = `ended ${groupId}`
   if (state.ending.has(tag)) return []
   state.ending.set(tag, ended)
@@ -56,7 +56,7 @@ export function onAsked(state: LogKeeperState, groupId: GroupId, from: PeerId): 
   const group = state.groups.get(groupId)
   if (group === undefined) return lookUp(state, groupId, from)
   const view = viewOf(group.raft)
-  if (view.role !== 'leader' || view.commit < view.membershipIndex || membersOf(view.membership).some((peer) => peer === from)) return []
+  if (view.role !== 'leader' || view.commit < view.membershipIndex || peersOf(view.membership).some((peer) => peer === from)) return []
   return [tell(at(from, actorNames.logKeeper), { kind: 'group-left', group: groupId })]
 }
 
@@ -65,14 +65,10 @@ export function onLeft(state: LogKeeperState, groupId: GroupId, from: PeerId, co
   const group = state.groups.get(groupId)
   if (group === undefined) return []
   const view = viewOf(group.raft)
-  if (view.role === 'leader' || view.leader === from || (view.membership !== undefined && !membersOf(view.membership).includes(from) && view.membership.voters.length > 1)) return []
+  if (view.role === 'leader' || view.leader === from || (view.membership !== undefined && !peersOf(view.membership).includes(from) && view.membership.voters.length > 1)) return []
   state.groups.delete(groupId)
   state.waitingRemoved.push(groupId)
   return [{ type: 'clear-timer', key: `raft ${groupId}` }, fact('info', 'group.left', { group: groupId }), ...writeNext(state, context)]
-}
-
-function membersOf(membership: Membership | undefined): PeerId[] {
-  return membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners].map(({ peer }) => peer)
 }
 
 /** Somebody asks about a group that is not here: it may have ended. */
@@ -98,6 +94,6 @@ export function onLookedUp(state: LogKeeperState, tag: string, ended: readonly E
 export function askWhetherEnded(state: LogKeeperState, silentMs: number, context: ActorContext): Effect[] {
   return [...state.groups.values()].flatMap((group) => {
     if (group.leaderlessSinceMs === undefined || context.nowMs - group.leaderlessSinceMs < silentMs) return []
-    return membersOf(viewOf(group.raft).membership).filter((peer) => peer !== context.self.peer && context.connected(peer)).map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ask', group: group.group }))
+    return peersOf(viewOf(group.raft).membership).filter((peer) => peer !== context.self.peer && context.connected(peer)).map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ask', group: group.group }))
   })
 }

@@ -1,6 +1,7 @@
 /** Who keeps each group that is led here: grown to three, replaced when they are gone for long. The rules are in `placement.ts`. */
 import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
 import { compareEpochs, isMissionGroup } from '../../../protocols/kernel/ids.ts'
+import { peersOf } from '../../../protocols/membership/members.ts'
 import { nextMembership } from '../../../protocols/membership/placement.ts'
 import type { Member, Membership } from '../../../protocols/membership/schema.ts'
 import { entriesOf, viewOf } from '../../../protocols/replicated-log/raft.ts'
@@ -52,9 +53,7 @@ function sameMembers(left: Membership, right: Membership): boolean {
 export function onOtherIncarnation(init: LogKeeperInit, state: LogKeeperState, groupId: GroupId, incarnation: Incarnation, from: PeerId, context: ActorContext): Effect[] {
   const group = state.groups.get(groupId)
   if (group === undefined || viewOf(group.raft).role !== 'leader' || group.strangers.get(from) === incarnation) return []
-  const { membership } = viewOf(group.raft)
-  const known = membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners]
-  if (!known.some(({ peer }) => peer === from)) return []
+  if (!peersOf(viewOf(group.raft).membership).includes(from)) return []
   group.strangers.set(from, incarnation)
   return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, context)]
 }

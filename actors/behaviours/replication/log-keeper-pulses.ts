@@ -5,6 +5,7 @@
 import { hash32 } from '../../../protocols/kernel/hashing.ts'
 import { formatEpoch, type GroupId, type PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
+import { peersOf } from '../../../protocols/membership/members.ts'
 import { viewOf, type RaftView } from '../../../protocols/replicated-log/raft.ts'
 import type { MessageOf } from '../../../protocols/wire.ts'
 import { actorNames, at } from '../../names.ts'
@@ -23,8 +24,7 @@ function digestOf(group: Group, view: RaftView): number {
 }
 
 function othersIn(view: RaftView, self: PeerId): Set<PeerId> {
-  const { membership } = view
-  const peers = new Set(membership === undefined ? [] : [...membership.voters, ...(membership.outgoing ?? []), ...membership.learners].map(({ peer }) => peer))
+  const peers = new Set(peersOf(view.membership))
   peers.delete(self)
   return peers
 }
