@@ -6,7 +6,7 @@ import type { Fault } from '../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, Digest, Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../protocols/kernel/payload.ts'
 import type { Membership, MissionClaim, RosterView } from '../protocols/membership/schema.ts'
-import type { EndedMission, LogEntry, LogSnapshot } from '../protocols/replicated-log/schema.ts'
+import type { EndedMission, FormerCopy, LogEntry, LogSnapshot } from '../protocols/replicated-log/schema.ts'
 import type { DeadView, MissionView } from '../protocols/tasking/views.ts'
 import type { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { Message, MessageOf } from '../protocols/wire.ts'
@@ -25,6 +25,8 @@ export type EffectOutcome =
   | { readonly kind: 'log-opened'; readonly tag: string; readonly found?: StoreOnDisk; readonly fault?: Fault }
   | { readonly kind: 'room-looked'; readonly tag: string; readonly room: DiskRoom }
   | { readonly kind: 'ended-read'; readonly tag: string; readonly ended: readonly EndedMission[]; readonly fault?: Fault }
+  /** `ended`: its archive is here. `former`: a copy of it was here. */
+  | { readonly kind: 'group-recalled'; readonly group: GroupId; readonly ended?: EndedMission; readonly former?: FormerCopy; readonly fault?: Fault }
   /** `kept`: those that were in use too lately. */
   | { readonly kind: 'blobs-removed'; readonly tag: string; readonly kept: readonly Digest[]; readonly fault?: Fault }
   | { readonly kind: 'input-checked'; readonly tag: string; readonly fault?: Fault }

@@ -106,6 +106,7 @@ function writeOf(batch: LogBatch): PlatterWrite {
     })),
     ended: (batch.ended ?? []).map(own),
     removed: [...(batch.removed ?? [])],
+    former: [...(batch.former ?? [])],
   }
 }
 
@@ -230,6 +231,10 @@ export function createVirtualLogDisk(init: VirtualLogDiskInit = {}): VirtualLogD
       async endedUntil(keptUntilWallMs, max) {
         assertOpen()
         return endedWhere((one) => one.keptUntilWallMs <= keptUntilWallMs, (left, right) => left.keptUntilWallMs - right.keptUntilWallMs, max)
+      },
+      async formerCopy(group) {
+        assertOpen()
+        return platter.former(group)
       },
       async room() {
         assertOpen()

@@ -26,6 +26,7 @@ export function withStirring({ logStore, blobStore, discovery, hardware }: Await
       read: (group, fromIndex, max) => stirred(logStore.read(group, fromIndex, max)),
       ended: (beforeWallMs, max) => stirred(logStore.ended(beforeWallMs, max)),
       endedMission: (missionId) => stirred(logStore.endedMission(missionId)),
+      formerCopy: (group) => stirred(logStore.formerCopy(group)),
       endedUntil: (keptUntilWallMs, max) => stirred(logStore.endedUntil(keptUntilWallMs, max)),
       room: () => stirred(logStore.room()),
       close: () => stirred(logStore.close()),

@@ -1,7 +1,7 @@
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { GroupId, Incarnation, MissionId } from '../../protocols/kernel/ids.ts'
 import type { WallMs } from '../../protocols/kernel/units.ts'
-import type { EndedMission, GroupWrite, LogEntry, LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
+import type { EndedMission, FormerCopy, GroupWrite, LogEntry, LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 
 export type { GroupWrite } from '../../protocols/replicated-log/schema.ts'
 
@@ -12,6 +12,8 @@ export interface LogBatch {
   readonly ended?: readonly EndedMission[]
   /** Groups and records of which nothing stays. */
   readonly removed?: readonly GroupId[]
+  /** Instead of what was remembered of the same groups. Those whose time is over by then may be forgotten. */
+  readonly former?: readonly FormerCopy[]
 }
 
 /** A group as it was found when the store was opened. */
@@ -52,6 +54,7 @@ export interface LogStore {
   endedMission(missionId: MissionId): Promise<EndedMission | undefined>
   /** Those to be forgotten by then, at most `max`. */
   endedUntil(keptUntilWallMs: WallMs, max: number): Promise<readonly EndedMission[]>
+  formerCopy(group: GroupId): Promise<FormerCopy | undefined>
   room(): Promise<DiskRoom>
   close(): Promise<void>
 }

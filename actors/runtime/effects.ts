@@ -1,6 +1,6 @@
 /** Everything an actor can cause, as values. The interpreter is the only thing that performs them; tests compare them. */
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, Digest, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
+import type { ActorAddress, Digest, GroupId, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { Message } from '../../protocols/wire.ts'
@@ -31,6 +31,8 @@ export type Effect =
   | { readonly type: 'look-for-room'; readonly tag: string }
   /** Records of archived missions: one of them, or those that ended before an instant, or those to be forgotten by one. Answered by `ended-read`. */
   | { readonly type: 'read-ended'; readonly which: { readonly missionId: MissionId } | { readonly beforeWallMs: number; readonly max: number } | { readonly keptUntilWallMs: number; readonly max: number }; readonly tag: string }
+  /** Whether a log that is not here once was. Answered by `group-recalled`. */
+  | { readonly type: 'recall-group'; readonly group: GroupId }
   /** Frees blobs of this node that nothing cites any more, but for those in use within that time. Answered by `blobs-removed`. */
   | { readonly type: 'remove-blobs'; readonly digests: readonly Digest[]; readonly idleForMs: number; readonly tag: string }
   /** A payload's JSON value, fetched when it is a blob. */

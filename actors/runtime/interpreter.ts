@@ -1,12 +1,12 @@
 /** Performs effects through the ports. The only place where actors meet the world; every outcome goes back as a message. */
 import { fault, MeshError, toFault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, PeerId } from '../../protocols/kernel/ids.ts'
+import { isMissionGroup, type ActorAddress, type GroupId, type PeerId } from '../../protocols/kernel/ids.ts'
 import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
 import { Message } from '../../protocols/wire.ts'
-import type { LocalMessage } from '../messages.ts'
+import type { EffectOutcome, LocalMessage } from '../messages.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Discovery } from '../ports/discovery.ts'
@@ -80,6 +80,12 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
     return 'beforeWallMs' in which ? await ports.logStore.ended(which.beforeWallMs, which.max) : await ports.logStore.endedUntil(which.keptUntilWallMs, which.max)
   }
 
+  async function recall(group: GroupId): Promise<Omit<Extract<EffectOutcome, { kind: 'group-recalled' }>, 'kind' | 'group'>> {
+    const ended = isMissionGroup(group) ? await ports.logStore.endedMission(group) : undefined
+    const former = await ports.logStore.formerCopy(group)
+    return { ...(ended === undefined ? {} : { ended }), ...(former === undefined ? {} : { former }) }
+  }
+
   async function fetchAll(refs: readonly BlobRef[], alsoTry: readonly PeerId[]): Promise<void> {
     const pending = [...refs]
     const workers = Array.from({ length: Math.min(limits.blobFetchConcurrencyMax, pending.length) }, async () => {
@@ -137,6 +143,9 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         return
       case 'read-ended':
         after(by, readEnded(effect.which), (ended) => ({ kind: 'ended-read', tag: effect.tag, ended }), (thrown) => ({ kind: 'ended-read', tag: effect.tag, ended: [], fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'recall-group':
+        after(by, recall(effect.group), (found) => ({ kind: 'group-recalled', group: effect.group, ...found }), (thrown) => ({ kind: 'group-recalled', group: effect.group, fault: toFault(thrown, 'storage-failed') }))
         return
       case 'remove-blobs':
         after(by, ports.blobStore.remove(effect.digests, effect.idleForMs), (kept) => ({ kind: 'blobs-removed', tag: effect.tag, kept }), (thrown) => ({ kind: 'blobs-removed', tag: effect.tag, kept: [], fault: toFault(thrown, 'storage-failed') }))

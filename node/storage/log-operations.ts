@@ -1,10 +1,11 @@
 /** A write of the log as operations of the database, and as the watermark's record. */
 import type { GroupWrite, LogBatch } from '../../actors/ports/log-store.ts'
 import type { GroupId, MissionId } from '../../protocols/kernel/ids.ts'
-import type { EndedMission, LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { WallMs } from '../../protocols/kernel/units.ts'
+import { type EndedMission, FormerCopy, type LogHead } from '../../protocols/replicated-log/schema.ts'
 import type { WatermarkRecord } from '../../protocols/replicated-log/watermark.ts'
 import { decodeValue, encodeValue } from '../../protocols/wire.ts'
-import { type Database, endedKey, entriesOf, entryKey, headKey, IndexedMission, indexKeysOf, type Operation, snapshotKey, startingWith } from './log-records.ts'
+import { type Database, endedKey, entriesOf, entryKey, formerKey, formerUntilKey, formerUntilPrefix, groupIn, headKey, IndexedMission, indexKeysOf, type Operation, snapshotKey, startingWith } from './log-records.ts'
 
 interface EncodedGroup extends Pick<GroupWrite, 'wipe' | 'dropBelow' | 'truncateFrom'> {
   readonly head: LogHead
@@ -17,6 +18,7 @@ export interface EncodedBatch {
   readonly groups: readonly EncodedGroup[]
   readonly ended: readonly EndedMission[]
   readonly removed: readonly GroupId[]
+  readonly former: readonly FormerCopy[]
 }
 
 export function encodeBatch(batch: LogBatch): EncodedBatch {
@@ -32,6 +34,7 @@ export function encodeBatch(batch: LogBatch): EncodedBatch {
     })),
     ended: (batch.ended ?? []).map(own),
     removed: [...(batch.removed ?? [])],
+    former: [...(batch.former ?? [])],
   }
 }
 
@@ -77,7 +80,25 @@ export async function prepare(database: Database, batches: readonly EncodedBatch
     if (former.success) for (const indexKey of indexKeysOf(former.data)) values.set(indexKey, undefined)
   }
 
-  for (const { groups, ended, removed: toRemove } of batches) {
+  async function forgetFormer(untilWallMs: WallMs): Promise<void> {
+    for (const indexKey of await database.keys({ gte: formerUntilPrefix, lt: formerUntilKey(untilWallMs), limit: formerForgottenAtOnce }).all()) {
+      // This very write has put something newer there.
+      if (values.has(indexKey)) continue
+      values.set(indexKey, undefined)
+      values.set(formerKey(groupIn(indexKey)), undefined)
+    }
+  }
+
+  async function putFormer(copy: FormerCopy): Promise<void> {
+    const key = formerKey(copy.group)
+    const stored = values.get(key) ?? (await database.get(key))
+    const earlier = stored === undefined ? undefined : FormerCopy.safeParse(decodeOr(stored))
+    if (earlier?.success === true) values.set(formerUntilKey(earlier.data.untilWallMs, copy.group), undefined)
+    values.set(key, encodeValue(copy))
+    values.set(formerUntilKey(copy.untilWallMs, copy.group), nothing)
+  }
+
+  for (const { groups, ended, removed: toRemove, former } of batches) {
     for (const { head, wipe, snapshot, dropBelow, truncateFrom, entries } of groups) {
       const { group } = head
       if (wipe === true) {
@@ -106,11 +127,16 @@ export async function prepare(database: Database, batches: readonly EncodedBatch
       values.set(endedKey(one.missionId), encodeValue(one))
       for (const indexKey of indexKeysOf(one)) values.set(indexKey, nothing)
     }
+    if (former[0] !== undefined) await forgetFormer(former[0].sinceWallMs)
+    for (const copy of former) await putFormer(copy)
   }
   const record = { number, heads: [...heads.values()], wiped: [...wiped].filter((group) => heads.has(group)), removed: [...removed] }
   values.set('written', encodeValue({ number, wiped: record.wiped, removed: record.removed }))
   return { record, operations: [...values].map(([key, value]) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })) }
 }
+
+/** With every write that adds to them: more than it adds, so that they get fewer. */
+const formerForgottenAtOnce = 100
 
 /** The index's keys say everything. */
 const nothing = Uint8Array.of(0xc0)

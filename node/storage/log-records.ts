@@ -1,7 +1,7 @@
 /**
  * What the log's database holds, by key (`!` sorts before every character of an id):
  * `entry!<group>!<index, 16 digits>` · `head!<group>` · `snapshot!<group>` · `ended!<mission>` ·
- * `ended-at!<wall ms, 16 digits>!<mission>` · `kept-until!<wall ms, 16 digits>!<mission>` · `written` · `incarnation` · `format`.
+ * `ended-at!<wall ms, 16 digits>!<mission>` · `kept-until!<wall ms, 16 digits>!<mission>` · `former!<group>` · `former-until!<wall ms, 16 digits>!<group>` · `written` · `incarnation` · `format`.
  */
 import type { Level } from 'level'
 import { z } from 'zod'
@@ -39,6 +39,10 @@ export const endedAtKey = (wallMs: WallMs, missionId = ''): string => `${endedAt
 export const keptUntilKey = (wallMs: WallMs, missionId = ''): string => `${keptUntilPrefix}${digits(wallMs)}!${missionId}`
 export const indexKeysOf = ({ missionId, endedAtWallMs, keptUntilWallMs }: IndexedMission): string[] => [endedAtKey(endedAtWallMs, missionId), keptUntilKey(keptUntilWallMs, missionId)]
 export const missionIn = (indexKey: string): MissionId => indexKey.slice(indexKey.lastIndexOf('!') + 1) as MissionId
+export const formerKey = (group: GroupId): string => `former!${group}`
+export const formerUntilPrefix = 'former-until!'
+export const formerUntilKey = (wallMs: WallMs, group = ''): string => `${formerUntilPrefix}${digits(wallMs)}!${group}`
+export const groupIn = (indexKey: string): GroupId => indexKey.slice(indexKey.lastIndexOf('!') + 1) as GroupId
 /** Every key that starts with the prefix: `\uffff` sorts after all of them. */
 export const startingWith = (prefix: string) => ({ gte: prefix, lt: `${prefix}\uffff` })
 

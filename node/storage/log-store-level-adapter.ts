@@ -12,13 +12,13 @@ import { Level } from 'level'
 import type { GroupOnDisk, LogStore, StoreOnDisk } from '../../actors/ports/log-store.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import type { Bytes } from '../../protocols/kernel/units.ts'
-import { EndedMission } from '../../protocols/replicated-log/schema.ts'
+import { EndedMission, FormerCopy } from '../../protocols/replicated-log/schema.ts'
 import { applyRecord } from '../../protocols/replicated-log/watermark.ts'
 import { encodeValue } from '../../protocols/wire.ts'
 import { openDiskReserve } from './disk-room.ts'
 import { readCopy, readEntries, readHeads } from './log-copies.ts'
 import { type EncodedBatch, encodeBatch, prepare } from './log-operations.ts'
-import { codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, startingWith, storageFormat, unreadable } from './log-records.ts'
+import { codeOf, type Database, decodeStored, endedAtKey, endedAtPrefix, endedKey, formerKey, fullError, isDiskFull, keptUntilKey, keptUntilPrefix, messageOf, missionIn, startingWith, storageFormat, unreadable } from './log-records.ts'
 import { type RecoveredLog, recoverLog, watermarkPathOf } from './log-recovery.ts'
 import { openWatermarkFile, type WatermarkFile } from './watermark-file.ts'
 
@@ -234,6 +234,11 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
         return bytes === undefined ? undefined : decodeStored(bytes, EndedMission, `the record of ${missionId}`)
       }),
     endedUntil: (keptUntilWallMs, max) => reading('the list of archived missions', () => endedIn({ gte: keptUntilPrefix, lt: keptUntilKey(Math.floor(keptUntilWallMs) + 1) }, max)),
+    formerCopy: (group) =>
+      reading(`what is remembered of ${group}`, async () => {
+        const bytes = await database.get(formerKey(group))
+        return bytes === undefined ? undefined : decodeStored(bytes, FormerCopy, `what is remembered of ${group}`)
+      }),
     room: () => reading('the room on the disk', () => reserve.room()),
     async *archives() {
       assertOpen()

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import type { Digest } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import { blobRefsIn, type Payload } from '../../protocols/kernel/payload.ts'
 import type { Bytes, WallMs } from '../../protocols/kernel/units.ts'
 import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
@@ -47,12 +48,17 @@ async function compactOpened(dataDir: string, nowWallMs: WallMs): Promise<Omit<S
     // The blobs first: whoever is interrupted here finds the record again.
     const free = blobsKept === undefined ? [...new Set(expired.flatMap(blobsOf))].filter((digest) => !cited.has(digest) && blobs.sizeOf(digest) !== undefined) : []
     for (const digest of free) await blobs.remove(digest)
-    if (blobsKept === undefined) for (let at = 0; at < expired.length; at += pageRecords) await store.write({ writes: [], removed: expired.slice(at, at + pageRecords).map(({ missionId }) => missionId) })
+    if (blobsKept === undefined) for (let at = 0; at < expired.length; at += pageRecords) await forget(store, expired.slice(at, at + pageRecords), nowWallMs)
     await store.compact()
     return { archivesRemoved: blobsKept === undefined ? expired.length : 0, blobsRemoved: free.length, ...(blobsKept === undefined ? {} : { blobsKept }) }
   } finally {
     await store.close()
   }
+}
+
+async function forget(store: LevelLogStore, expired: readonly EndedMission[], nowWallMs: WallMs): Promise<void> {
+  const removed = expired.map(({ missionId }) => missionId)
+  await store.write({ writes: [], removed, former: removed.map((group) => ({ group, sinceWallMs: nowWallMs, untilWallMs: nowWallMs + limits.formerCopyKeptMs })) })
 }
 
 function blobsOf({ archive, cites }: EndedMission): Digest[] {

@@ -130,6 +130,8 @@ export const limits = Object.freeze({
   /** A failed mission can be tried again so long. */
   failedMissionRestMs: 24 * 60 * 60_000,
   archiveKeptMs: 30 * 24 * 60 * 60_000,
+  /** A node remembers so long that it once had a copy of a log, and so will not vote as if it never had. */
+  formerCopyKeptMs: 30 * 24 * 60 * 60_000,
   /** How often archives whose time is over are looked for: a part of that time, within these. */
   archiveSweepMsMin: 60_000,
   archiveSweepMsMax: 60 * 60_000,

@@ -66,6 +66,19 @@ export const EndedMission = z.object({
 })
 export type EndedMission = z.infer<typeof EndedMission>
 
+/**
+ * What stays of a copy that a node gave up: who has promised something, and has forgotten it, does not vote again under the same
+ * name, or a founder that was away for long could be elected with a log that the others have long gone past.
+ */
+export const FormerCopy = z.object({
+  group: GroupId,
+  /** What a new copy here is to be called; absent: the log has ended, and there is no new one. */
+  next: Incarnation.optional(),
+  sinceWallMs: z.number(),
+  untilWallMs: z.number(),
+})
+export type FormerCopy = z.infer<typeof FormerCopy>
+
 /** Changes of one group, applied in the order of the fields. */
 export interface GroupWrite {
   /** The head after the changes. */

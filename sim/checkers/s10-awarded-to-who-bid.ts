@@ -30,7 +30,7 @@ function unfoundedAwards(index: HistoryIndex, log: MissionLog): Violation[] {
   return violations
 }
 
-function problemOf(index: HistoryIndex, { missionId }: MissionLog, { at, syncedAt, node: ownerNode }: Committed, award: AwardRecord, ledger: Ledger): string | undefined {
+function problemOf(index: HistoryIndex, { missionId }: MissionLog, { at, ledAt, node: ownerNode }: Committed, award: AwardRecord, ledger: Ledger): string | undefined {
   const { worker, taskId } = award
   const workerNode = index.nodeOf.get(worker)
   if (workerNode === undefined) return 'who is no node of this mesh'
@@ -39,7 +39,7 @@ function problemOf(index: HistoryIndex, { missionId }: MissionLog, { at, syncedA
   const manager = managerOf(ledger, taskId)
   if (manager === worker || manager === undefined) return offers(at) ? undefined : `who does not offer ${award.capability}`
   // An auction lives in its manager's memory. Whoever manages below the root may have restarted while the award was on its way to the log.
-  const bornAt = taskDepth(taskId) === 1 ? (lifeAt(index, ownerNode, syncedAt)?.startedAt ?? 0) : 0
+  const bornAt = taskDepth(taskId) === 1 ? (lifeAt(index, ownerNode, ledAt)?.startedAt ?? 0) : 0
   const own = partsOf(award.awardId)
   const heard = (index.bids.get(bidKey(worker, manager, missionId, taskId)) ?? []).filter(({ at: bidAt, bid }) => {
     const call = partsOf(bid.callId)

@@ -1,7 +1,7 @@
 /** What is on a virtual disk for good: logs and archives (the database), and the watermark in a file of its own. */
 import type { Digest, GroupId, Incarnation, MissionId } from '../../protocols/kernel/ids.ts'
 import { isUnreadable, type Unreadable } from '../../protocols/replicated-log/copy-on-disk.ts'
-import type { EndedMission, LogHead } from '../../protocols/replicated-log/schema.ts'
+import type { EndedMission, FormerCopy, LogHead } from '../../protocols/replicated-log/schema.ts'
 import { applyRecord, type Promised, reconcile, unvouched, type WatermarkRecord } from '../../protocols/replicated-log/watermark.ts'
 
 export interface StoredEntry {
@@ -35,12 +35,14 @@ export interface PlatterWrite {
   }[]
   readonly ended: readonly EndedMission[]
   readonly removed: readonly GroupId[]
+  readonly former: readonly FormerCopy[]
 }
 
 interface Database {
   incarnation: Incarnation
   readonly logs: Map<GroupId, GroupLog>
   readonly ended: Map<MissionId, EndedMission>
+  readonly former: Map<GroupId, FormerCopy>
   /** Of its newest write. */
   number: number
   newest: WatermarkRecord
@@ -65,6 +67,7 @@ export interface Platter {
   groups(): GroupId[]
   logs(): Iterable<readonly [GroupId, GroupLog]>
   ended(): ReadonlyMap<MissionId, EndedMission>
+  former(group: GroupId): FormerCopy | undefined
   promised(group: GroupId): Promised | undefined
   promises(): ReadonlyMap<GroupId, Promised>
   /** A store is opened: what a crash left is put in order. */
@@ -103,12 +106,13 @@ export function createPlatter(): Platter {
     groups: () => [...(database?.logs.keys() ?? [])].sort(),
     logs: () => database?.logs ?? [],
     ended: () => database?.ended ?? new Map(),
+    former: (group) => database?.former.get(group),
     promised: (group) => watermark?.promises.get(group),
     promises: () => watermark?.promises ?? new Map(),
     open(newIncarnation) {
       const lostEverything = database === undefined && watermark !== undefined && watermark.number > 0
       const incarnation = lostEverything ? newIncarnation() : (database?.incarnation ?? watermark?.incarnation ?? newIncarnation())
-      database ??= { incarnation, logs: new Map(), ended: new Map(), number: 0, newest: nothing }
+      database ??= { incarnation, logs: new Map(), ended: new Map(), former: new Map(), number: 0, newest: nothing }
       const { number, promises, isBehind } = watermark === undefined ? { number: database.number, promises: new Map<GroupId, Promised>(), isBehind: true } : reconcile(watermark, database)
       const heads = [...database.logs.values()].flatMap(({ head }) => (head === undefined || isUnreadable(head) ? [] : [head]))
       watermark = { incarnation, number, promises: isBehind ? unvouched(promises, heads) : promises, unconfirmed: undefined }
@@ -133,6 +137,9 @@ export function createPlatter(): Platter {
         database.ended.delete(group as MissionId)
       }
       for (const ended of write.ended) if (!write.removed.includes(ended.missionId)) database.ended.set(ended.missionId, ended)
+      const [newest] = write.former
+      if (newest !== undefined) for (const { group, untilWallMs } of database.former.values()) if (untilWallMs < newest.sinceWallMs) database.former.delete(group)
+      for (const copy of write.former) database.former.set(copy.group, copy)
       database.number = record.number
       database.newest = record
     },
@@ -155,7 +162,7 @@ export function createPlatter(): Platter {
 
 function databaseCopy(database: Database | undefined): Database | undefined {
   if (database === undefined) return undefined
-  return { ...database, logs: new Map([...database.logs].map(([group, log]) => [group, { ...log, entries: new Map(log.entries) }])), ended: new Map(database.ended) }
+  return { ...database, logs: new Map([...database.logs].map(([group, log]) => [group, { ...log, entries: new Map(log.entries) }])), ended: new Map(database.ended), former: new Map(database.former) }
 }
 
 function watermarkCopy(watermark: WatermarkFile | undefined): WatermarkFile | undefined {

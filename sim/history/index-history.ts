@@ -1,5 +1,5 @@
 /** A history put in order once for all checkers: lives of nodes, logs of missions, awards, bids, operations. */
-import { isMissionGroup, type AwardId, type GroupId, type MissionId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { formatEpoch, isMissionGroup, type AwardId, type Epoch, type GroupId, type MissionId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { Member, Membership } from '../../protocols/membership/schema.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
@@ -28,8 +28,8 @@ export interface Committed {
   /** When somebody first said that it is committed. */
   readonly at: Order
   readonly atMs: InstantMs
-  /** When a disk first had it. */
-  readonly syncedAt: Order
+  /** When its epoch began: whoever led under it was in that life of its node. */
+  readonly ledAt: Order
   /** Whoever led under its epoch. */
   readonly node: string
   readonly peer: PeerId
@@ -143,8 +143,8 @@ function build(history: History): HistoryIndex {
   const awards = new Map<AwardId, Committed[]>()
   const groupLogs = createGroupLogs()
   const replicated = new Map<GroupId, MutableReplicated>()
-  /** When a disk first had an entry, by its chain. */
-  const syncedAt = new Map<string, Order>()
+  /** When a peer began to lead a group under an epoch. */
+  const ledAt = new Map<string, Order>()
   const copiesOf = new Map<PeerId, Set<GroupId>>()
   const firstSyncedAt = new Map<string, Order>()
   const invoked = new Map<number, { at: Order; record: RecordOf<'invoke'> }>()
@@ -180,7 +180,7 @@ function build(history: History): HistoryIndex {
     logs.set(missionId, log)
     const { event } = entry
     const owner = event.type === 'submitted' || event.type === 'took-over' ? event.owner : (log.committed.at(-1)?.peer ?? reporter)
-    const committed = { at, atMs, syncedAt: syncedAt.get(entry.chain) ?? at, node: nodeOf.get(owner) ?? owner, peer: owner, entry: entry as Committed['entry'] }
+    const committed = { at, atMs, ledAt: ledAt.get(epochKey(owner, missionId, entry.epoch)) ?? at, node: nodeOf.get(owner) ?? owner, peer: owner, entry: entry as Committed['entry'] }
     if (event.type === 'awarded') add(awards, event.award.awardId, committed)
     if (groupOf(missionId).excusedAt < at) return
     log.committed.push(committed)
@@ -198,8 +198,10 @@ function build(history: History): HistoryIndex {
         if (life?.stopped === undefined && life !== undefined) Object.assign(life, { stoppedAt: at, stopped: record })
         return
       }
+      case 'leads':
+        ledAt.set(epochKey(record.peer, record.group, record.epoch), at)
+        return
       case 'synced': {
-        for (const { chain } of record.entries) if (!syncedAt.has(chain)) syncedAt.set(chain, at)
         if (!firstSyncedAt.has(`${record.peer} ${record.group}`)) firstSyncedAt.set(`${record.peer} ${record.group}`, at)
         copiesOf.set(record.peer, (copiesOf.get(record.peer) ?? new Set()).add(record.group))
         const { fresh } = groupLogs.synced(record.peer, record.group, record.entries, record.truncateFrom)
@@ -264,6 +266,10 @@ function build(history: History): HistoryIndex {
     workersOf.set(key, (workersOf.get(key) ?? new Set()).add(event.award.worker))
   }
   return { history, lives, nodeOf, logs, groups: replicated, firstSynced: (peer, group) => firstSyncedAt.get(`${peer} ${group}`) ?? Infinity, awards, workersOf, operations, bids, results, awardsHeard, runsStarted, runsEnded, allHealed }
+}
+
+function epochKey(leader: PeerId, group: GroupId, epoch: Epoch): string {
+  return `${leader} ${group} ${formatEpoch(epoch)}`
 }
 
 function add<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {

@@ -3,7 +3,7 @@ import type { GroupOnDisk, GroupWrite, LogStore } from '../../actors/ports/log-s
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import type { Digest, GroupId, Incarnation, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import { extend, logOrigin, positionOf } from '../../protocols/replicated-log/chain.ts'
-import type { EndedMission, LogEntry, LogHead, LogPosition, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
+import type { EndedMission, FormerCopy, LogEntry, LogHead, LogPosition, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 
 /** A store, and what may happen to its disk while it is closed. */
 export interface LogStoreUnderTest {
@@ -255,6 +255,28 @@ export function logStoreContract(name: string, setup: () => LogStoreUnderTest | 
       await store.write({ writes: [writeOf(missionA, entriesAfter(1))] })
       await reopen()
       expect(await groupFound(missionA)).toEqual({ head: headAfter(missionA, entriesAfter(1)), entries: entriesAfter(1) })
+    })
+
+    it('remembers copies that were given up, of each the last word, through restarts and through a new copy, and forgets those whose time is over', async () => {
+      const former = (group: MissionId, sinceWallMs: number, next?: string): FormerCopy => ({ group, ...(next === undefined ? {} : { next: next as Incarnation }), sinceWallMs, untilWallMs: sinceWallMs + 100 })
+      await store.write({ writes: [writeOf(missionA, entriesAfter(2)), writeOf(missionB, entriesAfter(2))] })
+      expect(await store.formerCopy(missionA)).toBeUndefined()
+      await store.write({ writes: [], removed: [missionA], former: [former(missionA, 1_000, 'life.1')] })
+      await store.write({ writes: [writeOf(missionA, entriesAfter(1))] })
+      for (let round = 0; round < 2; round++) {
+        expect(await store.formerCopy(missionA)).toEqual(former(missionA, 1_000, 'life.1'))
+        expect(await store.formerCopy(missionB)).toBeUndefined()
+        await reopen()
+      }
+      await store.write({ writes: [], removed: [missionA], former: [former(missionA, 1_090, 'life.2')] })
+      await store.write({ writes: [], removed: [missionB], former: [former(missionB, 1_150)] })
+      expect(await store.formerCopy(missionA), 'its first time is over, its second is not').toEqual(former(missionA, 1_090, 'life.2'))
+      const another = 'm-zzzzzzzz-zzzzzzzzzzzz' as MissionId
+      await store.write({ writes: [], removed: [another], former: [former(another, 1_200)] })
+      await reopen()
+      expect(await store.formerCopy(missionA)).toBeUndefined()
+      expect(await store.formerCopy(missionB)).toEqual(former(missionB, 1_150))
+      expect(await store.formerCopy(another)).toEqual(former(another, 1_200))
     })
 
     it('is one store at a time', async () => {

@@ -22,9 +22,10 @@ export function writeNext(state: LogKeeperState, context: ActorContext): Effect[
   const writes = [...ofGroups].filter(([group]) => state.groups.get(group.group) === group).map(([group, persists]) => merged(persists, state.waitingWiped.get(group.group) === group))
   const ended = state.waitingEnded
   const removed = state.waitingRemoved
-  Object.assign(state, { writing: state.waiting, waiting: [], writingEnded: ended, waitingEnded: [], waitingRemoved: [], waitingWiped: new Map(), isWriting: true, writeStartedAtMs: context.nowMs })
+  const former = state.waitingFormer
+  Object.assign(state, { writing: state.waiting, waiting: [], writingEnded: ended, waitingEnded: [], waitingRemoved: [], writingFormer: former, waitingFormer: [], waitingWiped: new Map(), isWriting: true, writeStartedAtMs: context.nowMs })
   return [
-    { type: 'write-log', batch: { writes, ...(ended.length === 0 ? {} : { ended }), ...(removed.length === 0 ? {} : { removed }) }, tag: 'batch' },
+    { type: 'write-log', batch: { writes, ...(ended.length === 0 ? {} : { ended }), ...(removed.length === 0 ? {} : { removed }), ...(former.length === 0 ? {} : { former }) }, tag: 'batch' },
     { type: 'set-timer', key: slowTimer, delayMs: limits.slowSyncMs, message: { kind: 'tick', what: slowTimer } },
   ]
 }

@@ -10,7 +10,8 @@ import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { writeNext } from './log-keeper-batch.ts'
-import type { Group, LogKeeperState } from './log-keeper-state.ts'
+import type { Group, LogKeeperInit, LogKeeperState } from './log-keeper-state.ts'
+import { formerCopy, nextIncarnation, onUnknown } from './log-keeper-unknown.ts'
 
 /** Of a leader's host. The others are told at once; who does not hear it asks when it has missed its leader for a while. */
 export function endGroup(state: LogKeeperState, missionId: MissionId, ended: EndedMission, context: ActorContext): Effect[] {
@@ -52,9 +53,9 @@ export function onArchiveFetched(state: LogKeeperState, tag: string, problem: Fa
 }
 
 /** A member that has heard of no leader asks. The leader tells whether it is a member still; where the group is not known, it may have ended. */
-export function onAsked(state: LogKeeperState, groupId: GroupId, from: PeerId): Effect[] {
+export function onAsked(init: LogKeeperInit, state: LogKeeperState, groupId: GroupId, from: PeerId, context: ActorContext): Effect[] {
   const group = state.groups.get(groupId)
-  if (group === undefined) return lookUp(state, groupId, from)
+  if (group === undefined) return onUnknown(init, state, groupId, from, undefined, context)
   const view = viewOf(group.raft)
   if (view.role !== 'leader' || view.commit < view.membershipIndex || peersOf(view.membership).some((peer) => peer === from)) return []
   return [tell(at(from, actorNames.logKeeper), { kind: 'group-left', group: groupId })]
@@ -63,31 +64,13 @@ export function onAsked(state: LogKeeperState, groupId: GroupId, from: PeerId): 
 /** This node was replaced: another has its copy's place. */
 export function onLeft(state: LogKeeperState, groupId: GroupId, from: PeerId, context: ActorContext): Effect[] {
   const group = state.groups.get(groupId)
-  if (group === undefined) return []
+  if (group === undefined || state.incarnation === undefined) return []
   const view = viewOf(group.raft)
   if (view.role === 'leader' || view.leader === from || (view.membership !== undefined && !peersOf(view.membership).includes(from) && view.membership.voters.length > 1)) return []
   state.groups.delete(groupId)
   state.waitingRemoved.push(groupId)
+  state.waitingFormer.push(formerCopy(groupId, nextIncarnation(group.incarnation, state.incarnation), context))
   return [{ type: 'clear-timer', key: `raft ${groupId}` }, fact('info', 'group.left', { group: groupId }), ...writeNext(state, context)]
-}
-
-/** Somebody asks about a group that is not here: it may have ended. */
-export function lookUp(state: LogKeeperState, groupId: GroupId, from: PeerId): Effect[] {
-  if (!isMissionGroup(groupId)) return []
-  const asking = state.lookingUp.get(groupId)
-  if (asking !== undefined) {
-    asking.add(from)
-    return []
-  }
-  state.lookingUp.set(groupId, new Set([from]))
-  return [{ type: 'read-ended', which: { missionId: groupId }, tag: `look-up ${groupId}` }]
-}
-
-export function onLookedUp(state: LogKeeperState, tag: string, ended: readonly EndedMission[]): Effect[] {
-  const groupId = tag.slice('look-up '.length) as MissionId
-  const asking = state.lookingUp.get(groupId) ?? new Set<PeerId>()
-  state.lookingUp.delete(groupId)
-  return ended.flatMap((record) => [...asking].map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ended', group: groupId, ended: record })))
 }
 
 /** A member that has missed its leader for long asks the others whether there is anything left to lead. */

@@ -4,7 +4,7 @@ import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../../protocols/kernel/units.ts'
 import type { Membership, RosterView } from '../../../protocols/membership/schema.ts'
 import type { RaftInit, RaftPersist, RaftState } from '../../../protocols/replicated-log/raft.ts'
-import type { EndedMission, LogSnapshot, RaftMessage } from '../../../protocols/replicated-log/schema.ts'
+import type { EndedMission, FormerCopy, LogSnapshot, RaftMessage } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import type { Tuning } from '../../tuning.ts'
@@ -66,9 +66,11 @@ export interface LogKeeperState {
   waiting: { readonly group: Group; readonly persist: RaftPersist }[]
   waitingEnded: EndedMission[]
   waitingRemoved: GroupId[]
+  waitingFormer: FormerCopy[]
   waitingWiped: Map<GroupId, Group>
   writing: { readonly group: Group; readonly persist: RaftPersist }[]
   writingEnded: readonly EndedMission[]
+  writingFormer: readonly FormerCopy[]
   isWriting: boolean
   writeStartedAtMs: InstantMs
   broken: boolean
@@ -86,17 +88,15 @@ export interface LogKeeperState {
   readonly installing: Map<string, GroupId>
   /** Archives on their way to this disk. */
   readonly ending: Map<string, EndedMission>
-  /** Groups that somebody asked about and that are not here: looked for among the ended ones. */
-  readonly lookingUp: Map<GroupId, Set<PeerId>>
-  /** Who asks for votes in a log that was just founded and of which nothing has come here, until it is known not to be an ended one. */
-  readonly founding: Map<GroupId, { readonly from: PeerId; readonly message: RaftMessage }>
+  /** Groups that are not here and that somebody has spoken of, until the disk has said what it remembers of them. Of every kind of message the last one waits. */
+  readonly recalling: Map<GroupId, { readonly peers: Set<PeerId>; readonly messages: Map<RaftMessage['kind'], { readonly from: PeerId; readonly message: RaftMessage }> }>
   counter: number
 }
 
 export function newLogKeeperState(): LogKeeperState {
   return {
-    opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingWiped: new Map(), writing: [], writingEnded: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), lookingUp: new Map(), founding: new Map(), counter: 0,
+    opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), counter: 0,
   }
 }
 

@@ -12,7 +12,7 @@ import type { Group, LogKeeperState } from './log-keeper-state.ts'
 
 export function onWritten(state: LogKeeperState, problem: Fault | undefined, context: ActorContext): Effect[] {
   const { writing, writingEnded } = state
-  Object.assign(state, { writing: [], writingEnded: [], isWriting: false })
+  Object.assign(state, { writing: [], writingEnded: [], writingFormer: [], isWriting: false })
   if (problem !== undefined) {
     // After a failed sync nobody knows what is on the disk: only opening it again tells.
     state.broken = true

@@ -14,13 +14,14 @@ import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
-import { askWhetherEnded, endGroup, lookUp, onArchiveFetched, onAsked, onGroupEnded, onLeft, onLookedUp } from './log-keeper-ending.ts'
+import { askWhetherEnded, endGroup, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
 import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
+import { formerCopy, nextIncarnation, onRecalled, onUnknown, tellName } from './log-keeper-unknown.ts'
 import { writeNext } from './log-keeper-batch.ts'
 import { onSlowSync, onWritten } from './log-keeper-writes.ts'
 
@@ -95,14 +96,14 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'group-ended':
       return 'group' in message ? onGroupEnded(state, message.group, message.ended, from.peer) : []
     case 'group-ask':
-      return onAsked(state, message.group, from.peer)
+      return onAsked(init, state, message.group, from.peer, context)
     case 'group-left':
       return onLeft(state, message.group, from.peer, context)
     // ---- effects
     case 'blobs-fetched':
       return message.tag.startsWith('install ') ? onInstallFetched(state, message.tag, message.fault, context) : onArchiveFetched(state, message.tag, message.fault, context)
-    case 'ended-read':
-      return [...onLookedUp(state, message.tag, message.ended), ...voteForFounder(init, state, message.tag, message.fault !== undefined || message.ended.length > 0, context)]
+    case 'group-recalled':
+      return onRecalled(init, state, message, context)
     default:
       return []
   }
@@ -184,12 +185,6 @@ function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId
   return [...onDamaged(init, state, { head: headOf(group.raft), damage }, state.incarnation, context), ...writeNext(state, context)]
 }
 
-/** `store.n`: the n-th life of this group's copy in one store. */
-function nextIncarnation(last: Incarnation, store: Incarnation): Incarnation {
-  const [of, life] = last.split('.')
-  return `${store}.${of === store ? Number(life ?? 0) + 1 : 1}` as Incarnation
-}
-
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
 type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' | 'describe-replication' | 'find-citations' }>
@@ -218,6 +213,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       return endGroup(state, message.group, message.ended, context)
     case 'forget-ended':
       state.waitingRemoved.push(...message.ended.map(({ missionId }) => missionId))
+      state.waitingFormer.push(...message.ended.map(({ missionId }) => formerCopy(missionId, undefined, context)))
       return writeNext(state, context)
     case 'lead-again': {
       const group = state.groups.get(message.group)
@@ -267,46 +263,9 @@ function sayHandedOver(state: LogKeeperState, _context: ActorContext): Effect[] 
 // ---- members -------------------------------------------------------------------------------------------------------
 
 function fromMember(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, from: PeerId, context: ActorContext): Effect[] {
-  const group = state.groups.get(message.group) ?? (bringsALog(message) ? join(init, state, message, context) : undefined)
-  if (group === undefined && wasJustFounded(message)) state.founding.set(message.group, { from, message })
-  if (group === undefined) return [...otherLife(state, message, from), ...lookUp(state, message.group, from)]
-  if (message.toward !== group.incarnation) return otherLife(state, message, from)
+  const group = state.groups.get(message.group)
+  if (group === undefined) return onUnknown(init, state, message.group, from, message, context)
+  if (message.toward !== group.incarnation) return tellName(message, group.incarnation, from)
   const effects = step(state, group, { type: 'message', from, message }, context)
   return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state, context)]
 }
-
-/** The leader is told who we are now: it believes that somebody is here who is not any more. */
-function otherLife(state: LogKeeperState, message: RaftMessage, from: PeerId): Effect[] {
-  const incarnation = state.groups.get(message.group)?.incarnation ?? state.incarnation
-  if (incarnation === undefined || message.toward === incarnation || (message.kind !== 'log-append' && message.kind !== 'log-install')) return []
-  return [tell(at(from, actorNames.logKeeper), { kind: 'other-incarnation', group: message.group, incarnation })]
-}
-
-function bringsALog({ kind }: RaftMessage): boolean {
-  return kind === 'log-append' || kind === 'log-install'
-}
-
-/** Its founder stopped before anybody had heard of the log: without the votes of members that have nothing it could never go on. */
-function wasJustFounded(message: RaftMessage): boolean {
-  return message.kind === 'vote-ask' && message.last.epoch?.lineage === 1 && message.last.epoch.term === 1
-}
-
-/** Nothing is known of an end: the copy that is asked to vote starts empty. */
-function voteForFounder(init: LogKeeperInit, state: LogKeeperState, tag: string, wasEnded: boolean, context: ActorContext): Effect[] {
-  const groupId = tag.slice('look-up '.length) as GroupId
-  const asked = state.founding.get(groupId)
-  state.founding.delete(groupId)
-  if (asked === undefined || wasEnded || state.groups.has(groupId)) return []
-  const group = join(init, state, asked.message, context)
-  return group === undefined ? [] : step(state, group, { type: 'message', from: asked.from, message: asked.message }, context)
-}
-
-/** A leader has made this node a member: its copy starts empty. */
-function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, context: ActorContext): Group | undefined {
-  if (state.incarnation === undefined || message.toward !== state.incarnation || state.groups.size >= limits.groupsPerNodeMax) return undefined
-  const raft = joinGroup(raftInit(init, message.group, state.incarnation, context))
-  const group = newGroup(message.group, state.incarnation, raft, true, aimedOf(message.group, limits.votersAimed, limits.rosterVotersMax))
-  state.groups.set(message.group, group)
-  return group
-}
-

@@ -8,7 +8,7 @@ import { createDeadLetters } from '../../../actors/runtime/dead-letters.ts'
 import { createTimers } from '../../../actors/runtime/timers.ts'
 import { fault, MeshError } from '../../../protocols/kernel/errors.ts'
 import { digestOfText } from '../../../protocols/kernel/hashing.ts'
-import type { AwardId, Digest, Incarnation, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { AwardId, Digest, GroupId, Incarnation, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { Json } from '../../../protocols/kernel/payload.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
@@ -118,6 +118,11 @@ describe('the interpreter', () => {
     expect(await perform({ type: 'read-ended', which: { missionId }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [] }])
     expect(await perform({ type: 'read-ended', which: { beforeWallMs: 6, max: 9 }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [ended] }])
     expect(await perform({ type: 'read-ended', which: { keptUntilWallMs: 49, max: 9 }, tag: 'e' })).toEqual([{ kind: 'ended-read', tag: 'e', ended: [] }])
+    const former = { group: missionId, sinceWallMs: 1, untilWallMs: 2 }
+    await perform({ type: 'write-log', batch: { writes: [], former: [former] }, tag: 'f' })
+    expect(await perform({ type: 'recall-group', group: missionId })).toEqual([{ kind: 'group-recalled', group: missionId, former }])
+    expect(await perform({ type: 'recall-group', group: ended.missionId })).toEqual([{ kind: 'group-recalled', group: ended.missionId, ended }])
+    expect(await perform({ type: 'recall-group', group: 'roster' as GroupId })).toEqual([{ kind: 'group-recalled', group: 'roster' }])
     disk.failWrites(1)
     expect(await perform({ type: 'write-log', batch: { writes: [{ head, entries: [] }] }, tag: 'w2' })).toMatchObject([{ kind: 'log-written', tag: 'w2', fault: { code: 'storage-failed' } }])
     const again = await world({ logStore: await reopened(disk) })
