@@ -47,7 +47,14 @@ function onReady(init: RosterInit, state: RosterActorState, context: ActorContex
   const divided = init.founds && host.state.shards.every((members) => members.length === 0) ? write(init, state, [{ type: 'shards-divided', atWallMs: context.wallMs, count: init.tuning.registrarShards }], context) : []
   const unserved = host.state.shards.flatMap((members, shard) => (members.length === 0 ? [shard] : []))
   const found = init.founds && unserved.length > 0 ? [tell(at(context.self.peer, actorNames.registrar), { kind: 'found-shards' as const, shards: unserved })] : []
-  return [fact('info', 'roster.leads', { lineage: host.epoch.lineage, term: host.epoch.term, replicas: host.state.replicas.length }), ...divided, ...self, ...found]
+  return [fact('info', 'roster.leads', { lineage: host.epoch.lineage, term: host.epoch.term, replicas: host.state.replicas.length }), ...divided, ...self, ...dropGone(init, state, host, context), ...found]
+}
+
+/** Taken over by hand: a person said that those who are away are gone for good. A new mission that counted on their votes could not begin. */
+function dropGone(init: RosterInit, state: RosterActorState, { epoch, state: { replicas } }: HostedLog<RosterState, RosterSaid>, context: ActorContext): Effect[] {
+  if (epoch.lineage === 1 || epoch.term > 1) return []
+  const gone = replicas.filter(({ peer }) => peer !== context.self.peer && !context.connected(peer))
+  return write(init, state, gone.map(({ peer }) => ({ type: 'replica-dropped', atWallMs: context.wallMs, peer, reason: 'away when the roster was taken over by hand' })), context)
 }
 
 /** Appends what says something new. */

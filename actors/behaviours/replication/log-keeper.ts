@@ -238,10 +238,11 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
   }
 }
 
-/** None of those that could be elected is there, whether or not their silence was noticed yet; or it has had no leader for as long as an election takes. */
+/** Those that are there cannot elect anybody, whether or not the others' silence was noticed yet; or it has had no leader for as long as an election takes. */
 function hasNobodyElse(group: Group, electionMsMax: number, context: ActorContext): boolean {
   const voters = viewOf(group.raft).membership?.voters ?? []
-  if (voters.length > 0 && voters.every(({ peer }) => peer !== context.self.peer && !context.connected(peer))) return true
+  const there = voters.filter(({ peer }) => peer === context.self.peer || context.connected(peer))
+  if (there.length <= voters.length / 2) return true
   return group.leaderlessSinceMs !== undefined && context.nowMs - group.leaderlessSinceMs >= electionMsMax
 }
 
