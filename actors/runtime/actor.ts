@@ -24,13 +24,15 @@ export interface ActorContext {
 }
 
 /**
- * `start` makes the state; `receive` may change it in place. Both return what they want done, as values.
+ * `start` makes the state; `receive` may change it in place. All return what they want done, as values.
  * A behaviour is made by a function over its arguments, so that a restart begins from the same arguments.
  */
 export interface Behaviour<State> extends Spawnable {
   readonly supervision: SupervisionStrategy
   start(context: ActorContext): { state: State; effects: readonly Effect[] }
   receive(state: State, delivery: Delivery, context: ActorContext): readonly Effect[]
+  /** After everything that could be delivered was delivered, if any of it was for this actor: for what is worth doing once for many messages. */
+  endTurn?(state: State, context: ActorContext): readonly Effect[]
 }
 
 /** Forgets the state's type. Only the runtime passes a state back, and only its own. */

@@ -67,6 +67,8 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   const cells = new Map<string, Cell>()
   const listeners = new Map<string, (message: ActorMessage) => void>()
   let runQueue: Cell[] = []
+  /** Those that were told something in this turn and want to hear of its end. */
+  let turning = new Set<Cell>()
   let turnPlanned = false
   let down = false
   let mailboxMessagesMost = 0
@@ -85,7 +87,8 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     // Planned for as long as it lasts: what is enqueued meanwhile is this turn's, within its budget.
     turnPlanned = true
     let budget = messagesPerTurn
-    while (runQueue.length > 0 && budget > 0) {
+    while (runQueue.length + turning.size > 0 && budget > 0) {
+      if (runQueue.length === 0) endTurns()
       const batch = runQueue
       runQueue = []
       for (const cell of batch) {
@@ -97,8 +100,16 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
         if (!cell.stopped && cell.mailbox.size > 0) enqueue(cell)
       }
     }
+    endTurns()
     turnPlanned = runQueue.length > 0 && !down
     if (turnPlanned) clock.schedule(0, turn)
+  }
+
+  function endTurns(): void {
+    if (turning.size === 0) return
+    const ending = turning
+    turning = new Set()
+    for (const cell of ending) if (!cell.stopped) act(cell, () => cell.behaviour.endTurn?.(cell.state, contextOf(cell)) ?? [], undefined)
   }
 
   function enqueue(cell: Cell): void {
@@ -109,11 +120,16 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
   }
 
   function receive(cell: Cell, delivery: Delivery): void {
+    if (cell.behaviour.endTurn !== undefined) turning.add(cell)
+    act(cell, () => cell.behaviour.receive(cell.state, delivery, contextOf(cell)), delivery)
+  }
+
+  function act(cell: Cell, say: () => readonly Effect[], on: Delivery | undefined): void {
     let effects: readonly Effect[]
     try {
-      effects = cell.behaviour.receive(cell.state, delivery, contextOf(cell))
+      effects = say()
     } catch (thrown) {
-      supervise(cell, thrown, delivery)
+      supervise(cell, thrown, on)
       return
     }
     performAll(cell, effects)

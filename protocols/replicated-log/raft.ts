@@ -162,7 +162,8 @@ function onPeer(state: RaftState, peer: PeerId, connected: boolean, nowMs: Insta
 
 function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs, nowMs: InstantMs): void {
   if (state.leading === undefined) {
-    if (state.leader !== peer || state.role !== 'follower') return
+    // It was heard before its connection went: that it lived then says nothing of now.
+    if (state.leader !== peer || state.role !== 'follower' || state.leaderLost) return
     if (sentAtMs <= state.heardLeaderAtMs) return
     state.heardLeaderAtMs = sentAtMs
     state.electionAtMs = sentAtMs + drawElection(state)
@@ -186,9 +187,12 @@ function takeOver(state: RaftState, now: RaftNow): void {
   ], now)
 }
 
+const nobody: RaftView['followers'] = new Map()
+
+/** A look at the moment: what it holds may change with the next step. */
 export function viewOf(state: RaftState): RaftView {
   const { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, leading } = state
-  return { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, followers: new Map([...(leading?.followers ?? [])].map(([peer, { matched, heardAtMs }]) => [peer, { matched, heardAtMs }])) }
+  return { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, followers: leading?.followers ?? nobody }
 }
 
 /** Those in memory: all after the snapshot, and a tail before it. */

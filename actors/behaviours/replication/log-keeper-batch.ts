@@ -1,4 +1,4 @@
-/** Group commit: everything that was to be persisted while one write was being synced goes into the next. */
+/** Group commit: everything that is to be persisted after one turn, or while one write is being synced, goes into the next write. */
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { RaftPersist } from '../../../protocols/replicated-log/raft.ts'
 import type { GroupWrite } from '../../ports/log-store.ts'
@@ -9,6 +9,7 @@ import type { Group, LogKeeperState } from './log-keeper-state.ts'
 /** Of the timer that tells when a sync takes too long. */
 export const slowTimer = 'slow-sync'
 
+/** At the end of a turn. */
 export function writeNext(state: LogKeeperState, context: ActorContext): Effect[] {
   if (state.isWriting || state.broken) return []
   if (state.waiting.length === 0 && state.waitingEnded.length === 0 && state.waitingRemoved.length === 0) return []

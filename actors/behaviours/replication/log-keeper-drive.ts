@@ -9,7 +9,6 @@ import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { hostOf, type Group, type LogKeeperState } from './log-keeper-state.ts'
-import { writeNext } from './log-keeper-batch.ts'
 
 export function step(state: LogKeeperState, group: Group, input: RaftInput, context: ActorContext): Effect[] {
   let outputs: RaftOutputs
@@ -63,7 +62,7 @@ export function perform(state: LogKeeperState, group: Group, outputs: RaftOutput
   if (outputs.wakeAtMs < group.wakeAtMs) effects.push(wakeUp(group, outputs.wakeAtMs, context))
   // What is never written is synced at once.
   if (outputs.persist !== undefined && !group.durable) return [...effects, ...step(state, group, { type: 'persisted', upTo: outputs.persist.number }, context)]
-  return [...effects, ...writeNext(state, context)]
+  return effects
 }
 
 function wakeUp(group: Group, atMs: number, context: ActorContext): Effect {

@@ -9,7 +9,6 @@ import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { writeNext } from './log-keeper-batch.ts'
 import type { Group, LogKeeperInit, LogKeeperState } from './log-keeper-state.ts'
 import { formerCopy, nextIncarnation, onUnknown } from './log-keeper-unknown.ts'
 
@@ -27,7 +26,7 @@ function drop(state: LogKeeperState, group: Group, ended: EndedMission, context:
   // What was never kept leaves nothing but the news that it is over.
   if (!group.durable) return [cleared, tell(at(context.self.peer, actorNames.missions), { kind: 'group-ended', ended })]
   state.waitingEnded.push(ended)
-  return [cleared, ...writeNext(state, context)]
+  return [cleared]
 }
 
 /** From a member of the group: the archive is fetched first, so that nothing is dropped that is nowhere else on this node. */
@@ -70,7 +69,7 @@ export function onLeft(state: LogKeeperState, groupId: GroupId, from: PeerId, co
   state.groups.delete(groupId)
   state.waitingRemoved.push(groupId)
   state.waitingFormer.push(formerCopy(groupId, nextIncarnation(group.incarnation, state.incarnation), context))
-  return [{ type: 'clear-timer', key: `raft ${groupId}` }, fact('info', 'group.left', { group: groupId }), ...writeNext(state, context)]
+  return [{ type: 'clear-timer', key: `raft ${groupId}` }, fact('info', 'group.left', { group: groupId })]
 }
 
 /** A member that has missed its leader for long asks the others whether there is anything left to lead. */

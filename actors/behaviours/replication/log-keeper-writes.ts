@@ -6,7 +6,7 @@ import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { slowTimer, writeNext } from './log-keeper-batch.ts'
+import { slowTimer } from './log-keeper-batch.ts'
 import { step } from './log-keeper-drive.ts'
 import type { Group, LogKeeperState } from './log-keeper-state.ts'
 
@@ -33,7 +33,7 @@ export function onWritten(state: LogKeeperState, problem: Fault | undefined, con
     }
     effects.push(...step(state, group, { type: 'persisted', upTo: number }, context))
   }
-  return [...effects, ...tellEnded(writingEnded, context), ...writeNext(state, context)]
+  return [...effects, ...tellEnded(writingEnded, context)]
 }
 
 /** A leader whose disk is slow holds everybody up: whoever else can leads instead. */

@@ -39,6 +39,7 @@ export function logKeeper(init: LogKeeperInit): Behaviour<LogKeeperState> {
       }
       return receive(init, state, delivery, context)
     },
+    endTurn: writeNext,
   }
 }
 
@@ -182,7 +183,7 @@ function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId
   const group = state.groups.get(groupId)
   if (group === undefined || state.incarnation === undefined || group.incarnation !== toward || group.leader !== from) return []
   const damage = fault('storage-failed', `its copy of ${groupId} is older than what it had acknowledged: the disk was put back to an earlier state`, { retryable: false })
-  return [...onDamaged(init, state, { head: headOf(group.raft), damage }, state.incarnation, context), ...writeNext(state, context)]
+  return onDamaged(init, state, { head: headOf(group.raft), damage }, state.incarnation, context)
 }
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
@@ -214,7 +215,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
     case 'forget-ended':
       state.waitingRemoved.push(...message.ended.map(({ missionId }) => missionId))
       state.waitingFormer.push(...message.ended.map(({ missionId }) => formerCopy(missionId, undefined, context)))
-      return writeNext(state, context)
+      return []
     case 'lead-again': {
       const group = state.groups.get(message.group)
       return group === undefined || viewOf(group.raft).role !== 'leader' ? [] : [tellLeads(group, context)]

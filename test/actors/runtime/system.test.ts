@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { erased, type Behaviour } from '../../../actors/runtime/actor.ts'
+import type { Effect } from '../../../actors/runtime/effects.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { listening, testSystem, type Heard } from './actor-parts.ts'
 
@@ -24,6 +26,36 @@ describe('actors', () => {
     say('calm', 'now')
     await clock.settle()
     expect(heard.findIndex(({ actor }) => actor === 'calm')).toBeLessThan(3)
+  })
+
+  it('hear of the end of a turn once, after everything that could be delivered in it', async () => {
+    const said: string[] = []
+    const { clock, system, say, here, facts } = testSystem()
+    const listener = (name: string, react: (what: string) => readonly Effect[] = () => []): Behaviour<null> => ({
+      kind: 'turning', supervision: 'stop', start: () => ({ state: null, effects: [] }),
+      receive: (_state, { message }) => {
+        const what = message.kind === 'tick' ? (message.what ?? '') : message.kind
+        said.push(`${name} ${what}`)
+        return react(what)
+      },
+      endTurn: () => {
+        said.push(`${name} ends`)
+        if (said.length > 100) throw new Error('it was told to')
+        return name === 'one' && said.length < 8 ? [{ type: 'tell', to: here('two'), message: { kind: 'tick', what: 'after' } }] : []
+      },
+    })
+    system.spawn('one', erased(listener('one')))
+    system.spawn('two', erased(listener('two', (what) => (what === 'b' ? [{ type: 'tell', to: here('one'), message: { kind: 'tick', what: 'c' } }] : []))))
+    system.spawn('idle', erased(listener('idle')))
+    say('one', 'a')
+    say('two', 'b')
+    say('one', 'a2')
+    await clock.settle()
+    expect(said).toEqual(['one a', 'two b', 'one a2', 'one c', 'one ends', 'two ends', 'two after', 'two ends'])
+    for (let i = 0; i < 100; i++) say('idle', `${i}`)
+    await clock.settle()
+    expect(system.exists('idle'), 'one that throws there is supervised like any other').toBe(false)
+    expect(facts('actor.failed')).toHaveLength(1)
   })
 
   it('give the loop a turn after a few hundred messages', async () => {

@@ -245,6 +245,8 @@ describe('votes', () => {
     const { wakeAtMs } = step(state, { type: 'peer', peer: peerOf('a'), connected: false }, 200)
     expect(wakeAtMs).toBeGreaterThan(200)
     expect(wakeAtMs).toBeLessThanOrEqual(350)
+    expect(step(state, { type: 'pulse', peer: peerOf('a'), sentAtMs: 190 }, 300).wakeAtMs, 'a pulse from before says nothing').toBe(wakeAtMs)
+    expect(only(step(state, { type: 'tick' }, 350), 'vote-ask').length).toBe(2)
     expect(step(opened('b', log, { init: { likesToLead: false } }), { type: 'tick' }).wakeAtMs).toBeGreaterThanOrEqual(3_000)
     expect(step(opened('b', log), { type: 'tick' }).wakeAtMs).toBeLessThanOrEqual(3_000)
   })
