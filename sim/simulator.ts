@@ -71,7 +71,7 @@ export async function createSimulation(init: SimulationInit): Promise<Simulation
     mesh, reachable: population.reachable, tally, recorder, random: streamOf(seed, 'clients'), watchedFraction: checks ? watchedFraction : 0, repeatedFraction: checks ? repeatedFraction : 0,
     bridges: nodes.filter((node) => node.group.duties.includes('bridge')).map((node) => node.name),
   })
-  const trouble = createTrouble({ scenario, seed, untilMs: workMs, mesh, population, record: (record) => recorder.add(record), tally })
+  const trouble = createTrouble({ scenario, seed, untilMs: workMs, mesh, population, recorder, tally })
   const healAtMs = warmUpMs + workMs
   const deadlineMs = healAtMs + scenario.healWithinMs
   let phase: SimulationProgress['phase'] = 'faults'

@@ -7,7 +7,7 @@ export interface PlannedFault {
   readonly index: number
   readonly atMs: InstantMs
   readonly kind: FaultKind
-  /** Names. Of a partition: the one side. Of what strikes the whole mesh: none. */
+  /** Names. Of a partition: the one side. None of what strikes the whole mesh, or whoever leads when it happens. */
   readonly nodes: readonly string[]
   /** `Infinity` when it never heals, 0 for what happens in an instant. */
   readonly lastsMs: DurationMs

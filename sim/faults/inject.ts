@@ -16,8 +16,8 @@ import type { End, Ready } from './ready.ts'
 import type { FaultWorld } from './world.ts'
 
 export interface FaultInjector {
-  /** Now, whatever its `atMs`. It heals by itself, unless it lasts for ever. */
-  inject(fault: PlannedFault): void
+  /** Now, whatever its `atMs`. It heals by itself, unless it lasts for ever. @returns those that it strikes. */
+  inject(fault: PlannedFault): readonly string[]
   /** Ends everything that does not last for ever, and starts every node that nothing keeps down. */
   healAll(): void
   /** Faults that have begun and not ended. */
@@ -49,12 +49,12 @@ export function createFaultInjector(world: FaultWorld, seed = 0): FaultInjector 
   return {
     inject(fault) {
       const ready = kinds[fault.kind](fault, seededRandom([seed, fault.index]))
-      if (ready === undefined) return
+      if (ready === undefined) return []
       world.record({ type: 'fault', atMs: world.nowMs(), kind: fault.kind, nodes: ready.nodes, lastsMs: fault.lastsMs })
       const one: Active = { fault, nodes: ready.nodes, end: ready.happen(), cancel: () => undefined }
       active.add(one)
-      if (fault.lastsMs === Infinity) return
-      one.cancel = world.schedule(fault.lastsMs, () => heal(one, false))
+      if (fault.lastsMs < Infinity) one.cancel = world.schedule(fault.lastsMs, () => heal(one, false))
+      return ready.nodes
     },
     healAll() {
       for (const one of [...active]) if (one.fault.lastsMs !== Infinity) heal(one, true)

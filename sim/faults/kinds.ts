@@ -3,14 +3,18 @@ import type { Random } from '../../protocols/kernel/prng.ts'
 import type { FaultKind } from '../scenario/schema.ts'
 
 export interface FaultTraits {
-  /** What is drawn: nodes, two nodes with the link between them, one side of the mesh, or the whole mesh. */
-  readonly strikes: 'nodes' | 'pair' | 'side' | 'mesh'
+  /** What is drawn: nodes, two nodes with the link between them, one side of the mesh, or the whole mesh. Who leads is known only when it happens. */
+  readonly strikes: 'nodes' | 'pair' | 'side' | 'mesh' | 'leader'
   /** Its process is gone meanwhile. */
   readonly takesAway?: true
   /** What was synced is gone afterwards. */
   readonly losesData?: true
   /** It lasts no time. */
   readonly isInstant?: true
+  /** It never heals. */
+  readonly isForGood?: true
+  /** Unless the scenario says how long it lasts, it is longer than anybody waits before asking for votes. */
+  readonly outlastsElection?: true
   /** What is drawn when the scenario states no amount; absent: the kind has none. */
   readonly amount?: (random: Random) => number
   /** Legal amounts; absent: a scenario may not state one. */
@@ -34,11 +38,13 @@ export const faultTraits: Readonly<Record<FaultKind, FaultTraits>> = {
   suspend: { strikes: 'nodes' },
   leave: { strikes: 'nodes', takesAway: true },
   'old-protocol': { strikes: 'nodes', takesAway: true, amount: (random) => random.below(otherProtocols.length) },
+  'owner-killed-for-good': { strikes: 'leader', isForGood: true },
 
   partition: { strikes: 'side' },
   'one-way-partition': { strikes: 'side' },
   'non-transitive-partition': { strikes: 'pair' },
   isolate: { strikes: 'nodes' },
+  'leader-isolated': { strikes: 'leader', outlastsElection: true },
   'slow-link': { strikes: 'pair', amount: between(5, 100), amountBetween: timesSlower },
   loss: { strikes: 'mesh', amount: between(0.02, 0.3), amountBetween: anyFraction },
   duplication: { strikes: 'mesh', amount: between(0.05, 0.5), amountBetween: anyFraction },

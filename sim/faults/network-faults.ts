@@ -45,6 +45,19 @@ export function networkFaults(world: FaultWorld) {
     },
 
     isolate: onEachNode((name) => network.isolate(world.peerOf(name))),
+
+    /** From everybody, or all but one; it hears them still, or they hear it, or neither. */
+    'leader-isolated': (_fault, random) => {
+      const leaders = world.leaders()
+      const name = leaders[random.below(Math.max(1, leaders.length))]
+      if (name === undefined) return undefined
+      const others = world.names.filter((other) => other !== name)
+      const left = others.length > 1 && random.below(2) === 0 ? others[random.below(others.length)] : undefined
+      const [self, far] = [peersOf([name]), peersOf(others.filter((other) => other !== left))]
+      const cuts = [() => network.partition(self, far), () => network.partitionOneWay(self, far), () => network.partitionOneWay(far, self)] as const
+      return { nodes: [name], happen: cuts[random.below(cuts.length)]! }
+    },
+
     'slow-link': (fault) => ({ nodes: fault.nodes, happen: () => slowness.add(fault.nodes.toSorted().join(' '), fault.amount) }),
     loss: disturb('lossFraction'),
     duplication: disturb('duplicationFraction'),

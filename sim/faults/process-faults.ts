@@ -63,5 +63,14 @@ export function processFaults(world: FaultWorld, processes: Processes) {
     }, processes.isRunning),
 
     'old-protocol': onEachNode((name, fault) => processes.replaceRelease(name, otherProtocols[fault.amount] ?? 'newer-minor'), processes.isRunning),
+
+    /** Nobody is struck whom some log could not do without: then it would be the mesh that is lost, not one of its nodes. */
+    'owner-killed-for-good': (_fault, random) => {
+      const spare = world.leaders().filter((name) => world.canSpare(name))
+      const name = spare[random.below(Math.max(1, spare.length))]
+      // Its connections close with the process, or stay and are silent when the machine goes.
+      const how = random.below(2) === 0 ? 'crash' : 'power-cut'
+      return name === undefined ? undefined : { nodes: [name], happen: () => processes.takeDown(name, how) }
+    },
   } satisfies Partial<Record<FaultKind, Ready>>
 }

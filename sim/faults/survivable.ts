@@ -1,6 +1,7 @@
 /**
  * Keeps random faults to what a mesh can live through: never more than a minority of its nodes is down at once, and data is
- * lost on one node only until its neighbours have had the time to make that good. What a scenario asks for by the instant is left alone.
+ * lost on one node only until its neighbours have had the time to make that good. One node may be lost for good, in the place of
+ * such a loss, and counts as down from then on. What a scenario asks for by the instant is left alone.
  */
 import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
 import type { DraftedFault } from './fault.ts'
@@ -19,14 +20,21 @@ export function keepSurvivable(inOrder: readonly DraftedFault[], nodeCount: numb
   const minority = Math.max(1, Math.floor((nodeCount - 1) / 2))
   const down = createRoster()
   const poorer = createRoster()
+  /** Nobody knows yet who they will be. */
+  let lostForGood = 0
   return inOrder.flatMap((fault) => {
     const traits = faultTraits[fault.kind]
     const untilMs = fault.atMs + fault.lastsMs
     let nodes = fault.nodes
-    if (traits.losesData === true && fault.atMs < formedMs) return []
+    if (traits.isForGood === true) {
+      if (fault.downAllowed < Infinity && (lostForGood > 0 || minority < 2 || poorer.has(fault.atMs))) return []
+      lostForGood++
+      return [fault]
+    }
+    if (traits.losesData === true && (fault.atMs < formedMs || (lostForGood > 0 && fault.downAllowed < Infinity))) return []
     if (traits.losesData === true) nodes = poorer.admit(nodes, fault.atMs, Math.max(1, fault.downAllowed), true)
     if (traits.takesAway === true) {
-      nodes = down.admit(nodes, fault.atMs, Math.max(minority, fault.downAllowed), traits.losesData !== true)
+      nodes = down.admit(nodes, fault.atMs, Math.max(minority - lostForGood, fault.downAllowed), traits.losesData !== true)
       down.enter(nodes, untilMs + returnMs)
     }
     if (traits.losesData === true) poorer.enter(nodes, untilMs + recoveryMs)
@@ -53,6 +61,8 @@ function createRoster() {
       if (admitted.size === 0 && orPresent) for (const name of [...untilMs.keys()].sort().slice(0, names.length)) admitted.add(name)
       return admitted.size === names.length && names.every((name) => admitted.has(name)) ? names : [...admitted]
     },
+    /** Whether there is anybody. */
+    has: (atMs: InstantMs) => [...untilMs.values()].some((until) => until > atMs),
     enter(names: readonly string[], until: InstantMs): void {
       for (const name of names) untilMs.set(name, Math.max(until, untilMs.get(name) ?? 0))
     },

@@ -29,6 +29,11 @@ export interface FaultWorld {
   disk(name: string): FaultDisk
   clock(name: string): FaultClock
 
+  /** Those that lead the log of some mission that has not ended, and are up. */
+  leaders(): readonly string[]
+  /** Whether every log that is still needed has a majority of its voters, with what they had, when this node is lost for good, too. */
+  canSpare(name: string): boolean
+
   /** Its process is there, stopped in its tracks or not. */
   isUp(name: string): boolean
   /** Ends the process at once, also one that is paused or suspended; with `power-cut` its disk loses what it had not synced. Not called when it is down. */

@@ -4,13 +4,15 @@ import { createFaultInjector } from '../faults/inject.ts'
 import { planFaults } from '../faults/plan-faults.ts'
 import type { FaultWorld } from '../faults/world.ts'
 import type { HistoryRecord } from '../history/history.ts'
-import { virtualPeerId } from '../identity-virtual-adapter.ts'
+import { isMajority } from '../history/group-logs.ts'
+import { virtualNodeName, virtualPeerId } from '../identity-virtual-adapter.ts'
 import type { Tally } from '../measure/tally.ts'
 import { streamOf } from '../scenario/streams.ts'
 import type { FaultKind, Scenario } from '../scenario/schema.ts'
 import type { VirtualMesh, VirtualNode } from '../virtual-mesh.ts'
 import { newerMinorCodec, otherMajorCodec } from '../wire-codec.ts'
 import type { Population } from './population.ts'
+import type { Recorder } from './recorder.ts'
 
 export interface TroubleInit {
   readonly scenario: Scenario
@@ -18,7 +20,7 @@ export interface TroubleInit {
   readonly untilMs: InstantMs
   readonly mesh: VirtualMesh
   readonly population: Population
-  readonly record: (record: HistoryRecord) => void
+  readonly recorder: Recorder
   readonly tally: Tally
 }
 
@@ -43,9 +45,9 @@ export function createTrouble(init: TroubleInit): Trouble {
     expect(offsetMs) {
       for (const fault of faults) {
         mesh.clock.schedule(fault.atMs + offsetMs - mesh.clock.nowMs(), () => {
+          const struck = injector.inject(fault)
           // What never heals takes its nodes for good.
-          if (fault.lastsMs === Infinity && goneByIt.has(fault.kind)) for (const name of fault.nodes) population.giveUp(name)
-          injector.inject(fault)
+          if (fault.lastsMs === Infinity && goneByIt.has(fault.kind)) for (const name of [...fault.nodes, ...struck]) population.giveUp(name)
         })
       }
     },
@@ -58,10 +60,11 @@ export function createTrouble(init: TroubleInit): Trouble {
   }
 }
 
-const goneByIt: ReadonlySet<FaultKind> = new Set<FaultKind>(['crash', 'crash-between-effects', 'power-cut', 'leave', 'pause', 'suspend', 'isolate'])
+const goneByIt: ReadonlySet<FaultKind> = new Set<FaultKind>(['crash', 'crash-between-effects', 'power-cut', 'leave', 'pause', 'suspend', 'isolate', 'owner-killed-for-good', 'leader-isolated'])
 
-function faultWorld({ mesh, population, record, tally }: TroubleInit): FaultWorld {
+function faultWorld({ mesh, population, recorder, tally }: TroubleInit): FaultWorld {
   const { clock, network } = mesh
+  const record = (one: HistoryRecord): void => recorder.add(one)
 
   function up(name: string): VirtualNode {
     const node = population.alive(name)
@@ -95,6 +98,17 @@ function faultWorld({ mesh, population, record, tally }: TroubleInit): FaultWorl
     peerOf: (name) => virtualPeerId(name),
     disk: (name) => mesh.disk(name),
     clock: (name) => ({ jumpWall: (byMs) => population.jumpWall(name, byMs), setDrift: (fraction) => population.setDrift(name, fraction) }),
+    leaders() {
+      const owners = new Set([...recorder.missions.values()].filter(({ ended, damaged }) => !ended && !damaged).map(({ owner }) => owner))
+      return population.planned.map(({ name }) => name).filter((name) => owners.has(name) && population.alive(name) !== undefined)
+    },
+    canSpare: (spared) => [...recorder.groups.values()].every(({ group, membership, committed }) => {
+      if (membership === undefined || committed.some(({ event }) => event.type === 'archived')) return true
+      return isMajority(membership, ({ peer }) => {
+        const name = virtualNodeName(peer) ?? ''
+        return name !== spared && !population.isGone(name) && !recorder.isHurt(group, peer)
+      })
+    }),
     isUp: (name) => population.alive(name) !== undefined,
     kill: (name, how) => mesh.kill(up(name), how),
     start: (name) => population.start(name),

@@ -112,7 +112,7 @@ export const MissionShape = z.object({
   durationMs: z.number().int().min(1).optional(),
   /** How long one attempt of a task may run; absent: the skill's own limit. */
   timeLimitMs: z.number().int().min(1).optional(),
-  /** Absent: `local`. */
+  /** Absent: `quorum`. */
   acknowledgement: Acknowledgement.optional(),
   /** Every leaf brings an acceptance check that only an honest result passes. */
   checked: z.boolean().default(false),
@@ -144,9 +144,9 @@ export type Workload = z.infer<typeof Workload>
 /** What can go wrong, by kind. Parameters that a kind does not use are refused. */
 export const faultKinds = [
   // processes
-  'crash', 'crash-between-effects', 'restart-storm', 'pause', 'suspend', 'leave', 'old-protocol',
+  'crash', 'crash-between-effects', 'restart-storm', 'pause', 'suspend', 'leave', 'old-protocol', 'owner-killed-for-good',
   // network
-  'partition', 'one-way-partition', 'non-transitive-partition', 'isolate', 'slow-link', 'loss', 'duplication', 'reordering', 'connection-reset',
+  'partition', 'one-way-partition', 'non-transitive-partition', 'isolate', 'leader-isolated', 'slow-link', 'loss', 'duplication', 'reordering', 'connection-reset',
   // disks
   'power-cut', 'torn-write', 'bit-rot', 'sync-error', 'disk-full', 'disk-slow', 'disk-stuck', 'disk-wiped', 'disk-rolled-back',
   // clocks
@@ -162,8 +162,8 @@ export const FaultSpec = z.object({
   nodes: z.array(z.string()).optional(),
   atMs: z.union([z.number().min(0), z.array(z.number().min(0)).min(1)]).optional(),
   everyMs: intervalMs.optional(),
-  /** How long it lasts, or how long a process stays away; 0 for what happens in an instant. Infinity is written as `forever`. */
-  lastsMs: z.union([Distribution, z.literal('forever')]).default({ uniform: [1_000, 8_000] }),
+  /** How long it lasts, or how long a process stays away; 0 for what happens in an instant. Infinity is written as `forever`. Absent: as long as is usual for the kind. */
+  lastsMs: z.union([Distribution, z.literal('forever')]).optional(),
   /** How many nodes at once. */
   howMany: z.number().int().min(1).default(1),
   /** Of `loss`, `duplication`, `reordering`: the fraction. Of `slow-link`, `disk-slow`: times slower. Of `wall-jump`: milliseconds. Of `clock-drift`: the share. */

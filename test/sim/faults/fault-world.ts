@@ -29,6 +29,8 @@ export function fakeCluster(names: readonly string[], conditions: LinkConditions
   const walls = new Set<string>()
   const slow = new Map<string, number>()
   let present = conditions
+  const leaders = new Set<string>()
+  const needed = new Set<string>()
   const nodes = new Map<string, FakeNode>(names.map((name) => [name, { state: 'up', frozen: 'no', release: 'own', dyingAfter: Infinity, left: undefined, wallOffMs: 0, drift: 0, syncFactor: 1, full: false, stuck: false }]))
   const disks = new Map<string, VirtualLogDisk>(names.map((name) => [name, createVirtualLogDisk({ clock: time })]))
   const node = (name: string): FakeNode => nodes.get(name)!
@@ -70,6 +72,8 @@ export function fakeCluster(names: readonly string[], conditions: LinkConditions
     schedule: (delayMs, callback) => time.schedule(delayMs, callback),
     record: (record) => void records.push(record),
     peerOf: virtualPeerId,
+    leaders: () => names.filter((name) => leaders.has(name) && node(name).state === 'up'),
+    canSpare: (name) => !needed.has(name),
     isUp: (name) => node(name).state === 'up',
     kill: end,
     start: (name) => begin(name, 'own'),
@@ -110,7 +114,7 @@ export function fakeCluster(names: readonly string[], conditions: LinkConditions
   }
 
   return {
-    world, time, records, calls, walls, slow, node, disk,
+    world, time, records, calls, walls, slow, node, disk, leaders, needed,
     conditions: () => present,
     /** The process of a node ends by itself. */
     end: (name: string, how: string) => end(name, how),

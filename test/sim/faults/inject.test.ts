@@ -145,6 +145,48 @@ describe('the network', () => {
   })
 })
 
+describe('whoever leads a mission', () => {
+  const draws = 60
+
+  it('is killed for good, if every log can do without it', async () => {
+    const killed = new Set<string>()
+    for (let seed = 0; seed < draws; seed++) {
+      const { world, leaders, needed, calls, records, time, node } = fakeCluster(names)
+      const injector = createFaultInjector(world, seed)
+      const fault: PlannedFault = { index: 0, atMs: 0, kind: 'owner-killed-for-good', nodes: [], lastsMs: Infinity, amount: 0 }
+      expect(injector.inject(fault)).toEqual([])
+      for (const name of ['b', 'c', 'd']) leaders.add(name)
+      needed.add('c')
+      const [struck] = injector.inject(fault) as [string]
+      killed.add(`${calls[0]}`)
+      await time.runFor(100_000)
+      injector.healAll()
+      expect([calls.length, node(struck).state, injector.keepsDown(struck)]).toEqual([1, 'down', true])
+      expect(records).toEqual([{ type: 'fault', atMs: 0, kind: 'owner-killed-for-good', nodes: [struck], lastsMs: Infinity }])
+    }
+    expect([...killed].sort()).toEqual(['crash b', 'crash d', 'power-cut b', 'power-cut d'])
+  })
+
+  it('is cut off from all or all but one, one way or both, until it is over', async () => {
+    const cuts = new Set<string>()
+    for (let seed = 0; seed < draws; seed++) {
+      const { world, leaders, walls, time, node } = fakeCluster(names)
+      const injector = createFaultInjector(world, seed)
+      const fault: PlannedFault = { index: 0, atMs: 0, kind: 'leader-isolated', nodes: [], lastsMs: 5_000, amount: 0 }
+      expect(injector.inject(fault)).toEqual([])
+      for (const name of ['b', 'c']) leaders.add(name)
+      Object.assign(node('c'), { state: 'down' })
+      expect(injector.inject(fault)).toEqual(['b'])
+      for (const wall of walls) cuts.add(wall.split(' ')[0]!)
+      await time.runFor(4_999)
+      expect(walls.size).toBe(1)
+      await time.runFor(2)
+      expect(walls.size).toBe(0)
+    }
+    expect([...cuts].sort()).toEqual(['1>3', '1>4', '1|3', '1|4', '3>1', '4>1'])
+  })
+})
+
 describe('disks and clocks', () => {
   it('are as they were when it is over, and a node that gave up is started again', async () => {
     const { inject, time, node, end, calls } = stage()
@@ -238,17 +280,22 @@ describe('anything at all', () => {
         injector.inject(fault)
         // The cluster has a life of its own: nodes give up, finish draining, crash at the effect that was drawn.
         const { name } = nodes[random.below(nodes.length)]!
+        cluster.leaders.clear()
+        cluster.leaders.add(name)
         if (random.below(3) === 0) cluster.goAway(name)
         else if (cluster.node(name).state === 'up' && cluster.node(name).dyingAfter !== Infinity) cluster.end(name, 'crash')
         else if (cluster.node(name).state === 'up' && cluster.node(name).full) cluster.end(name, 'gave-up')
       }
       injector.healAll()
       for (const { name } of nodes) cluster.goAway(name)
-      expect(injector.active()).toEqual([])
+      const gone = injector.active()
+      expect(gone.map(({ kind }) => kind).filter((kind) => kind !== 'owner-killed-for-good')).toEqual([])
+      expect(gone.length).toBeLessThanOrEqual(1)
       await cluster.time.runFor(600_000)
       for (const kind of cluster.kinds('fault')) struck.add(kind)
-      expect(cluster.kinds('healed').toSorted()).toEqual(cluster.kinds('fault').toSorted())
-      for (const { name } of nodes) {
+      expect([...cluster.kinds('healed'), ...gone.map(({ kind }) => kind)].toSorted()).toEqual(cluster.kinds('fault').toSorted())
+      expect(nodes.filter(({ name }) => cluster.node(name).state === 'down')).toHaveLength(gone.length)
+      for (const { name } of nodes.filter(({ name }) => cluster.node(name).state === 'up')) {
         expect({ ...cluster.node(name), wallOffMs: Math.round(cluster.node(name).wallOffMs), drift: Math.round(cluster.node(name).drift * 1e9) }).toEqual({ state: 'up', frozen: 'no', release: 'own', dyingAfter: Infinity, left: undefined, wallOffMs: 0, drift: 0, syncFactor: 1, full: false, stuck: false })
       }
       expect([cluster.walls.size, cluster.slow.size]).toEqual([0, 0])

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { limits } from '../../../protocols/kernel/limits.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
 import type { PlannedFault } from '../../../sim/faults/fault.ts'
 import { faultTraits } from '../../../sim/faults/kinds.ts'
 import { planFaults } from '../../../sim/faults/plan-faults.ts'
 import { expandNodes } from '../../../sim/scenario/expand.ts'
-import { faultKinds, Scenario } from '../../../sim/scenario/schema.ts'
+import { faultKinds, Scenario, type FaultKind } from '../../../sim/scenario/schema.ts'
 
 function scenarioOf(change: Record<string, unknown>): Scenario {
   return Scenario.parse({
@@ -48,8 +49,23 @@ describe('stated faults', () => {
     [{ kind: 'crash', atMs: 1, howMany: 8 }, /lower its 'howMany'/],
     [{ kind: 'crash', atMs: 1, amount: 3 }, /has no 'amount'/],
     [{ kind: 'loss', atMs: 1, amount: 3 }, /between 0 and 1/],
+    [{ kind: 'leader-isolated', atMs: 1, nodes: ['home'] }, /leave out 'nodes'/],
+    [{ kind: 'owner-killed-for-good', atMs: 1, howMany: 2 }, /leave out 'nodes' and 'howMany'/],
+    [{ kind: 'owner-killed-for-good', atMs: 1, lastsMs: 100 }, /never heals/],
   ])('are refused when they make no sense (%#)', (fault, message) => {
     expect(() => plan({ faults: [fault] })).toThrow(message)
+  })
+
+  it('keep a leader cut off for longer than an election, unless they say how long, and its killer for good', () => {
+    for (const electionMsMax of [undefined, 9_000]) {
+      const replication = electionMsMax === undefined ? {} : { electionMsMin: 4_000, electionMsMax }
+      const faults = plan({ replication, faults: [{ kind: 'leader-isolated', everyMs: 5_000 }, { kind: 'owner-killed-for-good', atMs: 1 }] })
+      const lasting = faults.filter(({ kind }) => kind === 'leader-isolated').map(({ lastsMs }) => lastsMs)
+      expect(Math.min(...lasting)).toBeGreaterThan(electionMsMax ?? limits.electionMsMax)
+      expect(Math.max(...lasting)).toBeLessThan((electionMsMax ?? limits.electionMsMax) + 10_000)
+      expect(faults[0]).toMatchObject({ kind: 'owner-killed-for-good', lastsMs: Infinity })
+    }
+    expect(plan({ faults: [{ kind: 'leader-isolated', atMs: 1, lastsMs: 100 }] })[0]).toMatchObject({ nodes: [], lastsMs: 100 })
   })
 
   it('come at their mean rate when they come at random', () => {
@@ -77,8 +93,12 @@ describe('faults of any kind', () => {
   it('are of every kind, about equally often', () => {
     const counts = new Map<string, number>(faultKinds.map((kind) => [kind, 0]))
     for (let seed = 0; seed < 100; seed++) for (const { kind } of any(seed, undefined, { durationMs: 60_000 })) counts.set(kind, counts.get(kind)! + 1)
+    // Only in every third run, and in the place of losses of data.
+    const rare = counts.get('owner-killed-for-good')!
+    expect(rare).toBeGreaterThan(10)
+    counts.delete('owner-killed-for-good')
     const mean = [...counts.values()].reduce((sum, count) => sum + count, 0) / counts.size
-    for (const [kind, count] of counts) expect([kind, count > mean * 0.6 && count < mean * 1.4]).toEqual([kind, true])
+    for (const [kind, count] of counts) expect([kind, count > mean * (faultTraits[kind as FaultKind].losesData === true ? 0.4 : 0.6) && count < mean * 1.4]).toEqual([kind, true])
   })
 
   it('never take down more than a minority, nor the data of two nodes within a minute', () => {
@@ -92,10 +112,31 @@ describe('faults of any kind', () => {
     }
   })
 
+  it('lose one node for good at most, no data when it is, and then one node less is down at once', () => {
+    const killed: number[] = []
+    for (let seed = 0; seed < 60; seed++) {
+      const faults = any(seed, undefined, { anyFaultEveryMs: 400, durationMs: 120_000 })
+      const at = faults.findIndex(({ kind }) => kind === 'owner-killed-for-good')
+      if (at < 0) continue
+      killed.push(seed)
+      const { atMs: sinceMs } = faults[at]!
+      const after = faults.slice(at + 1)
+      expect(after.filter(({ kind }) => kind === 'owner-killed-for-good' || faultTraits[kind].losesData === true)).toEqual([])
+      expect(faults.slice(0, at).filter(({ kind, atMs, lastsMs }) => faultTraits[kind].losesData === true && atMs + lastsMs > sinceMs - 50_000)).toEqual([])
+      // Those that were down before come back in 8 s at most.
+      for (const { atMs } of after.filter((fault) => fault.atMs > sinceMs + 10_000)) {
+        expect(new Set(after.filter((fault) => faultTraits[fault.kind].takesAway === true && fault.atMs <= atMs && atMs < fault.atMs + fault.lastsMs).flatMap(({ nodes }) => nodes)).size).toBeLessThanOrEqual(2)
+      }
+    }
+    expect(killed.length).toBeGreaterThan(5)
+    for (let seed = 0; seed < 30; seed++) expect(any(seed, undefined, { nodes: [{ group: 'n', count: 4 }] }).filter(({ kind }) => kind === 'owner-killed-for-good')).toEqual([])
+  })
+
   it('work with one node, with two and with ten thousand', () => {
     for (const count of [1, 2, 10_000]) {
       const kinds = new Set(any(1, undefined, { nodes: [{ group: 'n', count }], durationMs: 1_200_000 }).map(({ kind }) => kind))
-      expect(kinds.size).toBe(count === 1 ? faultKinds.filter((kind) => !['pair', 'side'].includes(faultTraits[kind].strikes)).length : faultKinds.length)
+      kinds.delete('owner-killed-for-good')
+      expect(kinds.size).toBe(faultKinds.filter((kind) => kind !== 'owner-killed-for-good' && (count > 1 || !['pair', 'side', 'leader'].includes(faultTraits[kind].strikes))).length)
     }
   })
 })
