@@ -15,6 +15,7 @@ const leading = 'protocols/replicated-log/raft-leading.ts'
 const log = 'protocols/replicated-log/raft-log.ts'
 const quorum = 'protocols/replicated-log/raft-quorum.ts'
 const reads = 'protocols/replicated-log/raft-reads.ts'
+const state = 'protocols/replicated-log/raft-state.ts'
 const snapshots = 'protocols/replicated-log/raft-snapshots.ts'
 
 const twoLeaders = 'election safety'
@@ -49,6 +50,11 @@ export const logBugs: readonly LogBug[] = [
     edits: [{ file: election, find: 'membership === undefined || state.epochPersist > state.synced) return', replace: 'membership === undefined || state.epochPersist > state.synced + 1_000) return' }, { file: election, find: '  if (alone) {\n    state.electionAtMs = Number.POSITIVE_INFINITY\n', replace: '  if (alone) {\n    state.electionAtMs = Number.POSITIVE_INFINITY\n    leadAlone(state, now)\n' }],
   },
   {
+    name: 'vote-told-before-its-sync', shows: [twoLeaders],
+    why: 'who asks for votes is in a hurry, and the disk is not',
+    edits: [{ file: state, find: 'message, after: promises ? afterAll : afterEpoch }))', replace: "message, after: message.kind === 'vote' ? 0 : promises ? afterAll : afterEpoch }))" }],
+  },
+  {
     name: 'pre-vote-skipped', shows: [stuck],
     why: 'asking twice takes twice as long',
     edits: [{ file: election, find: 'const asksOnly = pre && !alone', replace: 'const asksOnly = pre && alone' }],
@@ -57,6 +63,11 @@ export const logBugs: readonly LogBug[] = [
     name: 'newer-epoch-not-adopted', shows: [stuck, disagree, incomplete, contradicted, overwritten, lost, stale],
     why: 'the epoch is in the entries, a follower need not remember it',
     edits: [{ file: following, find: '  if (newer > 0) adopt(state, asked.epoch, nowMs)\n', replace: '' }],
+  },
+  {
+    name: 'fenced-append-taken', shows: [incomplete, disagree, contradicted, overwritten, lost],
+    why: 'what a leader has sent is good, whoever was elected since',
+    edits: [{ file: following, find: '  if (newer < 0) {\n    answer(state, from, asked, false, 0)\n    return false\n  }\n', replace: '' }, { file: following, find: 'epoch: state.epoch ?? epoch, ok, matched, round', replace: 'epoch, ok, matched, round' }],
   },
   {
     name: 'match-told-before-its-sync', shows: [lost, incomplete, disagree, contradicted, overwritten, stuck],
@@ -82,6 +93,11 @@ export const logBugs: readonly LogBug[] = [
     name: 'unsynced-copy-counted', shows: [lost, incomplete, disagree, contradicted, overwritten],
     why: 'the leader has it, after all',
     edits: [{ file: leading, find: 'state.syncedIndex : 0', replace: 'state.last.index : 0' }],
+  },
+  {
+    name: 'old-epoch-committed-by-counting', shows: [disagree, incomplete, contradicted, overwritten, lost],
+    why: 'what a majority has is committed, whoever wrote it',
+    edits: [{ file: leading, find: 'if (index <= state.commit || index < leading.openedAt) return\n', replace: 'if (index <= state.commit) return\n' }],
   },
   {
     name: 'any-voter-is-enough', shows: [lost, incomplete, disagree, contradicted, overwritten],
