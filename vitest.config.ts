@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /** Tests that start processes, listen on ports or build packages: few at a time, and patient. */
@@ -6,8 +7,12 @@ const processTests = ['test/mesh/**/*.test.ts', 'test/node/cli/**/*.test.ts', 't
 /** What takes minutes and is seldom broken: `npm run test:long`. */
 const longTests = ['test/**/*.long.test.ts']
 
+/** The hundreds of processes that tests start compile the same sources. */
+const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/skein-tests') }
+
 export default defineConfig({
   test: {
+    env,
     pool: 'forks',
     reporters: ['default'],
     projects: [

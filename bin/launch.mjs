@@ -1,8 +1,16 @@
 // Node 24 from here on: the sources in a clone, the bundle in a published package.
 import { existsSync } from 'node:fs'
+import { enableCompileCache, flushCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { endWithLauncher } from './relaunch.js'
 
 endWithLauncher()
+
+// Half of what a start costs is compiling the sources: what was compiled once is kept among the user's caches (or where NODE_COMPILE_CACHE says).
+if (process.env.NODE_COMPILE_CACHE === undefined) enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'skein', 'compiled'))
+// It is written when a process ends: one that stays up for months does so soon.
+setTimeout(flushCompileCache, 10_000).unref()
 
 // A reader that has seen enough (`skein nodes | head`) ends a command; a node goes on without its reader.
 const staysUp = ['start', 'node', 'join', 'up'].includes(process.argv[2])

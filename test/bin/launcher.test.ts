@@ -1,7 +1,7 @@
 /** The launcher, tried on a pretended old Node: a copy of bin/ whose idea of the oldest good Node is above any. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -68,7 +68,11 @@ function installNode(version: string): void {
 }
 
 function skein(...argv: string[]): Run {
-  const child = spawn(process.execPath, [join(folder, 'bin/skein.js'), ...argv], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return skeinIn(process.env, ...argv)
+}
+
+function skeinIn(env: NodeJS.ProcessEnv, ...argv: string[]): Run {
+  const child = spawn(process.execPath, [join(folder, 'bin/skein.js'), ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env })
   let text = ''
   const waiting = new Set<() => void>()
   const add = (chunk: Buffer): void => {
@@ -109,6 +113,19 @@ describe('bin/skein.js', () => {
     expect(await run.ended).toEqual({ code: 0, signal: null })
     expect(run.printed()).toBe('["version","--json","a b"]\n')
     expect((await skein('code', '3').ended).code).toBe(3)
+  })
+
+  test('compiles once: what was compiled is kept among the user’s caches, or where NODE_COMPILE_CACHE says, and is not needed', async () => {
+    const env = { PATH: process.env['PATH'], HOME: join(folder, 'home') }
+    const kept = (path: string): number => (existsSync(path) ? readdirSync(path, { recursive: true, withFileTypes: true }).filter((file) => file.isFile()).length : 0)
+    for (const [changed, path] of [[{}, 'home/.cache/skein/compiled'], [{ XDG_CACHE_HOME: join(folder, 'caches') }, 'caches/skein/compiled'], [{ NODE_COMPILE_CACHE: join(folder, 'elsewhere') }, 'elsewhere']] as const) {
+      expect((await skeinIn({ ...env, ...changed }, 'version').ended).code).toBe(0)
+      expect(kept(join(folder, path)), path).toBeGreaterThan(0)
+    }
+    writeFileSync(join(folder, 'no-folder'), '')
+    const without = skeinIn({ ...env, HOME: join(folder, 'no-folder') }, 'version')
+    expect((await without.ended).code).toBe(0)
+    expect(without.printed()).toBe('["version"]\n')
   })
 
   test('says what to do when Node is too old and there is no other', async () => {

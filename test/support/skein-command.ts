@@ -35,7 +35,7 @@ export interface CommandResult {
 
 /** An environment without settings and secrets of the machine. */
 export function bareEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'SYSTEMROOT'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]]))
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'SYSTEMROOT', 'NODE_COMPILE_CACHE'].flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]]))
   return { ...Object.fromEntries(kept) as Record<string, string>, ...extra }
 }
 
