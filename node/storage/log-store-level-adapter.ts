@@ -23,6 +23,7 @@ import { type RecoveredLog, recoverLog, watermarkPathOf } from './log-recovery.t
 import { openWatermarkFile, type WatermarkFile } from './watermark-file.ts'
 
 const synced = { sync: true } as const
+const confirmAfterMs = 20
 
 export const reservePathOf = (directory: string): string => `${directory}.reserve`
 
@@ -132,6 +133,9 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
   let { number } = opened
   let writeFailure: string | undefined
   let closed = false
+  /** The newest write was not yet said to be in the database. */
+  let unconfirmed = false
+  let confirming: NodeJS.Timeout | undefined
   let queue: Waiting[] = []
   /** What writes, or must not be written under, one after the other. */
   let busy: Promise<unknown> = Promise.resolve()
@@ -178,12 +182,28 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
     applyRecord(promises, record)
     number = record.number
+    unconfirmed = true
   }
 
-  /** Nobody waits for it. */
   async function afterwards(): Promise<void> {
     if (watermark.isLong()) await watermark.rewrite(number, promises)
-    else if (queue.length === 0) await watermark.confirm(number)
+    else confirmWhenIdle()
+  }
+
+  /** The next write says the same, so only the last one for a while is worth a word of its own, and no write waits for it. */
+  function confirmWhenIdle(): void {
+    confirming?.refresh()
+    confirming ??= setTimeout(() => {
+      confirming = undefined
+      void inTurn(confirm)
+    }, confirmAfterMs).unref()
+  }
+
+  async function confirm(): Promise<void> {
+    clearTimeout(confirming)
+    confirming = undefined
+    if (writeFailure === undefined && unconfirmed) await watermark.confirm(number).catch(fail)
+    unconfirmed = false
   }
 
   async function find(): Promise<StoreOnDisk> {
@@ -254,7 +274,7 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
     async close() {
       if (closed) return
       closed = true
-      await busy
+      await inTurn(confirm)
       await watermark.close()
       await database.close()
     },

@@ -261,16 +261,16 @@ export function logStoreContract(name: string, setup: () => LogStoreUnderTest | 
       const former = (group: MissionId, sinceWallMs: number, next?: string): FormerCopy => ({ group, ...(next === undefined ? {} : { next: next as Incarnation }), sinceWallMs, untilWallMs: sinceWallMs + 100 })
       await store.write({ writes: [writeOf(missionA, entriesAfter(2)), writeOf(missionB, entriesAfter(2))] })
       expect(await store.formerCopy(missionA)).toBeUndefined()
-      await store.write({ writes: [], removed: [missionA], former: [former(missionA, 1_000, 'life.1')] })
+      await store.write({ writes: [], removed: [missionA], former: [former(missionA, 1_000, 'life01.1')] })
       await store.write({ writes: [writeOf(missionA, entriesAfter(1))] })
       for (let round = 0; round < 2; round++) {
-        expect(await store.formerCopy(missionA)).toEqual(former(missionA, 1_000, 'life.1'))
+        expect(await store.formerCopy(missionA)).toEqual(former(missionA, 1_000, 'life01.1'))
         expect(await store.formerCopy(missionB)).toBeUndefined()
         await reopen()
       }
-      await store.write({ writes: [], removed: [missionA], former: [former(missionA, 1_090, 'life.2')] })
+      await store.write({ writes: [], removed: [missionA], former: [former(missionA, 1_090, 'life01.2')] })
       await store.write({ writes: [], removed: [missionB], former: [former(missionB, 1_150)] })
-      expect(await store.formerCopy(missionA), 'its first time is over, its second is not').toEqual(former(missionA, 1_090, 'life.2'))
+      expect(await store.formerCopy(missionA), 'its first time is over, its second is not').toEqual(former(missionA, 1_090, 'life01.2'))
       const another = 'm-zzzzzzzz-zzzzzzzzzzzz' as MissionId
       await store.write({ writes: [], removed: [another], former: [former(another, 1_200)] })
       await reopen()
