@@ -1,9 +1,10 @@
 /** The disk of a node is full: it takes nothing new and says so, finishes what it has as long as it can, stops rather than lie, and comes back where it was. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { limits } from '../../protocols/kernel/limits.ts'
 import { findProgram, lacksProgram, named } from '../requirements.ts'
 import { type RealMesh, type RealNode, startRealMesh } from '../support/real-mesh.ts'
 import { say } from '../support/refusals.ts'
@@ -54,12 +55,18 @@ describe.skipIf(lack)(named('a full disk', lack), () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m,mode=700`, 'tmpfs', disk])
     hasDisk = true
   }
-  const fill = (): void => {
+  const freeBytes = (): number => {
+    const { bavail, bsize } = statfsSync(disk)
+    return bavail * bsize
+  }
+  /** @param leaveBytes so much, or a little less, stays free. */
+  const fill = (leaveBytes = 0): void => {
     try {
-      for (let i = 0; ; i++) writeFileSync(join(disk, `filler-${i}`), Buffer.alloc(64 * 1024, 1))
+      for (let i = 0; freeBytes() > leaveBytes || leaveBytes === 0; i++) writeFileSync(join(disk, `filler-${i}`), Buffer.alloc(64 * 1024, 1))
     } catch {
       // Full to the last page: that is what was wanted.
     }
+    if (leaveBytes > 0) return
     try {
       for (let i = 0; ; i++) writeFileSync(join(disk, `crumb-${i}`), Buffer.alloc(1_024, 1))
     } catch {
@@ -80,14 +87,17 @@ describe.skipIf(lack)(named('a full disk', lack), () => {
     const submit = (at: RealNode, ...more: string[]) => say(['run', 'ledger.step', '-i', `ledger=${ledger()}`, '-i', `gate=${gate}`, ...more, '--detach'], { env: { ...mesh.env, SKEIN_URL: at.http } })
     const before = await cramped.client.submit({ capability: 'ledger.step', input: { ledger: ledger(), step: 'before', gate } })
     await until(async () => ['awarded', 'running'].includes((await cramped.client.tasks(before.id)).children[0]?.state ?? '') || undefined, { what: 'the first mission to run', context: mesh.lastWords })
-    fill()
+    // Nearly full: it says so before anything fails.
+    fill(limits.diskLowBytes / 2)
     const refused = await until(async () => {
       const said = await submit(cramped, '-i', 'step=during')
       return said.code === 0 ? undefined : said
     }, { what: 'a submission to be refused', context: mesh.lastWords })
-    expect(refused).toMatchObject({ code: 3, fault: { code: 'overloaded', detail: expect.stringMatching(/disk of this node is (nearly )?full/), retryable: true, next: expect.stringMatching(/space|another node/) } })
-    // The next thing that it must write down does not fit: it stops rather than lie.
+    expect(refused).toMatchObject({ code: 3, fault: { code: 'overloaded', detail: expect.stringMatching(/disk of this node is nearly full/), retryable: true, next: expect.stringMatching(/space|another node/) } })
     expect(cramped.isRunning()).toBe(true)
+    // Full: the next thing that it must write down does not fit, and it stops rather than lie.
+    clear()
+    fill()
     writeFileSync(gate, '')
     const { code, err } = await cramped.exited
     expect(code).toBe(1)
