@@ -13,7 +13,7 @@ import { actorNames, at } from '../../names.ts'
 import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
+import { hearPulses, meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
 import { askWhetherEnded, endGroup, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
 import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
@@ -268,6 +268,8 @@ function fromMember(init: LogKeeperInit, state: LogKeeperState, message: RaftMes
   const group = state.groups.get(message.group)
   if (group === undefined) return onUnknown(init, state, message.group, from, message, context)
   if (message.toward !== group.incarnation) return tellName(message, group.incarnation, from)
-  const effects = step(state, group, { type: 'message', from, message }, context)
+  // Who hears a leader gives no vote: what pulses have said of it since the group was last awake counts first.
+  const heard = message.kind === 'vote-ask' ? hearPulses(state, group, context) : []
+  const effects = [...heard, ...step(state, group, { type: 'message', from, message }, context)]
   return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state, context)]
 }
