@@ -3,6 +3,7 @@ import type { Assessment } from '../protocols/bidding/calibration.ts'
 import type { Advert, Attributes, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
+import type { InstantMs } from '../protocols/kernel/units.ts'
 import type { ActorAddress, AwardId, Digest, Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../protocols/kernel/payload.ts'
 import type { Membership, MissionClaim, RosterView } from '../protocols/membership/schema.ts'
@@ -152,6 +153,8 @@ export type LogMessage =
   /** It leads no more, or follows another leader, or knows of none. */
   | { readonly kind: 'group-followed'; readonly group: GroupId; readonly leader?: PeerId; readonly membership?: Membership }
   | { readonly kind: 'group-damaged'; readonly group: GroupId; readonly fault: Fault }
+  /** Nothing of this mission's log can ever be committed: what was here of it has gone. */
+  | { readonly kind: 'group-sealed'; readonly group: MissionId }
   /** A mission's group is no more: this record is left of it. */
   | { readonly kind: 'group-ended'; readonly ended: EndedMission }
   /** The members should be these: the leader's host appends `members`, which it may refuse by not doing it. */
@@ -168,14 +171,15 @@ export type RegistrarMessage =
   /** With the claim that holds: another mission's, when the key was used before. */
   | { readonly kind: 'claimed'; readonly tag: string; readonly claim?: MissionClaim; readonly fault?: Fault }
   /** This node leads the mission: its shard is told where it is, until it has heard. */
-  | { readonly kind: 'tell-registrar'; readonly missionId: MissionId; readonly members: readonly PeerId[]; readonly endedAtWallMs?: number; readonly archive?: Digest; readonly epoch?: Epoch }
+  | { readonly kind: 'tell-registrar'; readonly missionId: MissionId; readonly members: readonly PeerId[]; readonly endedAtWallMs?: number; readonly epoch?: Epoch }
   /** From the roster of the node that founded the mesh: nobody serves these shards yet, so that it founds them. */
   | { readonly kind: 'found-shards'; readonly shards: readonly number[] }
   /** Answered, and told again whenever it changes, by `roster-known`. */
   | { readonly kind: 'watch-roster' }
 
 export type MissionsMessage =
-  | { readonly kind: 'local-ask'; readonly requestId: string; readonly principal: Principal; readonly operation: MissionOperation; readonly replyTo: ActorAddress }
+  /** `untilMs`: the desk's own, of a submission that it looks at anew. */
+  | { readonly kind: 'local-ask'; readonly requestId: string; readonly principal: Principal; readonly operation: MissionOperation; readonly replyTo: ActorAddress; readonly untilMs?: InstantMs }
   | { readonly kind: 'local-answer'; readonly requestId: string; readonly answer?: Json; readonly fault?: Fault }
   | { readonly kind: 'local-watch'; readonly missionId: MissionId; readonly fromIndex: number; readonly subscriber: ActorAddress }
   /** An orchestrator tells where it stands: for admission and for the load in the advert. */

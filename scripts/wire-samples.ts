@@ -99,7 +99,7 @@ const later = 'k7f2m9xq.2' as Incarnation
 const member: Member = { peer: peerA, incarnation }
 const membership: Membership = { voters: [member], outgoing: [{ peer: peerB, incarnation: later }], learners: [{ peer: peerB, incarnation: 'zzzzzz' as Incarnation }] }
 const replica: Replica = { peer: peerB, name: 'node-b', incarnation, domain: 'rack-2' }
-const claim: MissionClaim = { missionId, principal, key: 'key-1', requestDigest: blob.$blob, members: [peerA, peerB], founder: incarnation, atWallMs, endedAtWallMs: atWallMs + 5_000, archive: blob.$blob, epoch }
+const claim: MissionClaim = { missionId, principal, key: 'key-1', requestDigest: blob.$blob, members: [peerA, peerB], incarnations: [incarnation, later], replaces: `${missionId.slice(0, -1)}x` as MissionId, atWallMs, endedAtWallMs: atWallMs + 5_000, epoch }
 
 export const sampleRosterEvents: { readonly [Type in RosterEvent['type']]: Extract<RosterEvent, { type: Type }> } = {
   'replica-admitted': { type: 'replica-admitted', atWallMs, replica },
@@ -110,7 +110,7 @@ export const sampleRosterEvents: { readonly [Type in RosterEvent['type']]: Extra
 
 export const sampleRegistrarEvents: { readonly [Type in RegistrarEvent['type']]: Extract<RegistrarEvent, { type: Type }> } = {
   claimed: { type: 'claimed', atWallMs, claim },
-  'mission-moved': { type: 'mission-moved', atWallMs, missionId, members: [peerB], endedAtWallMs: atWallMs + 5_000, archive: blob.$blob, epoch },
+  'mission-moved': { type: 'mission-moved', atWallMs, missionId, members: [peerB], endedAtWallMs: atWallMs + 5_000, epoch },
   'claims-expired': { type: 'claims-expired', atWallMs, archiveKeptMs: 2_592_000_000 },
 }
 
@@ -151,7 +151,7 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
   'claim-ask': { kind: 'claim-ask', requestId: 'claim-1', claim },
   'mission-look-up': { kind: 'mission-look-up', requestId: 'claim-2', missionId },
   'claim-answer': { kind: 'claim-answer', requestId: 'claim-1', claim, leader: peerB, refused: 'key-conflict' },
-  'mission-moved': { kind: 'mission-moved', requestId: 'moved-1', missionId, members: [peerA, peerB], endedAtWallMs: atWallMs + 5_000, archive: blob.$blob, epoch },
+  'mission-moved': { kind: 'mission-moved', requestId: 'moved-1', missionId, members: [peerA, peerB], endedAtWallMs: atWallMs + 5_000, epoch },
   'moved-heard': { kind: 'moved-heard', requestId: 'moved-1', missionId, leader: peerB, committed: true },
   'vote-ask': { kind: 'vote-ask', ...between, pre: true, transfer: false, last: head },
   vote: { kind: 'vote', ...between, pre: true, granted: true },
@@ -167,6 +167,8 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
   'group-ended': { kind: 'group-ended', group: missionId, ended },
   'group-left': { kind: 'group-left', group: missionId },
   'group-ask': { kind: 'group-ask', group: missionId },
+  'seal-ask': { kind: 'seal-ask', group: missionId, founder: peerA, toward: incarnation },
+  sealed: { kind: 'sealed', group: missionId, as: incarnation, sealed: true },
   'hold-blobs': { kind: 'hold-blobs', requestId: 'hold-1', refs: [blob] },
   'blobs-held': { kind: 'blobs-held', requestId: 'hold-1', ok: true },
   'node-ask': { kind: 'node-ask', requestId: 'ask-1', about: 'logs' },

@@ -12,6 +12,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import { isSealable, maySeal } from './missions-sealing.ts'
 import { learnWhereabouts, openEnded, openOrchestrator, reply, unbegun, type Asker, type Inquiry, type MissionsInit, type MissionsState } from './missions-state.ts'
 
 const roundMs = 500
@@ -19,9 +20,11 @@ const tryMs = 3_000
 /** Faults of a node that say nothing about the mission: another may lead it. */
 const elsewhere: ReadonlySet<Fault['code']> = new Set(['owner-unreachable', 'fenced', 'timeout'])
 
-export function inquire(init: MissionsInit, state: MissionsState, missionId: MissionId, what: Inquiry['what'], context: ActorContext): Effect[] {
+/** @param claim of a submission: what its key names, if that may still have to be sealed. */
+export function inquire(init: MissionsInit, state: MissionsState, missionId: MissionId, what: Inquiry['what'], context: ActorContext, claim?: MissionClaim): Effect[] {
   state.counter += 1
-  const inquiry: Inquiry = { id: `inquiry-${state.counter}`, missionId, what, untilMs: context.nowMs + limits.askTimeoutMs - 500, tried: new Set(), sentTo: undefined, isArchiveChecked: false, lookUp: 'not-asked', problem: undefined }
+  const untilMs = (what.kind === 'ask' ? what.asker.untilMs : undefined) ?? context.nowMs + limits.askTimeoutMs - 500
+  const inquiry: Inquiry = { id: `inquiry-${state.counter}`, missionId, what, untilMs, ...(claim === undefined ? {} : { claim }), tried: new Set(), sentTo: undefined, isArchiveChecked: false, lookUp: 'not-asked', problem: undefined }
   state.inquiries.set(inquiry.id, inquiry)
   return route(init, state, inquiry, context)
 }
@@ -42,9 +45,27 @@ export function route(init: MissionsInit, state: MissionsState, inquiry: Inquiry
     return [tell(at(context.self.peer, actorNames.registrar), { kind: 'find-mission', tag: inquiry.id, missionId })]
   }
   if (inquiry.lookUp === 'asking') return []
-  if (context.nowMs >= inquiry.untilMs) return settle(state, inquiry, inquiry.problem ?? unreachable(state, missionId))
+  if (context.nowMs >= inquiry.untilMs) return settle(state, inquiry, unanswered(state, inquiry, context))
   // Nobody leads it now, or nobody that can be reached: an election may be under way.
   return [{ type: 'set-timer', key: inquiry.id, delayMs: roundMs, message: { kind: 'tick', what: inquiry.id } }]
+}
+
+/** Of a submission whose mission its founder took, and perhaps nobody else has: who must be there. */
+function unanswered(state: MissionsState, inquiry: Inquiry, context: ActorContext): Fault {
+  const { claim, missionId, problem } = inquiry
+  if (claim === undefined || state.groups.has(missionId) || claim.members.slice(0, 1).some((founder) => context.connected(founder))) return problem ?? unreachable(state, missionId)
+  const [founder = '', ...others] = claim.members.map((peer) => state.members.get(peer)?.name ?? peer)
+  const taken = `the key names mission ${missionId}, and no node that leads it can be reached`
+  if (!isSealable(claim, context.wallMs)) return fault('owner-unreachable', taken, { next: `the node that took it, ${founder}, must come back; then try again with the same key` })
+  return fault('owner-unreachable', taken, { next: `try again with the same key when the node that took it, ${founder}, is back, or all of these can be reached: ${others.join(', ')}` })
+}
+
+/** What its key names may be sealed by now, or another has done so: it is handed in anew, and waits no longer for that. */
+function submitAgain(state: MissionsState, { id, what, untilMs }: Inquiry, context: ActorContext): Effect[] {
+  state.inquiries.delete(id)
+  if (what.kind !== 'ask') return []
+  const { operation, principal, asker: { to, requestId } } = what
+  return [{ type: 'clear-timer', key: id }, tell(at(context.self.peer, actorNames.missions), { kind: 'local-ask', requestId, principal, operation, replyTo: to, untilMs })]
 }
 
 function unreachable(state: MissionsState, missionId: MissionId): Fault {
@@ -110,7 +131,8 @@ export function onInquiryTime(init: MissionsInit, state: MissionsState, inquiry:
 }
 
 function again(init: MissionsInit, state: MissionsState, inquiry: Inquiry, context: ActorContext): Effect[] {
-  if (context.nowMs >= inquiry.untilMs) return settle(state, inquiry, inquiry.problem ?? unreachable(state, inquiry.missionId))
+  if (context.nowMs >= inquiry.untilMs) return settle(state, inquiry, unanswered(state, inquiry, context))
+  if (inquiry.claim !== undefined && maySeal(state, inquiry.claim, context)) return submitAgain(state, inquiry, context)
   inquiry.tried.clear()
   inquiry.isArchiveChecked = false
   inquiry.lookUp = 'not-asked'
@@ -167,6 +189,7 @@ function isRemote({ what }: Inquiry, context: ActorContext): boolean {
 export function onFound(init: MissionsInit, state: MissionsState, inquiry: Inquiry, claim: MissionClaim | undefined, problem: Fault | undefined, context: ActorContext): Effect[] {
   inquiry.lookUp = 'told'
   if (claim === undefined) {
+    if (problem?.code === 'unknown-mission' && inquiry.claim !== undefined) return submitAgain(state, inquiry, context)
     if (problem?.code === 'unknown-mission' && !state.groups.has(inquiry.missionId)) return settle(state, inquiry, problem)
     // With a copy here there is more to say than that the registrar is silent, too: what can be done.
     if (!state.groups.has(inquiry.missionId)) inquiry.problem = problem

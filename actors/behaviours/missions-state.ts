@@ -3,7 +3,7 @@ import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, Incarnation, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
-import type { RosterView } from '../../protocols/membership/schema.ts'
+import type { MissionClaim, RosterView } from '../../protocols/membership/schema.ts'
 import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
 import type { MissionOperation } from '../../protocols/tasking/schema.ts'
 import type { DeadView, MissionView } from '../../protocols/tasking/views.ts'
@@ -29,6 +29,8 @@ export interface Asker {
   readonly requestId: string
   /** True when the asker is another node: the answer goes by wire. */
   readonly remote: boolean
+  /** Of a submission that is looked at anew: then it has waited long enough. */
+  readonly untilMs?: number
 }
 
 export interface Gathering {
@@ -51,6 +53,8 @@ export interface Inquiry {
   readonly missionId: MissionId
   readonly what: { readonly kind: 'ask'; readonly operation: MissionOperation; readonly principal: Principal; readonly asker: Asker } | { readonly kind: 'watch'; readonly message: MessageOf<'watch'> }
   readonly untilMs: number
+  /** Of a submission: what its key names. Nobody has been asked to seal that yet. */
+  readonly claim?: MissionClaim
   readonly tried: Set<PeerId>
   sentTo: PeerId | undefined
   /** The archives of this node were looked through. */
@@ -58,6 +62,15 @@ export interface Inquiry {
   /** What the registrar says of it: not asked in this round, being asked, told. */
   lookUp: 'not-asked' | 'asking' | 'told'
   problem: Fault | undefined
+}
+
+/** A submission's question to the members of the mission that its key names: whether they have nothing of it, and never will. */
+export interface Sealing {
+  readonly tag: string
+  readonly claim: MissionClaim
+  readonly waiting: Set<PeerId>
+  /** To be asked when those who are asked now have sealed it. */
+  next: readonly PeerId[]
 }
 
 export interface MissionsState {
@@ -83,6 +96,8 @@ export interface MissionsState {
   /** Missions whose group is being founded or whose first events are being committed, by submission. */
   readonly opening: Map<MissionId, string>
   readonly inquiries: Map<string, Inquiry>
+  /** Submissions whose key is stuck: the members of the mission that it names are being asked to seal it. */
+  readonly sealings: Map<string, Sealing>
   /** Where missions of other nodes were found: the leader as it was heard of last, and the members. */
   readonly whereabouts: Map<MissionId, { readonly leader: PeerId | undefined; readonly members: readonly PeerId[] }>
   /** Questions to orchestrators of this node, and submissions passed on, by our own request id. */
@@ -101,7 +116,7 @@ export interface MissionsState {
 export function newMissionsState(): MissionsState {
   return {
     ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(), accepted: new Map(),
-    opening: new Map(), inquiries: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), wanted: new Map(), members: new Map(), counter: 0,
+    opening: new Map(), inquiries: new Map(), sealings: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), wanted: new Map(), members: new Map(), counter: 0,
   }
 }
 

@@ -4,13 +4,16 @@ import { limits } from '../../protocols/kernel/limits.ts'
 import type { MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import { chooseMembers, newMissionId } from '../../protocols/membership/placement.ts'
+import { hasBegun } from '../../protocols/membership/registrar.ts'
 import type { Membership, MissionClaim, Replica } from '../../protocols/membership/schema.ts'
 import type { MissionRequest } from '../../protocols/tasking/schema.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at, fingerprintOf } from '../names.ts'
 import { erased, type ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { ask } from './missions-questions.ts'
 import { inquire } from './missions-routing.ts'
+import { hearSealed, maySeal, startSealing, type SealingEnded } from './missions-sealing.ts'
 import { claimKey, learnAccepted, learnWhereabouts, reply, unbegun, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import type { LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
@@ -118,11 +121,18 @@ export function onStored(state: MissionsState, stored: string, payload: Payload 
   else submission.inputs.set(name, payload)
   if (submission.requestPayload === undefined || submission.inputs.size < Object.keys(submission.plan.tasks).length) return []
   submission.members = membersFor(state, submission, context)
-  const claim: MissionClaim = {
-    missionId: submission.missionId, principal: submission.principal, ...(submission.key === undefined ? {} : { key: submission.key }), requestDigest: submission.digest, members: submission.members.map(({ peer }) => peer), atWallMs: context.wallMs,
-    ...(state.incarnation === undefined ? {} : { founder: state.incarnation }),
-  }
-  return [tell(at(context.self.peer, actorNames.registrar), { kind: 'claim-mission', tag, claim })]
+  return [claim(tag, submission, undefined, context)]
+}
+
+/** @param replaces what the key named before, and can never be committed. */
+function claim(tag: string, { missionId, principal, key, digest, members }: Submission, replaces: MissionId | undefined, context: ActorContext): Effect {
+  return tell(at(context.self.peer, actorNames.registrar), {
+    kind: 'claim-mission', tag,
+    claim: {
+      missionId, principal, ...(key === undefined ? {} : { key }), requestDigest: digest, members: members.map(({ peer }) => peer), incarnations: members.map(({ incarnation }) => incarnation), atWallMs: context.wallMs,
+      ...(replaces === undefined ? {} : { replaces }),
+    },
+  })
 }
 
 /** The node it was submitted to leads first; the others are chosen by rendezvous among those that can be reached. */
@@ -154,11 +164,12 @@ function membershipOf({ members }: Submission): Membership {
 }
 
 /**
- * The key was used before. Whoever leads that mission's log answers, and begins it if its founder stopped before. If not even
- * the log was founded, only that founder can found it: two logs of one name would be worse than a mission that has to wait for its node.
+ * The key was used before. Whoever leads that mission's log answers, and begins it if its founder stopped before. If not even the log was
+ * founded, only that founder can found it, with the members that it claimed: two logs of one name would be two missions of one key. If that
+ * founder is gone, the other members are asked to seal the mission first.
  */
 function onClaimedBefore(init: MissionsInit, state: MissionsState, tag: string, claim: MissionClaim, context: ActorContext): Effect[] {
-  const { missionId, members: [founder] } = claim
+  const { missionId, members: [founder], incarnations } = claim
   const made = state.submissions.get(tag)
   if (made === undefined) return []
   const led = unbegun(state, missionId, context)
@@ -167,16 +178,63 @@ function onClaimedBefore(init: MissionsInit, state: MissionsState, tag: string, 
     state.opening.set(missionId, tag)
     return onFounded(init, state, missionId, led, context)
   }
-  const isKnown = state.groups.has(missionId) || state.opening.has(missionId) || claim.endedAtWallMs !== undefined || claim.epoch !== undefined
-  if (founder === context.self.peer && !isKnown && claim.founder === state.incarnation) return [{ type: 'read-ended', which: { missionId }, tag: `refound ${tag} ${missionId}` }]
-  finish(state, tag)
+  const isKnown = state.groups.has(missionId) || state.opening.has(missionId) || hasBegun(claim)
+  if (founder === context.self.peer && !isKnown && incarnations?.[0] === state.incarnation) {
+    made.submission.members = claimedMembers(state, claim)
+    return [{ type: 'read-ended', which: { missionId }, tag: `refound ${tag} ${missionId}` }]
+  }
+  if (maySeal(state, claim, context)) return startSealing(state, tag, claim, context)
+  return askWhoHasIt(init, state, tag, claim, true, context)
+}
+
+/** As they were when it was claimed: they are the ones who may say that it is sealed. */
+function claimedMembers(state: MissionsState, { members, incarnations = [] }: MissionClaim): Replica[] {
+  return members.flatMap((peer, i) => {
+    const incarnation = incarnations[i]
+    const { name = '', domain = '' } = state.roster?.replicas.find((replica) => replica.peer === peer) ?? {}
+    return incarnation === undefined ? [] : [{ peer, incarnation, name, domain }]
+  })
+}
+
+/** @param mayBeSealed nobody has been asked to seal it, which may have to be done before anybody answers. */
+function askWhoHasIt(init: MissionsInit, state: MissionsState, tag: string, claim: MissionClaim, mayBeSealed: boolean, context: ActorContext): Effect[] {
+  const made = finish(state, tag)
+  if (made === undefined) return []
+  const { missionId, members: [founder] } = claim
   const { submission: { request, key, principal }, askers } = made
-  const wasBegun = claim.endedAtWallMs !== undefined || claim.epoch !== undefined
+  const wasBegun = hasBegun(claim)
   if (!wasBegun && !state.whereabouts.has(missionId)) learnWhereabouts(state, missionId, founder, claim.members)
   return askers.flatMap((asker) => {
     if (wasBegun || asker.remote) return ask(init, state, { op: 'view', missionId }, principal, asker, context)
-    return inquire(init, state, missionId, { kind: 'ask', operation: { op: 'submit', request, ...(key === undefined ? {} : { key }) }, principal, asker }, context)
+    return inquire(init, state, missionId, { kind: 'ask', operation: { op: 'submit', request, ...(key === undefined ? {} : { key }) }, principal, asker }, context, mayBeSealed ? claim : undefined)
   })
+}
+
+/** A member of a claim has sealed its mission, or has not. */
+export function onSealed(init: MissionsInit, state: MissionsState, message: MessageOf<'sealed'>, from: PeerId, context: ActorContext): Effect[] {
+  const { effects, ended } = hearSealed(state, message, from)
+  return [...effects, ...ended.flatMap((one) => onSealingEnded(init, state, one, context))]
+}
+
+export function onSealingEnded(init: MissionsInit, state: MissionsState, { sealing: { tag, claim }, isSealed, effects }: SealingEnded, context: ActorContext): Effect[] {
+  return [...effects, ...(isSealed ? claimAnew(state, tag, claim.missionId, context) : askWhoHasIt(init, state, tag, claim, false, context))]
+}
+
+/** Nothing of what the key names can be committed: it is to name another mission. Who is later than another to say so gets the other's. */
+function claimAnew(state: MissionsState, tag: string, replaces: MissionId, context: ActorContext): Effect[] {
+  const made = state.submissions.get(tag)
+  if (made === undefined) return []
+  const { principal, key } = made.submission
+  const submission = rename(state, tag, made, newMissionId(principal, key, fingerprintOf(context.self.peer), context.random.text(12)))
+  submission.members = membersFor(state, submission, context)
+  return [fact('info', 'mission.claimed-anew', { mission: submission.missionId, replaces }), claim(tag, submission, replaces, context)]
+}
+
+/** This node's log-keeper has given a mission's log up. What was to be begun in it is begun under another name. */
+export function onGroupSealed(state: MissionsState, missionId: MissionId, context: ActorContext): Effect[] {
+  const tag = state.opening.get(missionId)
+  state.opening.delete(missionId)
+  return tag === undefined ? [] : claimAnew(state, tag, missionId, context)
 }
 
 function rename(state: MissionsState, tag: string, { submission, askers }: { readonly submission: Submission; readonly askers: Asker[] }, missionId: MissionId): Submission {

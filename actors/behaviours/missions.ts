@@ -11,8 +11,9 @@ import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { addEnded, addPart, ask, forwardSubmission, onAnswer, onPacked, onTakenOver, onTimeout, watch } from './missions-questions.ts'
 import { onElsewhere, onEndedRead, onFound, onPeerLost } from './missions-routing.ts'
 import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { onSealTime } from './missions-sealing.ts'
 import { isAboutWanted, onUnwanted, onWantedEnded, onWantedFound, stillWanted } from './missions-wanted.ts'
-import { onBlobs, onClaimed, onFounded, onInputChecked, onNeverBegun, onOffers, onOpened, onStored, submit } from './missions-submissions.ts'
+import { onBlobs, onClaimed, onFounded, onGroupSealed, onInputChecked, onNeverBegun, onOffers, onOpened, onSealed, onSealingEnded, onStored, submit } from './missions-submissions.ts'
 
 export type { MissionsInit } from './missions-state.ts'
 
@@ -57,6 +58,8 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'group-ended':
       if (!('ended' in message) || 'group' in message) return []
       return onGroupEnded(state, message.ended.missionId, context)
+    case 'group-sealed':
+      return [...onGroupEnded(state, message.group, context), ...onGroupSealed(state, message.group, context)]
     case 'taken-over':
       return onTakenOver(init, state, message.tag, message.fault, context)
     case 'ended-read':
@@ -82,6 +85,10 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       return [{ type: 'set-timer', key: 'room', delayMs: roomMs, message: { kind: 'tick', what: 'room' } }]
     case 'tick':
       if (message.what === 'room') return [{ type: 'look-for-room', tag: 'room' }]
+      if (message.what?.startsWith('seal ') === true) {
+        const ended = onSealTime(state, message.what)
+        return ended === undefined ? [] : onSealingEnded(init, state, ended, context)
+      }
       if (message.what?.startsWith('open ') === true) return openOrchestrator(init, state, message.what.slice('open '.length) as MissionId, context)
       return message.what === undefined ? [] : onTimeout(init, state, message.what, context)
     // ---- questions
@@ -121,6 +128,8 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       const inquiry = state.inquiries.get(message.tag)
       return inquiry === undefined ? onClaimed(init, state, message.tag, message.claim, message.fault, context) : onFound(init, state, inquiry, message.claim, message.fault, context)
     }
+    case 'sealed':
+      return onSealed(init, state, message, from.peer, context)
     case 'mission-opened':
       return onOpened(init, state, message.missionId, message.fault, context)
     // ---- orchestrators
@@ -151,7 +160,7 @@ function onAsk(init: MissionsInit, state: MissionsState, delivery: Delivery, con
   if (message.kind !== 'mission-ask' && message.kind !== 'local-ask') return []
   if (!state.ready) return later(state, delivery)
   const remote = message.kind === 'mission-ask'
-  const asker: Asker = remote ? { to: from, requestId: message.requestId, remote } : { to: message.replyTo, requestId: message.requestId, remote }
+  const asker: Asker = remote ? { to: from, requestId: message.requestId, remote } : { to: message.replyTo, requestId: message.requestId, remote, ...(message.untilMs === undefined ? {} : { untilMs: message.untilMs }) }
   const by = message.principal ?? principal
   if (message.operation.op !== 'submit') return ask(init, state, message.operation, by, asker, context)
   if (!init.replica) return forwardSubmission(state, message.operation, by, asker, context)

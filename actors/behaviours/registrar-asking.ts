@@ -118,8 +118,8 @@ export function startTelling(state: RegistrarActorState, told: Extract<Registrar
   if (before === undefined && state.telling.size >= tellingMax) return [fact('error', 'registrar.news-dropped', { missionId: told.missionId })]
   state.counter += 1
   // What it ended with is told with every later news.
-  const { endedAtWallMs = before?.told.endedAtWallMs, archive = before?.told.archive } = told
-  const whole = { ...told, ...(endedAtWallMs === undefined ? {} : { endedAtWallMs }), ...(archive === undefined ? {} : { archive }) }
+  const { endedAtWallMs = before?.told.endedAtWallMs } = told
+  const whole = { ...told, ...(endedAtWallMs === undefined ? {} : { endedAtWallMs }) }
   const telling: Telling = { told: whole, requestId: `${state.counter}-${context.random.text(6)}`, turn: 0 }
   state.telling.set(told.missionId, telling)
   return [...tellNext(state, telling, context), ...(state.telling.size === 1 ? [timer('tell', tellAgainMs)] : [])]
@@ -130,8 +130,8 @@ function tellNext(state: RegistrarActorState, telling: Telling, context: ActorCo
   const peer = whom ?? nextOf(state, shardIn(state, told.missionId), telling.turn, context)
   telling.turn += 1
   if (peer === undefined) return []
-  const { missionId, members, endedAtWallMs, archive, epoch } = told
-  return [tell(at(peer, actorNames.registrar), { kind: 'mission-moved', requestId, missionId, members: [...members], ...(endedAtWallMs === undefined ? {} : { endedAtWallMs }), ...(archive === undefined ? {} : { archive }), ...(epoch === undefined ? {} : { epoch }) })]
+  const { missionId, members, endedAtWallMs, epoch } = told
+  return [tell(at(peer, actorNames.registrar), { kind: 'mission-moved', requestId, missionId, members: [...members], ...(endedAtWallMs === undefined ? {} : { endedAtWallMs }), ...(epoch === undefined ? {} : { epoch }) })]
 }
 
 export function onTellTimer(state: RegistrarActorState, context: ActorContext): Effect[] {

@@ -132,6 +132,12 @@ export const limits = Object.freeze({
   archiveKeptMs: 30 * 24 * 60 * 60_000,
   /** A node remembers so long that it once had a copy of a log, and so will not vote as if it never had. */
   formerCopyKeptMs: 30 * 24 * 60 * 60_000,
+  /** And so long that it sealed one: longer than a founder can be away. */
+  sealedCopyKeptMs: 10 * 365 * 24 * 60 * 60_000,
+  /** A claim can be sealed so long after it: every copy that was given up since is remembered then. */
+  sealableMs: 15 * 24 * 60 * 60_000,
+  /** How long the members of a claim are waited for. */
+  sealAnswerMs: 3_000,
   /** How often archives whose time is over are looked for: a part of that time, within these. */
   archiveSweepMsMin: 60_000,
   archiveSweepMsMax: 60 * 60_000,
@@ -179,6 +185,7 @@ invariant(limits.pulseMs <= limits.checkpointGapMs, 'a worker looks often enough
 invariant(limits.resultRetryMs <= limits.resultRetryMsMax, 'results are sent again ever more seldom')
 invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')
 invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be posted')
+invariant(2 * limits.sealableMs <= limits.formerCopyKeptMs && limits.formerCopyKeptMs < limits.sealedCopyKeptMs, 'whoever had a copy of a mission remembers it while that may be sealed')
 invariant(limits.votersAimed <= limits.votersMax && limits.rosterVotersMax <= limits.votersMax, 'a log may have as many voters as are aimed at')
 invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses start no election')
 invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')

@@ -29,13 +29,19 @@ export type ClaimVerdict =
   /** The key, or the id, was used for another request. */
   | { readonly verdict: 'conflict'; readonly claim: MissionClaim }
 
-/** First come, first served: what was claimed first holds for whoever asks for the same. */
+/** First come, first served: what was claimed first holds for whoever asks for the same, until it is known that it can never begin. */
 export function judgeClaim(state: RegistrarState, claim: MissionClaim): ClaimVerdict {
   const holder = claim.key === undefined ? undefined : state.keys.get(keyOf(claim.principal, claim.key))
   const earlier = state.claims.get(holder ?? claim.missionId)
   if (earlier === undefined) return { verdict: 'apply' }
   const same = earlier.principal === claim.principal && earlier.requestDigest === claim.requestDigest
+  if (same && holder !== undefined && claim.replaces === holder && !hasBegun(earlier) && !state.claims.has(claim.missionId)) return { verdict: 'apply' }
   return { verdict: same ? 'holds' : 'conflict', claim: earlier }
+}
+
+/** A leader has said where it is, or that it has ended. That none has does not tell that it never began. */
+export function hasBegun(claim: MissionClaim): boolean {
+  return claim.epoch !== undefined || claim.endedAtWallMs !== undefined
 }
 
 /** Whether it says something new. What an earlier leader of the mission says late is not. */
@@ -45,7 +51,7 @@ export function judgeMoved(state: RegistrarState, event: Omit<Extract<RegistrarE
   const newer = event.epoch === undefined ? 0 : claim.epoch === undefined ? 1 : compareEpochs(event.epoch, claim.epoch)
   if (newer < 0) return 'already'
   const members = claim.members.length === event.members.length && claim.members.every((peer, i) => peer === event.members[i])
-  const ending = (event.endedAtWallMs === undefined || event.endedAtWallMs === claim.endedAtWallMs) && (event.archive === undefined || event.archive === claim.archive)
+  const ending = event.endedAtWallMs === undefined || event.endedAtWallMs === claim.endedAtWallMs
   return members && ending && newer === 0 ? 'already' : 'apply'
 }
 
@@ -53,16 +59,17 @@ export function foldRegistrar(state: RegistrarState, event: RegistrarEvent): voi
   switch (event.type) {
     case 'claimed': {
       if (judgeClaim(state, event.claim).verdict !== 'apply') return
+      if (event.claim.key !== undefined && event.claim.replaces !== undefined) forget(state, event.claim.principal, event.claim.key)
       put(state, event.claim)
       return
     }
     case 'mission-moved': {
       const claim = state.claims.get(event.missionId)
       if (claim === undefined || judgeMoved(state, event) !== 'apply') return
+      const { incarnations: _, ...rest } = claim
       put(state, {
-        ...claim, members: event.members,
+        ...rest, members: event.members,
         ...(event.endedAtWallMs === undefined ? {} : { endedAtWallMs: event.endedAtWallMs }),
-        ...(event.archive === undefined ? {} : { archive: event.archive }),
         ...(event.epoch === undefined ? {} : { epoch: event.epoch }),
       })
       return
@@ -95,6 +102,12 @@ function keyExpired(claim: MissionClaim, wallMs: WallMs): boolean {
 
 function isForgotten(claim: MissionClaim, wallMs: WallMs, archiveKeptMs: DurationMs): boolean {
   return (claim.key === undefined || keyExpired(claim, wallMs)) && claim.endedAtWallMs !== undefined && wallMs - claim.endedAtWallMs > archiveKeptMs
+}
+
+/** The mission that the key has named until now. */
+function forget(state: RegistrarState, principal: Principal, key: string): void {
+  const missionId = state.keys.get(keyOf(principal, key))
+  if (missionId !== undefined) state.claims.delete(missionId)
 }
 
 function put(state: RegistrarState, claim: MissionClaim): void {

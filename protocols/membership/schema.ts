@@ -1,6 +1,6 @@
 /** Who is in the mesh: how nodes greet each other, which of them keep which logs, who asked for which mission. */
 import { z } from 'zod'
-import { Digest, Epoch, Incarnation, MissionId, PeerId, Principal } from '../kernel/ids.ts'
+import { Epoch, Incarnation, MissionId, PeerId, Principal } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 
 /** First message on every connection, both ways. An unknown major is answered by `goodbye` with a reason. */
@@ -89,13 +89,16 @@ export const MissionClaim = z.object({
   requestDigest: z.string().max(64),
   /** Who keeps the mission's log; the first leads at first. */
   members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax),
-  /** Of the first member's store: only in that life can it found the mission's log, so that there are never two of one name. */
-  founder: Incarnation.optional(),
+  /**
+   * Of the members' stores, in their order: the founding names them so. Only in that life can the first found the mission's log, so that
+   * there are never two of one name; only in that life can another say that it has nothing of it. Gone once the mission has moved.
+   */
+  incarnations: z.array(Incarnation).max(limits.votersMax + limits.learnersMax).optional(),
+  /** The mission that this key named before, which can never be committed: it is sealed (`seal-ask`). */
+  replaces: MissionId.optional(),
   atWallMs: z.number(),
   /** When the mission ended; a key outlives it by `limits.idempotencyKeyKeptMs`. */
   endedAtWallMs: z.number().optional(),
-  /** Of an ended mission: everything about it, in one blob. */
-  archive: Digest.optional(),
   /** Of the leader that said last where the mission is: what an earlier one says after that is ignored. */
   epoch: Epoch.optional(),
 })
@@ -104,7 +107,7 @@ export type MissionClaim = z.infer<typeof MissionClaim>
 export const RegistrarEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('claimed'), ...at, claim: MissionClaim }),
   /** The members of a mission's log have changed, or it has ended. */
-  z.object({ type: z.literal('mission-moved'), ...at, missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), archive: Digest.optional(), epoch: Epoch.optional() }),
+  z.object({ type: z.literal('mission-moved'), ...at, missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), epoch: Epoch.optional() }),
   /** Everything that had expired by then is forgotten: keys, and missions whose archive is kept no longer. */
   z.object({ type: z.literal('claims-expired'), ...at, archiveKeptMs: z.number().min(0) }),
 ])
@@ -121,7 +124,7 @@ export const ClaimAnswer = z.object({
   refused: z.enum(['not-leader', 'unknown-mission', 'key-conflict', 'unavailable']).optional(),
 })
 /** A mission's leader tells its shard where the mission is now. Answered by `moved-heard`; repeated until then. */
-export const MissionMoved = z.object({ kind: z.literal('mission-moved'), requestId: z.string().max(64), missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), archive: Digest.optional(), epoch: Epoch.optional() })
+export const MissionMoved = z.object({ kind: z.literal('mission-moved'), requestId: z.string().max(64), missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), epoch: Epoch.optional() })
 export const MovedHeard = z.object({ kind: z.literal('moved-heard'), requestId: z.string().max(64), missionId: MissionId, leader: PeerId.optional(), committed: z.boolean() })
 
 export const membershipMessages = [Hello, Goodbye, NodeAsk, NodeReport, RosterAsk, RosterTold, RosterJoin, ShardReport, ClaimAsk, MissionLookUp, ClaimAnswer, MissionMoved, MovedHeard] as const

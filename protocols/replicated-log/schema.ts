@@ -72,8 +72,10 @@ export type EndedMission = z.infer<typeof EndedMission>
  */
 export const FormerCopy = z.object({
   group: GroupId,
-  /** What a new copy here is to be called; absent: the log has ended, and there is no new one. */
+  /** What a new copy here is to be called; absent: the log has ended, and there is no new one, or there was none and never will be (`sealed`). */
   next: Incarnation.optional(),
+  /** As this member it has nothing of the log, and has promised to have nothing ever while this founder's may be the only copy. `head`: for whom it had voted. */
+  sealed: z.object({ as: Incarnation, founder: PeerId, head: LogHead.optional() }).optional(),
   sinceWallMs: z.number(),
   untilWallMs: z.number(),
 })
@@ -130,6 +132,14 @@ export const GroupLeft = z.object({ kind: z.literal('group-left'), group: GroupI
 /** From a member that has heard of no leader for long. Answered by `group-ended` if it has ended, by `group-left` if the asker was replaced. */
 export const GroupAsk = z.object({ kind: z.literal('group-ask'), group: GroupId })
 
+/**
+ * Have you nothing of this mission's log, and will you never? `toward` is the life in which the receiver was claimed for it, `founder`
+ * who was to found it and cannot be reached. Once all the others have sealed it nothing of it can ever be committed.
+ */
+export const SealAsk = z.object({ kind: z.literal('seal-ask'), group: MissionId, founder: PeerId, toward: Incarnation })
+/** Also the answer of a member that has sealed a log to whatever is said of it. True once that is on its disk; false: it has, or had, a copy. */
+export const Sealed = z.object({ kind: z.literal('sealed'), group: MissionId, as: Incarnation, sealed: z.boolean() })
+
 /** The leader asks a voter to put blobs on its disk. Answered by `blobs-held`. */
 export const HoldBlobs = z.object({ kind: z.literal('hold-blobs'), requestId: z.string().max(64), refs: z.array(BlobRef).max(limits.blobsHeldAtOnceMax) })
 export const BlobsHeld = z.object({ kind: z.literal('blobs-held'), requestId: z.string().max(64), ok: z.boolean() })
@@ -139,4 +149,4 @@ export const raftMessages = [VoteAsk, Vote, LogAppend, LogAppended, LogInstall, 
 export const RaftMessage = z.discriminatedUnion('kind', [...raftMessages])
 export type RaftMessage = z.infer<typeof RaftMessage>
 
-export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, CopyLost, GroupEnded, GroupLeft, GroupAsk, HoldBlobs, BlobsHeld] as const
+export const replicatedLogMessages = [...raftMessages, GroupPulse, GroupPulseHeard, GroupTerms, OtherIncarnation, CopyLost, GroupEnded, GroupLeft, GroupAsk, SealAsk, Sealed, HoldBlobs, BlobsHeld] as const

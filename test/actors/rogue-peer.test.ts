@@ -109,6 +109,8 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
     'group-ended': () => ({ group: missionId, ended: archived() }),
     'group-left': () => ({ group: pick([missionId, 'roster']) }),
     'group-ask': () => ({ group: pick([missionId, 'roster']) }),
+    'seal-ask': () => ({ group: missionId, founder: pick([...live, rogue]), toward: 'evilevil' }),
+    sealed: () => ({ group: missionId, as: 'evilevil', sealed: random.next() < 0.8 }),
     'hold-blobs': () => ({ requestId: requestId(), refs: [{ $blob: 'e'.repeat(64), sizeBytes: 5 }] }),
     'blobs-held': () => ({ requestId: requestId(), ok: random.next() < 0.5 }),
     watched: () => ({ missionId, events: [{ index: 1, event: event() }], notes: [] }),

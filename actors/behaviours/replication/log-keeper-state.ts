@@ -1,5 +1,5 @@
 /** What the log-keeper remembers of its groups, of what is being written, and of the nodes it shares groups with. */
-import type { ActorAddress, GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
+import type { ActorAddress, GroupId, Incarnation, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
 import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../../protocols/kernel/units.ts'
 import type { Membership, RosterView } from '../../../protocols/membership/schema.ts'
@@ -46,6 +46,8 @@ export interface Group {
   digest: { readonly of: string; readonly value: number }
   /** Incarnations that members answered under, where they differ from the log's. */
   readonly strangers: Map<PeerId, Incarnation>
+  /** Other members that have sealed it. */
+  sealedBy: ReadonlySet<PeerId>
   /** A membership was proposed to the host, and is not in force yet. */
   membersWanted: Membership | undefined
   membersWantedAtMs: InstantMs
@@ -55,6 +57,21 @@ export interface Group {
 export interface Pulsed {
   readonly beat: number
   readonly sentAtMs: InstantMs
+}
+
+/** What has been said of a group that is not here. */
+export interface Recalling {
+  readonly peers: Set<PeerId>
+  readonly messages: Map<RaftMessage['kind'], { readonly from: PeerId; readonly message: RaftMessage }>
+  readonly seals: SealAsked[]
+}
+
+/** A `seal-ask`, and who sent it. */
+export interface SealAsked {
+  readonly group: MissionId
+  readonly founder: PeerId
+  readonly toward: Incarnation
+  readonly to: ActorAddress
 }
 
 export interface LogKeeperState {
@@ -89,14 +106,16 @@ export interface LogKeeperState {
   /** Archives on their way to this disk. */
   readonly ending: Map<string, EndedMission>
   /** Groups that are not here and that somebody has spoken of, until the disk has said what it remembers of them. Of every kind of message the last one waits. */
-  readonly recalling: Map<GroupId, { readonly peers: Set<PeerId>; readonly messages: Map<RaftMessage['kind'], { readonly from: PeerId; readonly message: RaftMessage }> }>
+  readonly recalling: Map<GroupId, Recalling>
+  /** Who is told that a log is sealed here once that is synced. */
+  sealing: readonly SealAsked[]
   counter: number
 }
 
 export function newLogKeeperState(): LogKeeperState {
   return {
     opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), counter: 0,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
 
@@ -111,7 +130,7 @@ export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incar
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number): Group {
-  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
 /** Voters that a group should have when the mesh has enough replicas. */

@@ -21,7 +21,8 @@ import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
-import { formerCopy, nextIncarnation, onRecalled, onUnknown, tellName } from './log-keeper-unknown.ts'
+import { onRecalledForSeals, onSealAsk, onSealed, tellSealed } from './log-keeper-sealing.ts'
+import { formerCopy, nextIncarnation, onUnknown, tellName } from './log-keeper-unknown.ts'
 import { writeNext } from './log-keeper-batch.ts'
 import { onSlowSync, onWritten } from './log-keeper-writes.ts'
 
@@ -53,8 +54,10 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
   switch (message.kind) {
     case 'log-opened':
       return message.found === undefined ? [{ type: 'give-up', reason: `the log could not be opened: ${message.fault?.detail ?? 'no reason was given'}` }] : onOpened(init, state, message.found, context)
-    case 'log-written':
-      return onWritten(state, message.fault, context)
+    case 'log-written': {
+      const former = message.fault === undefined ? state.writingFormer : []
+      return [...onWritten(state, message.fault, context), ...tellSealed(state, former)]
+    }
     case 'tick':
       return onTick(init, state, message.what ?? '', context)
     case 'peer-up':
@@ -100,11 +103,15 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
       return onAsked(init, state, message.group, from.peer, context)
     case 'group-left':
       return onLeft(state, message.group, from.peer, context)
+    case 'seal-ask':
+      return onSealAsk(state, message, from, context)
+    case 'sealed':
+      return onSealed(state, message, from.peer, context)
     // ---- effects
     case 'blobs-fetched':
       return message.tag.startsWith('install ') ? onInstallFetched(state, message.tag, message.fault, context) : onArchiveFetched(state, message.tag, message.fault, context)
     case 'group-recalled':
-      return onRecalled(init, state, message, context)
+      return onRecalledForSeals(init, state, message, context)
     default:
       return []
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Digest, MissionId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { Incarnation, MissionId, Principal } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
 import { decodeRegistrar, emptyRegistrar, encodeRegistrar, foldRegistrar, hasExpired, judgeClaim, judgeMoved, registrarVersion, type RegistrarState } from '../../../protocols/membership/registrar.ts'
@@ -56,6 +56,46 @@ describe('claims', () => {
   })
 })
 
+describe('a claim in place of one whose mission can never begin', () => {
+  const instead = (n: number, replaces: number, more: Partial<MissionClaim> = {}) => claimOf(n, { key: 'key 1', requestDigest: 'digest 1', replaces: idOf(replaces), ...more })
+  const held = (...events: RegistrarEvent[]) => fold(claimed(claimOf(1)), claimed(claimOf(2)), ...events)
+
+  it.each([
+    ['that the key names', instead(3, 1), [], 'apply'],
+    ['that it named until another was claimed in its place', instead(4, 1), [claimed(instead(3, 1))], 'holds'],
+    ['again, the same claim', instead(3, 1), [claimed(instead(3, 1))], 'holds'],
+    ['and then in place of that', instead(4, 3), [claimed(instead(3, 1))], 'apply'],
+    ['that another key names', instead(3, 2), [], 'holds'],
+    ['that nobody claimed', instead(3, 9), [], 'holds'],
+    ['with the id of another mission', instead(2, 1), [], 'holds'],
+    ['for another request', instead(3, 1, { requestDigest: 'another' }), [], 'conflict'],
+    ['for another principal, whose key is free', instead(3, 1, { principal: 'other' as Principal }), [], 'apply'],
+    ['that has begun', instead(3, 1), [moved(1, ['b'], { epoch: { lineage: 1, term: 2 } })], 'holds'],
+    ['that has ended', instead(3, 1), [moved(1, ['a'], { endedAtWallMs: 5_000 })], 'holds'],
+  ] as const)('%s', (_what, claim, events, verdict) => {
+    const state = held(...events)
+    expect(judgeClaim(state, claim).verdict).toBe(verdict)
+    const before = structuredClone(state)
+    foldRegistrar(state, claimed(claim))
+    if (verdict === 'apply') expect(state.claims.get(claim.missionId)).toEqual(claim)
+    else expect(state).toEqual(before)
+    expect(state.claims.size, 'one mission for a key').toBe(state.keys.size)
+  })
+
+  it('the key names it, the other is forgotten, and its claim that comes late is answered with it', () => {
+    const state = held(claimed(instead(3, 1)))
+    expect(state.keys.get('local key 1')).toBe(idOf(3))
+    expect([...state.claims.keys()]).toEqual([idOf(2), idOf(3)])
+    expect(judgeClaim(state, claimOf(1))).toEqual({ verdict: 'holds', claim: instead(3, 1) })
+    expect(judgeMoved(state, moved(1, ['b']))).toBe('unknown')
+  })
+
+  it('where a mission has moved, its first members say nothing any more', () => {
+    const state = fold(claimed(claimOf(1, { incarnations: ['aaaaaa' as Incarnation] })), moved(1, ['b']))
+    expect(state.claims.get(idOf(1))).toEqual({ ...claimOf(1), members: [peerOf('b')] })
+  })
+})
+
 describe('where a mission is', () => {
   it('is what was said last', () => {
     const state = fold(claimed(claimOf(1)), moved(1, ['b', 'c']))
@@ -79,11 +119,10 @@ describe('where a mission is', () => {
     expect(state.claims.get(idOf(1))?.members).toEqual([peerOf('a')])
   })
 
-  it('an ended mission has an archive, and stays ended', () => {
-    const archive = 'a'.repeat(64) as Digest
-    const state = fold(claimed(claimOf(1)), moved(1, ['a'], { endedAtWallMs: 5_000 }), moved(1, ['a'], { archive }), moved(1, ['b']))
-    expect(state.claims.get(idOf(1))).toEqual({ ...claimOf(1), members: [peerOf('b')], endedAtWallMs: 5_000, archive })
-    expect(judgeMoved(state, moved(1, ['b'], { endedAtWallMs: 5_000, archive }))).toBe('already')
+  it('an ended mission stays ended', () => {
+    const state = fold(claimed(claimOf(1)), moved(1, ['a'], { endedAtWallMs: 5_000 }), moved(1, ['b']))
+    expect(state.claims.get(idOf(1))).toEqual({ ...claimOf(1), members: [peerOf('b')], endedAtWallMs: 5_000 })
+    expect(judgeMoved(state, moved(1, ['b'], { endedAtWallMs: 5_000 }))).toBe('already')
   })
 })
 
@@ -132,6 +171,7 @@ it('is the same after it was stored, and goes on alike', () => {
     const drawn = (): RegistrarEvent => {
       const n = random.below(8)
       const kind = random.below(10)
+      if (kind < 1) return claimed(claimOf(8 + random.below(8), { key: `key ${random.below(5)}`, requestDigest: `digest ${random.below(2)}`, replaces: idOf(random.below(16)) }))
       if (kind < 4) return claimed(random.below(3) === 0 ? keyless(n) : claimOf(n, { key: `key ${random.below(5)}`, requestDigest: `digest ${random.below(2)}` }))
       if (kind < 9) return moved(n, ['a', 'b', 'c'].slice(random.below(3)), random.below(2) === 0 ? { endedAtWallMs: random.below(40) * day } : {})
       return expired(random.below(80) * day)
