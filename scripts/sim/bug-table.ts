@@ -199,4 +199,23 @@ export const plantedBugs: readonly PlantedBug[] = [
     why: 'an award that is forgotten must have been running',
     edits: [{ file: participant, find: 'const wasRunning = state.core.running.has(message.awardId)', replace: 'const wasRunning = state.core.running.get(message.awardId)!.award.awardId === message.awardId' }],
   },
+  {
+    name: 'key-not-looked-up', promise: 'S2', scenario: 'repeated-keys',
+    why: 'a mission’s id is its own, so what is claimed cannot be claimed already',
+    edits: [{ file: 'protocols/membership/registrar.ts', find: 'state.claims.get(holder ?? claim.missionId)', replace: 'state.claims.get(claim.missionId)' }],
+  },
+  {
+    name: 'last-result-wins', promise: 'S7', scenario: 'pauses',
+    why: 'who has done the work again knows better than who did it first',
+    edits: [
+      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || overtaken', replace: 'newest === undefined || (isTerminal(task.state) && overtaken)' },
+      { file: rules, find: "if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'already' : fault('wrong-state', `${event.taskId} has an accepted result already`)\n      if (isTerminal(task.state)) return", replace: "if (task.acceptedAward === event.awardId) return 'already'\n      if (isTerminal(task.state) && task.state !== 'accepted') return" },
+      { file: rules, find: 'if (last?.award.awardId !== event.awardId) return', replace: 'if (last === undefined) return' },
+    ],
+  },
+  {
+    name: 'blobs-kept-by-one', promise: 'S1', scenario: 'results-kept',
+    why: 'the owner has them, and whoever needs them asks there',
+    edits: [{ file: 'actors/behaviours/replication/blob-keeper.ts', find: 'if (!isHere || voters < Math.floor(ask.voters.length / 2) + 1) return []', replace: 'if (!isHere || voters < 1) return []' }, { file: 'actors/behaviours/replication/blob-keeper.ts', find: 'return [...askOthers(tag, securing, context), ...finishIfEnough(state, tag, securing)]', replace: 'return finishIfEnough(state, tag, securing)' }],
+  },
 ]

@@ -60,14 +60,14 @@ export const logBugs: readonly LogBug[] = [
     edits: [{ file: election, find: 'const asksOnly = pre && !alone', replace: 'const asksOnly = pre && alone' }],
   },
   {
-    name: 'newer-epoch-not-adopted', shows: [stuck, disagree, incomplete, contradicted, overwritten, lost, stale],
-    why: 'the epoch is in the entries, a follower need not remember it',
-    edits: [{ file: following, find: '  if (newer > 0) adopt(state, asked.epoch, nowMs)\n', replace: '' }],
-  },
-  {
     name: 'fenced-append-taken', shows: [incomplete, disagree, contradicted, overwritten, lost],
     why: 'what a leader has sent is good, whoever was elected since',
     edits: [{ file: following, find: '  if (newer < 0) {\n    answer(state, from, asked, false, 0)\n    return false\n  }\n', replace: '' }, { file: following, find: 'epoch: state.epoch ?? epoch, ok, matched, round', replace: 'epoch, ok, matched, round' }],
+  },
+  {
+    name: 'newer-epoch-not-adopted', shows: [stuck, disagree, incomplete, contradicted, overwritten, lost, stale],
+    why: 'the epoch is in the entries, a follower need not remember it',
+    edits: [{ file: following, find: '  if (newer > 0) adopt(state, asked.epoch, nowMs)\n', replace: '' }],
   },
   {
     name: 'match-told-before-its-sync', shows: [lost, incomplete, disagree, contradicted, overwritten, stuck],
@@ -90,14 +90,14 @@ export const logBugs: readonly LogBug[] = [
     edits: [{ file: following, find: 'if (ours.chain !== previous.chain || !sameEpoch(ours.epoch, previous.epoch)) {', replace: 'if (ours.index !== previous.index) {' }],
   },
   {
-    name: 'unsynced-copy-counted', shows: [lost, incomplete, disagree, contradicted, overwritten],
-    why: 'the leader has it, after all',
-    edits: [{ file: leading, find: 'state.syncedIndex : 0', replace: 'state.last.index : 0' }],
-  },
-  {
     name: 'old-epoch-committed-by-counting', shows: [disagree, incomplete, contradicted, overwritten, lost],
     why: 'what a majority has is committed, whoever wrote it',
     edits: [{ file: leading, find: 'if (index <= state.commit || index < leading.openedAt) return\n', replace: 'if (index <= state.commit) return\n' }],
+  },
+  {
+    name: 'unsynced-copy-counted', shows: [lost, incomplete, disagree, contradicted, overwritten],
+    why: 'the leader has it, after all',
+    edits: [{ file: leading, find: 'state.syncedIndex : 0', replace: 'state.last.index : 0' }],
   },
   {
     name: 'any-voter-is-enough', shows: [lost, incomplete, disagree, contradicted, overwritten],

@@ -15,7 +15,7 @@ export const acknowledgedMissionsStay: Checker = {
   says: 'no acknowledged mission is lost, and what was refused does not exist',
   check(history) {
     const index = indexHistory(history)
-    return [...lostMissions(history, index), ...refusedButThere(index)]
+    return [...lostMissions(history, index), ...lostResults(index), ...refusedButThere(index)]
   },
 }
 
@@ -71,6 +71,17 @@ function lossOf(history: History, index: HistoryIndex, missionId: MissionId, ack
   const last = log.committed.findLast(({ entry: { event } }) => event.type !== 'took-over' && event.type !== 'members' && event.type !== 'archived')?.entry.index ?? 0
   if (view.lastIndex < last) return { atMs: history.endMs, detail: `${missionId} had ${last} committed entries, and whoever answers for it at the end knows ${view.lastIndex} of them (it is kept by ${keepers})` }
   return undefined
+}
+
+/** A result that is too big for the log is on as many disks as the log, before the log cites it. */
+function lostResults(index: HistoryIndex): Violation[] {
+  const healedAt = index.allHealed?.at ?? Infinity
+  return index.operations.flatMap(({ asked, invoked, end }): Violation[] => {
+    const log = asked.op === 'result' ? index.logs.get(asked.missionId) : undefined
+    if (log === undefined || invoked < healedAt || end?.type !== 'fail' || end.fault.code !== 'unknown-blob' || !hasLiveMajority(index, log.replicated)) return []
+    if (!log.committed.some(({ entry: { event } }) => event.type === 'completed')) return []
+    return [{ promise, missionId: log.missionId, atMs: end.atMs, detail: `${log.missionId} is completed, a majority of its keepers is up with what it had, and nobody has its result any more: ${end.fault.detail}` }]
+  })
 }
 
 /** Faults after which the submitter must not think that nothing happened. */

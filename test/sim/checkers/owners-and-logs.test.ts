@@ -64,6 +64,13 @@ describe('S1', () => {
     expect(violationsOf('S1', kept().stop('n1').tookOver('n2', 2).view().heal().end())).toEqual([])
   })
 
+  it('sees a result that nobody has any more, unless those who kept it have lost what they had', () => {
+    const ended = () => goodMission().heal().view({ tasks: { accepted: 1 } })
+    expect(violationsOf('S1', ended().ask('result', { fail: 'unknown-blob' }).end())).toEqual([expect.stringContaining('nobody has its result any more')])
+    expect(violationsOf('S1', ended().ask('result', { fail: 'owner-unreachable' }).end())).toEqual([])
+    expect(violationsOf('S1', ended().stop('n1').stop('n3').ask('result', { fail: 'unknown-blob' }).end())).toEqual([])
+  })
+
   it('sees a mission that was refused', () => {
     expect(violationsOf('S1', builder().node('n1').ask('submit', { fail: 'overloaded' }).open('n1', [specOf('root/a')]).end())).toEqual([expect.stringContaining('was refused (overloaded)')])
     // Asked twice: one of the two is the one that was made.
