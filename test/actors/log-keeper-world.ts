@@ -234,8 +234,8 @@ export function logKeeperWorld(seed: number, tuningOf: Partial<Tuning> = {}) {
       }
     },
     member: (name: string): Member => ({ peer: node(name).peer, incarnation: node(name).incarnation }),
-    found(by: string, voters: readonly string[], group: GroupId = mission): void {
-      node(by).tell({ kind: 'found-group', group, membership: { voters: voters.map((name) => ({ peer: node(name).peer, incarnation: node(name).incarnation })), learners: [] }, durable: true, aimed: group === 'roster' ? limits.rosterVotersMax : limits.votersAimed })
+    found(by: string, voters: readonly string[], group: GroupId = mission, durable = true): void {
+      node(by).tell({ kind: 'found-group', group, membership: { voters: voters.map((name) => ({ peer: node(name).peer, incarnation: node(name).incarnation })), learners: [] }, durable, aimed: group === 'roster' ? limits.rosterVotersMax : limits.votersAimed })
     },
     /** By the leader. */
     append: (...notes: string[]): Append => led().host.note(mission, ...notes),

@@ -216,6 +216,7 @@ describe('who leads', () => {
     for (const group of groups) for (let n = 0; n < 20; n++) host.note(group, `note ${n}`)
     tell({ kind: 'hand-over' })
     await world.until('a leads nothing', () => host.all('leads-nothing').length > 0, world.tuning.electionMsMin)
+    expect([...host.leads.keys()], 'when it says so, it is true').toEqual([])
     await world.until('others lead', () => groups.every((group) => ['b', 'c'].includes(world.leader(group)?.name ?? '')), world.tuning.electionMsMin)
     world.kill('a')
     await world.runFor(10_000)
@@ -225,6 +226,20 @@ describe('who leads', () => {
       expect(await world.notesAt(world.led(group).name, group)).toEqual(Array.from({ length: 20 }, (_, n) => `note ${n}`))
       expect(await world.lost(group)).toEqual([])
     }
+  })
+
+  it('a log that is kept in memory only is led and answered without a write', async () => {
+    const world = logKeeperWorld(16)
+    await world.start('a')
+    world.found('a', ['a'], mission, false)
+    await world.until('a leads', () => world.leader() !== undefined)
+    const append = world.append('one')
+    await world.until('it is committed', () => world.isAnswered(append), 100)
+    expect(append.answers).toEqual(['ok'])
+    expect(world.node('a').batches).toEqual([])
+    world.kill('a')
+    await world.restart('a')
+    expect(world.node('a').host.found()).toEqual([])
   })
 
   it('a node that is alone with its logs says at once that it leads nothing that others could', async () => {
