@@ -1,6 +1,6 @@
 /** From a mission's fold to what people and programs are shown. */
-import { taskDepth, type TaskId } from '../../protocols/kernel/ids.ts'
-import { blobRefsIn, type Json } from '../../protocols/kernel/payload.ts'
+import { taskDepth, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { blobRefsIn, withHolder, type Json } from '../../protocols/kernel/payload.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { missionEnded, type MissionFold, type TaskNode } from '../../protocols/tasking/mission-state.ts'
 import { taskStates, type MissionState, type ProgressNote, type TaskState } from '../../protocols/tasking/schema.ts'
@@ -95,8 +95,10 @@ export function whyView(fold: MissionFold, notes: Notes, only: TaskId | undefine
   }
 }
 
-export function resultView(fold: MissionFold, result: Json | undefined): ResultView {
-  return { id: fold.missionId, state: fold.state, ...(result === undefined ? {} : { result }), artifacts: blobRefsIn(result), ...(fold.fault === undefined ? {} : { fault: fold.fault }) }
+/** @param keepers who keeps the mission: they have its artifacts, whoever else the result names. */
+export function resultView(fold: MissionFold, result: Json | undefined, keepers: readonly PeerId[]): ResultView {
+  const artifacts = keepers.reduce((known, keeper) => withHolder(known, keeper), blobRefsIn(result))
+  return { id: fold.missionId, state: fold.state, ...(result === undefined ? {} : { result }), artifacts, ...(fold.fault === undefined ? {} : { fault: fold.fault }) }
 }
 
 /** The tasks that died of themselves: those above them died of them. */

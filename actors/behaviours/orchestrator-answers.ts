@@ -9,7 +9,7 @@ import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { deadTasks, resultView, taskTree, whyView } from './mission-views.ts'
-import { append, endMission, viewNow, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endMission, keepersOf, viewNow, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 export function answer(init: OrchestratorInit, state: OrchestratorState, requestId: string, operation: MissionOperation, by: Principal | undefined, to: ActorAddress, context: ActorContext): Effect[] {
   const reply = (value: unknown): Effect[] => [tell(to, { kind: 'local-answer', requestId, answer: value as Json })]
@@ -33,10 +33,10 @@ export function answer(init: OrchestratorInit, state: OrchestratorState, request
       if (operation.taskId !== undefined && !fold.tasks.has(operation.taskId)) return refused(fault('unknown-task', `mission ${init.missionId} has no task ${operation.taskId}`, { next: 'list its tasks: skein mission show ID' }))
       return reply(whyView(fold, state.notes, operation.taskId))
     case 'result': {
-      if (fold.result === undefined) return reply(resultView(fold, undefined))
+      if (fold.result === undefined) return reply(resultView(fold, undefined, []))
       const tag = `result ${state.counter++}`
       state.results.set(tag, { to, requestId })
-      return [{ type: 'load-value', payload: fold.result, alsoTry: [], tag }]
+      return [{ type: 'load-value', payload: fold.result, alsoTry: keepersOf(init, state).filter((peer) => peer !== context.self.peer), tag }]
     }
     case 'pause':
       return commit({ type: 'paused', atWallMs }, tell(root, { kind: 'control', missionId: init.missionId, action: 'pause' }))

@@ -105,6 +105,11 @@ export function membersOf(state: OrchestratorState): PeerId[] {
   return membership === undefined ? [] : [...new Set([...membership.voters, ...membership.learners].map(({ peer }) => peer))]
 }
 
+/** The same of a mission that is archived. */
+export function keepersOf(init: OrchestratorInit, state: OrchestratorState): readonly PeerId[] {
+  return init.from.kind === 'ended' ? init.from.ended.members : membersOf(state)
+}
+
 /** Folds the events at once and proposes them; nobody is told before they are committed. */
 export function append(init: OrchestratorInit, state: OrchestratorState, events: readonly MissionEvent[], continuation: Continuation, context: ActorContext): Effect[] {
   // A repeated message adds nothing: what it adds to must be committed all the same.

@@ -16,7 +16,7 @@ import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
 import { archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
 import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
-import { append, endMission, endWithRoot, isAhead, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endMission, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const watcherKeptMs = 30_000
 const eventsPerFrame = 200
@@ -126,7 +126,7 @@ function onLoaded(init: OrchestratorInit, state: OrchestratorState, tag: string,
   const asked = state.results.get(tag)
   state.results.delete(tag)
   if (asked === undefined || state.fold === undefined) return []
-  return [tell(asked.to, problem === undefined ? { kind: 'local-answer', requestId: asked.requestId, answer: resultView(state.fold, value) as unknown as Json } : { kind: 'local-answer', requestId: asked.requestId, fault: problem })]
+  return [tell(asked.to, problem === undefined ? { kind: 'local-answer', requestId: asked.requestId, answer: resultView(state.fold, value, keepersOf(init, state)) as unknown as Json } : { kind: 'local-answer', requestId: asked.requestId, fault: problem })]
 }
 
 // ---- what was committed, or was not ----------------------------------------------------------------------------------
