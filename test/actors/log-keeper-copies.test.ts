@@ -124,12 +124,13 @@ describe('a member that has lost its copy', () => {
     world.diskOf('c').lose(mission, 3)
     await world.runFor(1_000)
     const backAtMs = world.clock.nowMs()
-    const { host, facts } = await world.restart('c')
+    const { host, facts, batches } = await world.restart('c')
     expect(host.found()).toMatchObject([{ group: mission, damage: { code: 'storage-failed' } }])
     expect(facts.map(({ name }) => name)).toContain('group.wiped')
     await world.until('c votes again', () => isMemberAgain(world, 'c', `${before}.1`))
     await world.until('c has it all', () => hasAll(world, 'c'))
     expect(await world.notesAt('c')).toEqual(['one', 'two', 'three'])
+    expect(batches[0]?.writes, 'what is left of the old one goes before anything comes').toMatchObject([{ wipe: true, head: { incarnation: `${before}.1` } }])
     expect(saidAs(world, 'c', backAtMs), 'it says nothing under the old one').toEqual([`${before}.1`])
     await leads(world, 'c')
 
@@ -153,6 +154,22 @@ describe('a member that has lost its copy', () => {
     const { incarnation, facts } = await world.restart('c')
     expect(facts.map(({ name }) => name)).toContain('group.damaged')
     await world.until('c votes again', () => isMemberAgain(world, 'c', `${incarnation}.1`))
+  })
+
+  it('by the loss of what vouched for it: once it is another, nothing is held against it', async () => {
+    const world = await three(15, 'one', 'two')
+    const { incarnation } = world.node('c')
+    world.kill('c')
+    world.diskOf('c').spoilWatermark()
+    await world.restart('c')
+    await world.until('c votes again', () => isMemberAgain(world, 'c', `${incarnation}.1`))
+    await world.until('c has it all', () => hasAll(world, 'c'))
+    world.kill('c')
+    const { host } = await world.restart('c')
+    expect(host.found().map(({ damage }) => damage)).toEqual([undefined])
+    await world.runFor(10_000)
+    expect(isMemberAgain(world, 'c', `${incarnation}.1`)).toBe(true)
+    await leads(world, 'c')
   })
 
   it('a disk that was put back to an older copy is found out by its leader', async () => {
