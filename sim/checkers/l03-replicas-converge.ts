@@ -30,7 +30,11 @@ function apart(history: History, index: HistoryIndex, log: Replicated): Violatio
   if (membership === undefined || last === undefined || !hasLiveMajority(index, log)) return []
   // What is still being committed when the run ends is under way to everybody.
   const settled = log.committed.findLastIndex((_, i) => (history.records[log.committedAt[i]!]?.atMs ?? 0) < history.endMs - 2_000) + 1
+  // So is the log to whoever became a member then.
+  const before = log.committed.findLast(({ event }, i) => i < settled && event.type === 'members')?.event
+  const known = before?.type === 'members' ? [...before.membership.voters, ...before.membership.learners] : []
   const behind = [...membership.voters, ...membership.learners].find((member) => {
+    if (!known.some(({ peer, incarnation }) => peer === member.peer && incarnation === member.incarnation)) return false
     const life = lastLife(index, index.nodeOf.get(member.peer) ?? '')
     return life !== undefined && log.isSound(member) && (log.reports.get(member.peer)?.index ?? 0) < settled
   })

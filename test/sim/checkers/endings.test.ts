@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { RetryPolicy } from '../../../protocols/tasking/schema.ts'
 import { checkers } from '../../../sim/checkers/index.ts'
 import type { History } from '../../../sim/history/history.ts'
-import { builder, goodMission, mission, otherMission, peerOf, specOf, type HistoryBuilder } from './build-history.ts'
+import { builder, goodMission, memberOf, mission, otherMission, peerOf, specOf, type HistoryBuilder } from './build-history.ts'
 
 function violationsOf(promise: string, history: History): string[] {
   const checker = checkers.find((candidate) => candidate.promise === promise)
@@ -84,6 +84,13 @@ describe('L3', () => {
     expect(violationsOf('L3', keptByThree().stop('n3').sync('n1', [late]).heal().end(100_000))).toEqual([])
     expect(violationsOf('L3', keptByThree().keep(['n1', 'n2'], [late]).callsCommitted('n1').callsCommitted('n2').damage('n3', 'bit-rot').heal().end(100_000))).toEqual([])
     expect(violationsOf('L3', keptByThree().keep(['n1', 'n2'], [late]).callsCommitted('n1').end(100_000))).toEqual([])
+  })
+
+  it('allows whoever became a member at the last moment to have nothing yet, and nobody else', () => {
+    const joined = { type: 'members' as const, atWallMs: 0, membership: { voters: three.map(memberOf), learners: [memberOf('n4')] } }
+    const build = (lastsMs: number) => keptByThree().node('n4').heal().after(60_000).keep(three, [joined]).callsCommitted('n1').callsCommitted('n2').callsCommitted('n3').after(lastsMs).end()
+    expect(violationsOf('L3', build(1_000))).toEqual([])
+    expect(violationsOf('L3', build(3_000))).toEqual([expect.stringContaining('n4 is a member of')])
   })
 
   it('sees a member that never hears of what is committed', () => {
