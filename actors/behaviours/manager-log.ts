@@ -2,7 +2,7 @@
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { AwardId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { Json } from '../../protocols/kernel/payload.ts'
+import { withHolder, type Json } from '../../protocols/kernel/payload.ts'
 import { judgeEvent } from '../../protocols/tasking/append-rules.ts'
 import { decodeFold } from '../../protocols/tasking/fold-snapshot.ts'
 import { applyEvent, foldEvents, type MissionFold } from '../../protocols/tasking/mission-state.ts'
@@ -85,7 +85,9 @@ export function onRecorded(state: ManagerState, requestId: number, firstIndex: n
   if (pending === undefined || state.fold === undefined) return []
   state.records.delete(requestId)
   const effects: Effect[] = []
-  for (const [i, event] of pending.events.entries()) {
+  for (const [i, proposed] of pending.events.entries()) {
+    // The owner has made what it cites its own before it appended it. Those who named it first may be gone when it is needed.
+    const event = withHolder(proposed, state.orchestrator.peer)
     const verdict = judgeEvent(foldOf(state), event, state.init.taskId)
     if (typeof verdict === 'object') return [...effects, ...resync(state, verdict.detail, context)]
     if (verdict === 'apply') applyEvent(foldOf(state), event, firstIndex + i)
