@@ -95,7 +95,7 @@ export function stepRaft(state: RaftState, input: RaftInput, now: RaftNow): Raft
       onPeer(state, input.peer, input.connected, now.nowMs)
       break
     case 'pulse':
-      onPulse(state, input.peer, input.sentAtMs, now.nowMs)
+      onPulse(state, input.peer, input.sentAtMs)
       break
     case 'append':
       onHostAppend(state, input.tag, input.entries, now.nowMs)
@@ -160,7 +160,7 @@ function onPeer(state: RaftState, peer: PeerId, connected: boolean, nowMs: Insta
   else if (state.leader === peer && !state.leaderLost) loseLeader(state, nowMs)
 }
 
-function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs, nowMs: InstantMs): void {
+function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs): void {
   if (state.leading === undefined) {
     // It was heard before its connection went: that it lived then says nothing of now.
     if (state.leader !== peer || state.role !== 'follower' || state.leaderLost) return
@@ -171,7 +171,8 @@ function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs, nowMs: Ins
   }
   const follower = state.leading.followers.get(peer)
   if (follower === undefined) return
-  follower.heardAtMs = nowMs
+  // Told late, maybe: it followed when that pulse was sent, and since then nobody knows.
+  follower.heardAtMs = Math.max(follower.heardAtMs, sentAtMs)
   follower.answeredPulseMs = Math.max(follower.answeredPulseMs, sentAtMs)
 }
 

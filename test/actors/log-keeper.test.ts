@@ -150,6 +150,20 @@ describe('who leads', () => {
     expect(await world.lost()).toEqual([])
   })
 
+  it('a leader of an idle log stops when it has heard nobody for as long as an election takes', async () => {
+    const world = await three(18)
+    const { electionMsMax, groupPulseMs } = world.tuning
+    for (const waitMs of [3_100, 4_000, 5_200, 5_900]) {
+      await world.runFor(waitMs)
+      const was = world.led()
+      const others = ['a', 'b', 'c'].filter((name) => name !== was.name)
+      world.links.isolate(was.name, ...others)
+      await world.until('it leads no more', () => !was.host.leads.has(mission), electionMsMax + groupPulseMs)
+      world.heal()
+      await world.until('somebody leads', () => world.leader() !== undefined)
+    }
+  })
+
   it('a leader that was deposed learns it from any member, also when it has nothing to say and never hears the new one', async () => {
     const world = await three(17)
     await world.runFor(1_000)
