@@ -277,6 +277,11 @@ export function logStoreContract(name: string, setup: () => LogStoreUnderTest | 
       expect(await store.formerCopy(missionA)).toBeUndefined()
       expect(await store.formerCopy(missionB)).toEqual(former(missionB, 1_150))
       expect(await store.formerCopy(another)).toEqual(former(another, 1_200))
+      const { head } = writeOf(another, [])
+      const sealed: FormerCopy = { ...former(another, 1_210), sealed: { as: 'life01' as Incarnation, founder: you, head: { ...head, epoch: { lineage: 1, term: 2 }, votedFor: you } } }
+      await store.write({ writes: [], removed: [another], former: [sealed] })
+      await reopen()
+      expect(await store.formerCopy(another), 'and what was promised instead of a copy').toEqual(sealed)
     })
 
     it('is one store at a time', async () => {
