@@ -98,6 +98,19 @@ describe('a member that was away past the entries that are kept', () => {
   })
 })
 
+it('a snapshot of what is not committed is not taken', async () => {
+  const world = await three(3, 'first')
+  world.links.isolate('a', 'b', 'c')
+  const append = world.append('second')
+  world.node('a').host.snapshot(mission, 3, { inline: null })
+  await world.runFor(world.tuning.electionMsMin / 2)
+  expect(append.answers).toEqual([])
+  expect(world.node('a').batches.filter(({ writes }) => writes.some(({ snapshot }) => snapshot !== undefined))).toEqual([])
+  world.links.mend()
+  await world.until('it is committed', () => world.isAnswered(append))
+  expect(append.answers).toEqual(['ok'])
+})
+
 describe('a member that has lost its copy', () => {
   it('with its disk: it comes back as another, and is made a member as that', async () => {
     const world = await three(10, 'one', 'two')

@@ -107,6 +107,48 @@ describe('a sync that takes long', () => {
     expect(formatEpoch(world.led().host.leads.get(mission)!.epoch)).toBe('1.1')
   })
 
+  it('what waits for the next write is not acknowledged with the one before', async () => {
+    const world = await started(13, 'a', 'b', 'c')
+    world.links.isolate('c', 'a', 'b')
+    world.node('b').disk.setSyncMs(300)
+    const first = world.append('one')
+    await world.until('b is writing it', () => world.node('b').disk.unsyncedWrites() > 0)
+    const second = world.append('two')
+    await world.until('the first is committed', () => world.isAnswered(first))
+    await world.runFor(50)
+    expect(second.answers).toEqual([])
+    world.node('b').disk.crash()
+    world.kill('b')
+    await world.restart('b')
+    expect(await world.notesAt('b'), 'what was acknowledged is there').toContain('one')
+    await world.until('the second is, too', () => world.isAnswered(second))
+    expect(await world.lost()).toEqual([])
+  })
+
+  it.each([{ what: 'is on its disk', isStuck: false }, { what: 'still waits to be written', isStuck: true }])('what a leader had appended alone, and $what, gives way to what the others have agreed on', async ({ isStuck }) => {
+    const world = await started(14, 'a', 'b', 'c')
+    const a = world.node('a')
+    world.links.isolate('a', 'b', 'c')
+    a.disk.setStuck(isStuck)
+    const alone = [a.host.note(mission, 'x')]
+    await world.until('it is being written', () => a.disk.unsyncedWrites() > 0)
+    alone.push(a.host.note(mission, 'y'), a.host.note(mission, 'z'))
+    await world.until('another leads', () => ['b', 'c'].includes(world.leader()?.name ?? ''))
+    const append = world.append('agreed')
+    await world.until('it is committed', () => world.isAnswered(append))
+    world.links.mend()
+    await world.until('a has heard of it', () => alone.every(world.isAnswered) && world.sent('log-append', { from: world.led().name, to: 'a' }).length > 0)
+    await world.runFor(1_000)
+    a.disk.setStuck(false)
+    await world.until('a has it', () => a.disk.entriesStored(mission) === world.led().disk.entriesStored(mission))
+    await world.runFor(2_000)
+    expect(await world.notesAt('a')).toEqual(['before', 'agreed'])
+    expect(alone.map(({ answers }) => answers)).toMatchObject(alone.map(() => [{ code: 'fenced' }]))
+    world.kill('a')
+    await world.restart('a')
+    expect(world.node('a').host.found().map(({ damage }) => damage)).toEqual([undefined])
+  })
+
   it('nothing that is promised leaves a node before it is on its disk: a power cut takes back only what nobody has heard of', async () => {
     const world = await started(12, 'a', 'b', 'c')
     for (let round = 0; round < 8; round++) {

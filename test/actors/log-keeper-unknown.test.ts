@@ -35,7 +35,7 @@ describe('a log that has ended here', () => {
     const world = await three(1)
     const late = lateAppend(world, 'b')
     world.node('a').tell({ kind: 'end-group', group: mission, ended: world.ended(['a', 'b', 'c']) })
-    await world.until('it has ended everywhere', () => ['a', 'b', 'c'].every((name) => !has(world, name)))
+    await world.until('it has ended everywhere, before anybody has to ask', () => ['a', 'b', 'c'].every((name) => !has(world, name)), 1_000)
     for (const name of ['a', 'b', 'c']) expect(world.node(name).host.all('group-ended').map(({ ended }) => ended.missionId)).toEqual([mission])
     const sinceMs = world.clock.nowMs()
     world.links.again(late)
@@ -149,6 +149,14 @@ async function aloneTogether(world: World): Promise<void> {
 }
 
 describe('a copy that was given up', () => {
+  it('was not given up for a stranger, nor by a leader', async () => {
+    const world = await three(14, 'd')
+    for (const [from, to] of [['d', 'b'], ['c', 'a'], ['a', 'c']] as const) world.links.again({ atMs: 0, from, to, message: { kind: 'group-left', group: mission } })
+    await world.runFor(10_000)
+    expect(['a', 'b', 'c'].map((name) => has(world, name))).toEqual([true, true, true])
+    expect(world.leader()?.name).toBe('a')
+  })
+
   it('does not vote as if it had never been: a founder with an old log is not elected', async () => {
     const world = await givenUp(10)
     await aloneTogether(world)
