@@ -11,6 +11,8 @@ export type Ending = 'crash' | 'power-cut' | 'left' | 'gave-up'
 export interface MeshObserver {
   nodeStarted?(node: VirtualNode, missionsOnDisk: readonly MissionId[]): void
   nodeStopped?(node: VirtualNode, how: Ending, reason?: string): void
+  /** A node sends a message on a stream, wherever that gets. */
+  sent?(from: PeerId, to: PeerId, envelope: Envelope): void
   /** A message on a stream has reached a node. */
   delivered?(to: PeerId, received: Received): void
   /** A gossiped message has reached a subscriber. */

@@ -18,6 +18,8 @@ export interface VirtualTransportInit {
   readonly codec?: WireCodec
   /** Hears of every envelope before the receivers do. */
   readonly onDelivered?: (received: Received) => void
+  /** It is on its way, arrives or not. */
+  readonly onSent?: (peer: PeerId, envelope: Envelope) => void
 }
 
 function throwViolation(_from: PeerId, error: unknown): never {
@@ -101,6 +103,7 @@ export function createVirtualTransport(host: VirtualHost, init: VirtualTransport
   return {
     send(peer, envelope) {
       if (!host.isAlive()) return
+      init.onSent?.(peer, envelope)
       const waiting = outbox.get(peer)
       if (waiting !== undefined) {
         waiting.push(envelope)

@@ -170,7 +170,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const codec = nodeInit.codec === undefined ? {} : { codec: nodeInit.codec }
       // A node of another release may read nobody.
       const onViolation = nodeInit.codec !== undefined ? { onViolation: () => undefined } : init.onViolation === undefined ? {} : { onViolation: init.onViolation }
-      const transport = createVirtualTransport(host, { ...onViolation, ...codec, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }) })
+      const transport = createVirtualTransport(host, { ...onViolation, ...codec, ...(init.decodeEvery === undefined ? {} : { decodeEvery: init.decodeEvery }), ...(observer?.delivered === undefined ? {} : { onDelivered: (received) => observer.delivered?.(host.peer, received) }), ...(observer?.sent === undefined ? {} : { onSent: (to, envelope) => observer.sent?.(host.peer, to, envelope) }) })
       const gossipPort = overheard(createVirtualGossip(host, gossip, { ...onViolation, ...codec }), host.peer)
       const ports: MeshNodePorts = {
         ...awaited, clock: nodeClock, identity, entropy: createVirtualEntropy(random.split()), transport, gossip: gossipPort, skillRunner: observed(skills, self), telemetry: telling(telemetry, self),

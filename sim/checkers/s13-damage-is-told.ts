@@ -55,13 +55,13 @@ function votesOfTheLost(history: History, index: HistoryIndex): Violation[] {
   const lost = lostNames(history, index)
   const seen = new Set<string>()
   return history.records.flatMap((record, at): Violation[] => {
-    if (record.type !== 'vote-heard' && record.type !== 'append-heard') return []
+    if (record.type !== 'vote-said' && record.type !== 'append-said') return []
     const damage = lost.get(nameOf(record.group, record.from, record.as))
     if (damage === undefined || seen.has(nameOf(record.group, record.from, record.as))) return []
     const life = index.lives.get(damage.node)?.find((candidate) => candidate.startedAt > damage.at)
     if (life === undefined || at < life.startedAt) return []
     seen.add(nameOf(record.group, record.from, record.as))
-    const did = record.type === 'vote-heard' ? 'votes' : `says that it has ${record.matched} entries on its disk`
+    const did = record.type === 'vote-said' ? 'votes' : `says that it has ${record.matched} entries on its disk`
     return [{ promise, ...aboutGroup(record.group), atMs: record.atMs, detail: `${damage.node} lost its copy of ${record.group} (${damage.how} at ${damage.atMs} ms), and ${did} as ${record.as}, who it was before that` }]
   })
 }
@@ -76,7 +76,7 @@ function lostNames(history: History, index: HistoryIndex): Map<string, Damage> {
   const damagesOf = new Map<string, Damage[]>()
   for (const { group, damages } of index.groups.values()) for (const damage of damages) if (damage.how !== 'disk-rolled-back') damagesOf.set(`${group} ${damage.peer}`, [...(damagesOf.get(`${group} ${damage.peer}`) ?? []), damage])
   history.records.forEach((record, at) => {
-    if (record.type !== 'vote-heard' && record.type !== 'append-heard') return
+    if (record.type !== 'vote-said' && record.type !== 'append-said') return
     const damage = damagesOf.get(`${record.group} ${record.from}`)?.find((one) => one.at > at)
     const name = nameOf(record.group, record.from, record.as)
     if (damage !== undefined && !lost.has(name)) lost.set(name, damage)

@@ -56,14 +56,14 @@ export type DiskRecord = At & { readonly node: string; readonly peer: PeerId } &
   | { readonly type: 'disk-damaged'; readonly how: FaultKind; readonly lost: readonly GroupId[] }
 )
 
-/** A message that reached a live actor system, of the kinds that the checkers judge. */
+/** A message that reached a live actor system, of the kinds that the checkers judge; or, where it says so, that was sent. */
 export type MessageRecord = At & { readonly from: PeerId; readonly to: PeerId } & (
   | { readonly type: 'proposed'; readonly bids: readonly Bid[]; readonly participant: string }
   | { readonly type: 'award-heard'; readonly awardId: AwardId; readonly missionId: MissionId; readonly taskId: TaskId; readonly epoch: { readonly lineage: number; readonly term: number }; readonly external: boolean }
   | { readonly type: 'result-heard'; readonly awardId: AwardId; readonly failed: boolean; readonly result?: Payload }
   /** A vote that was granted, or a member's word that it has everything up to there on its disk. */
-  | { readonly type: 'vote-heard'; readonly group: GroupId; readonly as: Incarnation; readonly epoch: Epoch }
-  | { readonly type: 'append-heard'; readonly group: GroupId; readonly as: Incarnation; readonly epoch: Epoch; readonly matched: number }
+  | { readonly type: 'vote-said'; readonly group: GroupId; readonly as: Incarnation; readonly epoch: Epoch }
+  | { readonly type: 'append-said'; readonly group: GroupId; readonly as: Incarnation; readonly epoch: Epoch; readonly matched: number }
 )
 
 export type SkillRecord = At & { readonly node: string; readonly peer: PeerId; readonly runId: string; readonly missionId: MissionId; readonly taskId: TaskId } & (

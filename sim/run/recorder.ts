@@ -152,9 +152,13 @@ export function createRecorder(init: RecorderInit): Recorder {
       add({ ...at, type: 'award-heard', awardId, missionId, taskId, epoch, external: effects === 'external' })
     } else if (message.kind === 'inform') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: false, result: message.result })
     else if (message.kind === 'failure') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: true })
-    else if (message.kind === 'vote') {
-      if (message.granted && !message.pre) add({ ...at, type: 'vote-heard', group: message.group, as: message.as, epoch: message.epoch })
-    } else if (message.kind === 'log-appended' && message.ok) add({ ...at, type: 'append-heard', group: message.group, as: message.as, epoch: message.epoch, matched: message.matched })
+  }
+
+  /** Said when it leaves: it may be heard long after its sender has ended. */
+  function sent(from: PeerId, to: PeerId, { message }: Envelope): void {
+    const at = { atMs: nowMs(), from, to }
+    if (message.kind === 'vote' && message.granted && !message.pre) add({ ...at, type: 'vote-said', group: message.group, as: message.as, epoch: message.epoch })
+    else if (message.kind === 'log-appended' && message.ok) add({ ...at, type: 'append-said', group: message.group, as: message.as, epoch: message.epoch, matched: message.matched })
   }
 
   function published(by: PeerId, envelope: Envelope): void {
@@ -236,6 +240,7 @@ export function createRecorder(init: RecorderInit): Recorder {
     },
     ...(init.keepsHistory
       ? {
+          sent,
           delivered(to: PeerId, received: Received) {
             remember(() => `${nameOf(received.peer)} → ${nameOf(to)}  ${received.envelope.message.kind}`)
             heard(to, received)

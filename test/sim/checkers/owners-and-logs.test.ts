@@ -224,11 +224,11 @@ describe('S13', () => {
     return build
   }
   const votes = (build: ReturnType<typeof damagedBy>, as = 'life01') => {
-    build.put({ type: 'vote-heard', from: peerOf('n1'), to: peerOf('n2'), group: mission, as: as as Incarnation, epoch: { lineage: 1, term: 2 } })
+    build.put({ type: 'vote-said', from: peerOf('n1'), to: peerOf('n2'), group: mission, as: as as Incarnation, epoch: { lineage: 1, term: 2 } })
     return build
   }
   const appends = (build: ReturnType<typeof damagedBy>, as = 'life01') => {
-    build.put({ type: 'append-heard', from: peerOf('n1'), to: peerOf('n2'), group: mission, as: as as Incarnation, epoch: { lineage: 1, term: 2 }, matched: 3 })
+    build.put({ type: 'append-said', from: peerOf('n1'), to: peerOf('n2'), group: mission, as: as as Incarnation, epoch: { lineage: 1, term: 2 }, matched: 3 })
     return build
   }
 
