@@ -36,7 +36,7 @@ export function stopLeading(state: RaftState): void {
   const { leading } = state
   if (leading === undefined) return
   const box = boxOf(state)
-  const tags = [...leading.appends.map(({ tag }) => tag), ...leading.reads.flatMap(({ tags: asked }) => asked)]
+  const tags = [...leading.appends.map(({ tag }) => tag), ...leading.held.map(({ tag }) => tag), ...leading.reads.flatMap(({ tags: asked }) => asked)]
   for (const tag of tags) box.settled.push({ tag, fault: fenced(state, 'this node leads the log no more; what was appended last may be committed or not') })
   state.leading = undefined
   box.role = { became: 'follows' }

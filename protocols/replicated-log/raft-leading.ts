@@ -32,7 +32,7 @@ export function openEpoch(state: RaftState, records: readonly LogRecord[], now: 
   state.hurriedTries = 0
   state.leading = {
     openedAt, followers: new Map(), round: 0, appends: [], reads: [], readRound: -1, moved: true,
-    commitDueAtMs: Number.POSITIVE_INFINITY, checkAtMs: now.nowMs + state.init.electionMsMax, transfer: undefined, handOnAtMs: now.nowMs,
+    commitDueAtMs: Number.POSITIVE_INFINITY, checkAtMs: now.nowMs + state.init.electionMsMax, transfer: undefined, held: [], handOnAtMs: now.nowMs,
   }
   appendToLog(state, entries)
   meetMembers(state, state.leading, openedAt, now.nowMs)
@@ -55,6 +55,10 @@ export function onHostAppend(state: RaftState, tag: string, entries: readonly Lo
   const { leading } = state
   if (leading === undefined) {
     settled.push({ tag, fault: fenced(state, 'this node does not lead the log') })
+    return
+  }
+  if (leading.transfer?.told === true) {
+    leading.held.push({ tag, entries })
     return
   }
   const refused = unfit(state, leading, entries)
@@ -98,11 +102,12 @@ export function attend(state: RaftState, leading: Leading, now: RaftNow): void {
   if (nowMs >= leading.checkAtMs && !checkQuorum(state, leading, nowMs)) return
   if (leading.moved) advanceCommit(state, leading, nowMs)
   if (state.leading !== leading) return
+  if (leading.transfer !== undefined) giveUpTransfer(state, leading, leading.transfer, nowMs)
   if (leading.reads.length > 0) settleReads(state, leading)
   if (nowMs >= leading.commitDueAtMs) tellCommit(state, leading)
   if (!state.init.likesToLead) handOn(state, leading, nowMs)
   for (const [peer, follower] of leading.followers) pushTo(state, leading, peer, follower, nowMs)
-  if (leading.transfer !== undefined) transferOn(state, leading, leading.transfer, nowMs)
+  if (leading.transfer !== undefined) transferOn(state, leading, leading.transfer)
 }
 
 /** Raft §5.4.2: by counting, only entries of the leader's own epoch; those before them with them. */
@@ -176,13 +181,16 @@ export function transfer(state: RaftState, leading: Leading, nowMs: InstantMs): 
   leading.transfer = { target: target.peer, index: state.last.index, untilMs: nowMs + state.init.electionMsMax, told: false }
 }
 
-function transferOn(state: RaftState, leading: Leading, { target, index, untilMs, told }: NonNullable<Leading['transfer']>, nowMs: InstantMs): void {
+/** Nobody took over in time: this leader goes on, with what was held back. */
+function giveUpTransfer(state: RaftState, leading: Leading, { target, untilMs }: NonNullable<Leading['transfer']>, nowMs: InstantMs): void {
+  if (nowMs < untilMs && leading.followers.has(target) && !state.disconnected.has(target)) return
+  leading.transfer = undefined
+  for (const { tag, entries } of leading.held.splice(0)) onHostAppend(state, tag, entries, nowMs)
+}
+
+function transferOn(state: RaftState, leading: Leading, { target, index, untilMs, told }: NonNullable<Leading['transfer']>): void {
   const follower = leading.followers.get(target)
-  if (follower === undefined || nowMs >= untilMs) {
-    leading.transfer = undefined
-    return
-  }
-  if (told || follower.matched < index || follower.next <= state.last.index) return
+  if (follower === undefined || told || follower.matched < index || follower.next <= state.last.index) return
   leading.transfer = { target, index, untilMs, told: true }
   tellToLead(state, target, follower)
 }

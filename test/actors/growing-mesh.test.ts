@@ -140,6 +140,24 @@ describe('two nodes and a witness', () => {
     }
   })
 
+  it('which has seen what the other has not: it is elected first, and hands on', async () => {
+    for (const seed of [1, 2, 3, 4]) {
+      const world = await twoAndWitness(seed, 300)
+      const { id } = await world.submit('a', chain(8))
+      await world.runFor(100)
+      for (const name of ['a', 'w']) world.mesh.network.disconnect(world.node(name).peer, world.node('b').peer)
+      const stored = (name: string): number => world.mesh.disk(name).entriesStored(id)
+      await world.until(() => stored('w') > stored('b') + 2, 'something that one of them misses')
+      world.kill('a')
+      world.mesh.network.connect(world.node('w').peer, world.node('b').peer)
+      await world.until(() => world.leader(id) === 'w', 'the witness to lead', 10_000)
+      expect(await witnessLed(world, [id], () => Promise.resolve(world.leader(id) === 'b'))).toBeLessThan(3_000)
+      const events = await expectWhole(world, 'b', id)
+      expect(events.filter(({ type }) => type === 'took-over').length).toBeGreaterThanOrEqual(2)
+      expect(world.runs.filter(({ node }) => node === 'w')).toEqual([])
+    }
+  })
+
   it('without which the other would wait: a lost witness and a lost leader are one too many', async () => {
     const world = await twoAndWitness(9)
     const { id } = await world.submit('a', chain(6))

@@ -11,7 +11,6 @@ import type { MessageOf } from '../../../protocols/wire.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { writeNext } from './log-keeper-batch.ts'
 import type { Group, LogKeeperInit, LogKeeperState, SealAsked } from './log-keeper-state.ts'
 import { formerCopy, notYetWritten, onRecalled, recall, type Recalled } from './log-keeper-unknown.ts'
 
@@ -65,7 +64,7 @@ function isEmpty(group: Group): boolean {
 /** @param head for whom it had voted: if the sealing fails, it does not vote again */
 function seal(state: LogKeeperState, asked: SealAsked, head: LogHead | undefined, context: ActorContext): Effect[] {
   state.sealing = [...state.sealing, asked]
-  return [...giveUp(state, asked, head, context), fact('info', 'group.sealed', { group: asked.group, founder: asked.founder }), ...writeNext(state, context)]
+  return [...giveUp(state, asked, head, context), fact('info', 'group.sealed', { group: asked.group, founder: asked.founder })]
 }
 
 function giveUp(state: LogKeeperState, { group, founder, toward }: Omit<SealAsked, 'to'>, head: LogHead | undefined, context: ActorContext): Effect[] {
@@ -97,5 +96,5 @@ export function onSealed(state: LogKeeperState, { group: missionId, as, sealed }
   if (!membership.voters.every(({ peer }) => peer === context.self.peer || group.sealedBy.has(peer))) return []
   const problem = fault('fenced', `${missionId} was sealed while this node could not be reached: nothing of it can be committed`, { retryable: true, next: 'try again with the same key' })
   const refused = [...group.askers.values()].map(({ to, tag }) => tell(to, { kind: 'appended', tag, fault: problem }))
-  return [...giveUp(state, { group: missionId, founder: context.self.peer, toward: group.incarnation }, undefined, context), ...refused, ...writeNext(state, context)]
+  return [...giveUp(state, { group: missionId, founder: context.self.peer, toward: group.incarnation }, undefined, context), ...refused]
 }
