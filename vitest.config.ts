@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-/** Tests that start processes, listen on ports or build packages: few at a time, and patient. */
+/** Tests that start processes, listen on ports or build packages: two at a time, for they mostly wait, and patient. */
 const processTests = ['test/mesh/**/*.test.ts', 'test/node/cli/**/*.test.ts', 'test/node/libp2p/**/*.test.ts', 'test/build/**/*.test.ts', 'test/bin/**/*.test.ts']
 
 /** What takes minutes and is seldom broken: `npm run test:long`. */
@@ -36,7 +36,7 @@ export default defineConfig({
           exclude: longTests,
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
