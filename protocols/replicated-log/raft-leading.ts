@@ -99,10 +99,10 @@ function unfit(state: RaftState, leading: Leading, entries: readonly LogEntry[])
 /** After every step of a leader: whatever follows from it. */
 export function attend(state: RaftState, leading: Leading, now: RaftNow): void {
   const { nowMs } = now
+  if (leading.transfer !== undefined) giveUpTransfer(state, leading, leading.transfer, nowMs)
   if (nowMs >= leading.checkAtMs && !checkQuorum(state, leading, nowMs)) return
   if (leading.moved) advanceCommit(state, leading, nowMs)
   if (state.leading !== leading) return
-  if (leading.transfer !== undefined) giveUpTransfer(state, leading, leading.transfer, nowMs)
   if (leading.reads.length > 0) settleReads(state, leading)
   if (nowMs >= leading.commitDueAtMs) tellCommit(state, leading)
   if (!state.init.likesToLead) handOn(state, leading, nowMs)

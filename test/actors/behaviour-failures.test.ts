@@ -27,10 +27,10 @@ function contextOf(actor: string, alive: readonly string[] = []): ActorContext {
   }
 }
 
-/** Drives one behaviour by hand and compares what it wants done. */
+/** Drives one behaviour by hand, a turn for every message, and compares what it wants done. */
 function driven<State>(behaviour: Behaviour<State>, actor: string) {
   const { state } = behaviour.start(contextOf(actor))
-  return (message: ActorMessage, from = { peer: self, actor: 'test' }, alive: readonly string[] = []): readonly Effect[] => behaviour.receive(state, { message, from }, contextOf(actor, alive))
+  return (message: ActorMessage, from = { peer: self, actor: 'test' }, alive: readonly string[] = []): readonly Effect[] => [...behaviour.receive(state, { message, from }, contextOf(actor, alive)), ...(behaviour.endTurn?.(state, contextOf(actor, alive)) ?? [])]
 }
 
 const incarnation = 'life' as Incarnation
