@@ -4,7 +4,7 @@
  * the blobs of the same machine (`shelf`, `drive`) share its fate.
  */
 import type { Clock } from '../actors/ports/clock.ts'
-import type { GroupOnDisk, LogBatch, LogStore } from '../actors/ports/log-store.ts'
+import { assertOnePlan, type GroupOnDisk, type LogBatch, type LogStore } from '../actors/ports/log-store.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import { hash32 } from '../protocols/kernel/hashing.ts'
 import { type Digest, type GroupId, type Incarnation, isMissionGroup, type MissionId } from '../protocols/kernel/ids.ts'
@@ -94,6 +94,7 @@ function own<T>(value: T): T {
 }
 
 function writeOf(batch: LogBatch): PlatterWrite {
+  assertOnePlan(batch)
   // Encoded when written: what the caller changes afterwards does not reach the disk.
   return {
     groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({

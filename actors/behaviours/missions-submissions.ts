@@ -178,7 +178,7 @@ function onClaimedBefore(init: MissionsInit, state: MissionsState, tag: string, 
     state.opening.set(missionId, tag)
     return onFounded(init, state, missionId, led, context)
   }
-  const isKnown = state.groups.has(missionId) || state.opening.has(missionId) || hasBegun(claim)
+  const isKnown = state.groups.has(missionId) || state.damaged.has(missionId) || state.opening.has(missionId) || hasBegun(claim)
   if (founder === context.self.peer && !isKnown && incarnations?.[0] === state.incarnation) {
     made.submission.members = claimedMembers(state, claim)
     return [{ type: 'read-ended', which: { missionId }, tag: `refound ${tag} ${missionId}` }]

@@ -1,5 +1,5 @@
 /** A write of the log as operations of the database, and as the watermark's record. */
-import type { GroupWrite, LogBatch } from '../../actors/ports/log-store.ts'
+import { assertOnePlan, type GroupWrite, type LogBatch } from '../../actors/ports/log-store.ts'
 import type { GroupId, MissionId } from '../../protocols/kernel/ids.ts'
 import type { WallMs } from '../../protocols/kernel/units.ts'
 import { type EndedMission, FormerCopy, type LogHead } from '../../protocols/replicated-log/schema.ts'
@@ -22,6 +22,7 @@ export interface EncodedBatch {
 }
 
 export function encodeBatch(batch: LogBatch): EncodedBatch {
+  assertOnePlan(batch)
   const own = <T>(value: T): T => decodeValue(encodeValue(value)) as T
   return {
     groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({

@@ -8,7 +8,7 @@ import { extend } from './chain.ts'
 import { fenced, follow } from './raft-epochs.ts'
 import type { RaftNow } from './raft-io.ts'
 import { agreedValue, decides, eachMember, memberOf, unsafeChange } from './raft-quorum.ts'
-import { settleReads } from './raft-reads.ts'
+import { onBarrier, settleReads } from './raft-reads.ts'
 import { newFollower, pushTo } from './raft-replication.ts'
 import { appendToLog, moveCommit } from './raft-log.ts'
 import { boxOf, drawElection, sameEpoch, selfOf, send, type Follower, type Leading, type RaftState } from './raft-state.ts'
@@ -185,7 +185,10 @@ export function transfer(state: RaftState, leading: Leading, nowMs: InstantMs): 
 function giveUpTransfer(state: RaftState, leading: Leading, { target, untilMs }: NonNullable<Leading['transfer']>, nowMs: InstantMs): void {
   if (nowMs < untilMs && leading.followers.has(target) && !state.disconnected.has(target)) return
   leading.transfer = undefined
-  for (const { tag, entries } of leading.held.splice(0)) onHostAppend(state, tag, entries, nowMs)
+  for (const { tag, entries } of leading.held.splice(0)) {
+    if (entries === undefined) onBarrier(state, tag, nowMs)
+    else onHostAppend(state, tag, entries, nowMs)
+  }
 }
 
 function transferOn(state: RaftState, leading: Leading, { target, index, untilMs, told }: NonNullable<Leading['transfer']>): void {

@@ -12,6 +12,11 @@ export function onBarrier(state: RaftState, tag: string, nowMs: InstantMs): void
     boxOf(state).settled.push({ tag, fault: fenced(state, 'this node does not lead the log') })
     return
   }
+  // Behind what waits, or it would be answered for something that is in no log.
+  if (leading.held.length > 0) {
+    leading.held.push({ tag, entries: undefined })
+    return
+  }
   const latest = leading.reads.at(-1)
   if (latest?.round !== leading.round) leading.reads.push({ round: leading.round, askedAtMs: nowMs, index: state.last.index, tags: [tag] })
   else {

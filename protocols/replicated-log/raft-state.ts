@@ -56,8 +56,8 @@ export interface Leading {
   /** Whether a majority follows is looked at then. */
   checkAtMs: InstantMs
   transfer: { readonly target: PeerId; readonly index: number; readonly untilMs: InstantMs; told: boolean } | undefined
-  /** Came while the target of a transfer was already told to ask for votes: it could not be elected without them. */
-  held: { readonly tag: string; readonly entries: readonly LogEntry[] }[]
+  /** Came while the target of a transfer was already told to ask for votes: it could not be elected without the entries. Questions (no entries) wait behind them. */
+  held: { readonly tag: string; readonly entries: readonly LogEntry[] | undefined }[]
   /** Of one that would rather not lead: not before. */
   handOnAtMs: InstantMs
 }

@@ -171,3 +171,40 @@ describe('a member that is silent for long', () => {
     expect(world.node('c').disk.groupsStored()).toEqual([mission])
   })
 })
+
+describe('a takeover by hand', () => {
+  it('is refused while those that can be reached are about to elect somebody, and nothing is lost', async () => {
+    const world = logKeeperWorld(13)
+    await nodes(world, 'a', 'b', 'c')
+    await foundBy(world, 'a', 'b', 'c')
+    await world.runFor(500)
+    world.sever('a', 'c')
+    const append = world.append('c misses this')
+    await world.until('a and b have it', () => world.isAnswered(append))
+    world.heal()
+    world.kill('a')
+    const { host } = world.node('c')
+    await world.until('c knows of no leader', () => {
+      const news = host.all('group-followed').at(-1)
+      return news !== undefined && news.leader === undefined
+    })
+    world.node('c').tell({ kind: 'take-over', tag: 'early', group: mission })
+    await world.until('it is answered', () => host.all('taken-over').length > 0)
+    expect(host.all('taken-over')).toMatchObject([{ tag: 'early', fault: { code: 'wrong-state', retryable: true } }])
+    await world.until('b leads', () => world.leader()?.name === 'b')
+    await world.until('c has it, too', () => world.node('c').disk.entriesStored(mission) === world.node('b').disk.entriesStored(mission))
+    expect(await world.notesAt('c')).toEqual(['c misses this'])
+    expect(await world.lost()).toEqual([])
+  })
+
+  it('is done when a majority is gone, and when those that are there have elected nobody for long', async () => {
+    const world = logKeeperWorld(14)
+    await nodes(world, 'a', 'b', 'c')
+    await foundBy(world, 'a', 'b', 'c')
+    await world.runFor(500)
+    for (const name of ['a', 'b']) world.kill(name)
+    world.node('c').tell({ kind: 'take-over', tag: 'alone', group: mission })
+    await world.until('c leads', () => world.leader()?.name === 'c')
+    expect(world.leader()?.host.leads.get(mission)?.epoch).toEqual({ lineage: 2, term: 1 })
+  })
+})

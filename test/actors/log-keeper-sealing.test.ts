@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import type { MissionId } from '../../protocols/kernel/ids.ts'
 import { chainOrigin } from '../../protocols/replicated-log/chain.ts'
 import { virtualPeerId } from '../../sim/identity-virtual-adapter.ts'
 import { logKeeperWorld, mission } from './log-keeper-world.ts'
+
+const otherMission = 'm-00other0-abcdefghijkl' as MissionId
 
 type World = ReturnType<typeof logKeeperWorld>
 
@@ -201,5 +204,37 @@ describe('a log that not all have sealed', () => {
     await world.until('b is answered again', () => votes('b').length === 2)
     expect(votes('a')).toEqual([true])
     expect(votes('b')).toEqual([false, true])
+  })
+
+  it('and that has it again before the promise was written: what it says that it has is on its disk', async () => {
+    const world = await four(23)
+    for (const name of ['b', 'c']) world.sever('a', name)
+    world.found('a', ['a', 'b', 'c'])
+    await world.until('a leads', () => world.leader()?.name === 'a')
+    world.heal()
+    world.sever('a', 'c')
+    const one = world.append('one')
+    await world.until('a and b have it', () => world.isAnswered(one))
+    // Its disk is busy with something else meanwhile.
+    world.node('c').disk.setStuck(true)
+    world.found('c', ['c'], otherMission)
+    await world.runFor(20)
+    askToSeal(world, 'c')
+    await world.runFor(20)
+    world.heal()
+    await world.runFor(300)
+    world.kill('b')
+    const two = world.append('two')
+    await world.runFor(50)
+    world.node('c').disk.setStuck(false)
+    await world.until('a and c have it', () => world.isAnswered(two))
+    expect(two.answers).toEqual(['ok'])
+    expect(await world.notesAt('c')).toEqual(['one', 'two'])
+    for (const name of ['a', 'c']) world.kill(name)
+    for (const name of ['b', 'c']) await world.restart(name)
+    await world.until('c leads, which has more', () => world.leader()?.name === 'c')
+    await world.until('b has it, too', () => world.node('b').disk.entriesStored(mission) === world.node('c').disk.entriesStored(mission))
+    expect(await world.notesAt('b')).toEqual(['one', 'two'])
+    expect(await world.lost()).toEqual([])
   })
 })

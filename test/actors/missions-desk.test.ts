@@ -283,7 +283,7 @@ describe('a disk that fails', () => {
     for (const damage of ['corrupt', 'lose'] as const) {
       const world = missionWorld(1, () => [doubling(1_000), summing()])
       await startNodes(world, ['a', 'b'])
-      const rotten = await world.submit('a', request)
+      const rotten = await world.submit('a', request, 'the key')
       const sound = await world.submit('a', request)
       await world.runFor(500)
       world.kill('a')
@@ -295,6 +295,9 @@ describe('a disk that fails', () => {
       expect(refused).toMatchObject({ code: 'storage-failed', retryable: false })
       expect(refused.next).toBeDefined()
       expect((await world.ended('b', sound.id)).state).toBe('completed')
+      const runsBefore = world.runs.length
+      expect(await refusal(world.submit('a', request, 'the key'))).toMatchObject({ code: 'storage-failed', retryable: false })
+      expect(world.runs.length, 'its key does not begin it again').toBe(runsBefore)
       const faults: Fault[] = []
       const stop = world.node('b').mesh.watch(rotten.id, 0, local, (frame) => {
         if (frame.fault !== undefined) faults.push(frame.fault)

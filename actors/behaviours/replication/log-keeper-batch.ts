@@ -19,10 +19,12 @@ export function writeNext(state: LogKeeperState, context: ActorContext): Effect[
     if (list === undefined) ofGroups.set(group, [persist])
     else list.push(persist)
   }
-  // A group that has ended meanwhile is not written again.
-  const writes = [...ofGroups].filter(([group]) => state.groups.get(group.group) === group).map(([group, persists]) => merged(persists, state.waitingWiped.get(group.group) === group))
+  // A group that has ended meanwhile is not written again. One that was given up, and joined anew before that was written, begins empty.
+  const written = [...ofGroups].filter(([group]) => state.groups.get(group.group) === group)
+  const anew = new Set(written.map(([group]) => group.group).filter((group) => state.waitingRemoved.includes(group)))
+  const writes = written.map(([group, persists]) => merged(persists, anew.has(group.group) || state.waitingWiped.get(group.group) === group))
   const ended = state.waitingEnded
-  const removed = state.waitingRemoved
+  const removed = state.waitingRemoved.filter((group) => !anew.has(group))
   const former = state.waitingFormer
   Object.assign(state, { writing: state.waiting, waiting: [], writingEnded: ended, waitingEnded: [], waitingRemoved: [], writingFormer: former, waitingFormer: [], waitingWiped: new Map(), isWriting: true, writeStartedAtMs: context.nowMs })
   return [

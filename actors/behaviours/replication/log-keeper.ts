@@ -2,7 +2,7 @@
  * Keeps the replicated logs of this node: drives the machine of every group, writes all of them in one synced batch
  * (group commit), pulses, looks after members. It folds nothing: a group's host on the leader's node does.
  */
-import { fault } from '../../../protocols/kernel/errors.ts'
+import { fault, type Fault } from '../../../protocols/kernel/errors.ts'
 import { isMissionGroup, type GroupId, type Incarnation, type PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { entriesOf, foundGroup, headOf, joinGroup, openRaft, viewOf } from '../../../protocols/replicated-log/raft.ts'
@@ -74,6 +74,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'end-group':
     case 'forget-ended':
     case 'lead-again':
+    case 'cannot-lead':
     case 'take-over':
     case 'hand-over':
     case 'describe-replication':
@@ -195,12 +196,13 @@ function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'take-over' | 'hand-over' | 'describe-replication' | 'find-citations' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'hand-over' | 'describe-replication' | 'find-citations' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
     case 'found-group': {
-      if (state.groups.has(message.group) || state.incarnation === undefined) return []
+      // Of what cannot be used there may be copies elsewhere, or effects: it is not begun again.
+      if (state.groups.has(message.group) || state.damaged.has(message.group) || state.incarnation === undefined) return []
       const { state: raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
       const group = newGroup(message.group, state.incarnation, raft, message.durable, message.aimed)
       state.groups.set(message.group, group)
@@ -227,9 +229,16 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       const group = state.groups.get(message.group)
       return group === undefined || viewOf(group.raft).role !== 'leader' ? [] : [tellLeads(group, context)]
     }
+    case 'cannot-lead': {
+      const group = state.groups.get(message.group)
+      if (group === undefined) return []
+      const { detail, next } = message.fault
+      return [fact('error', 'group.cannot-lead', { group: message.group, why: detail, next }), ...step(state, group, { type: 'step-down', reason: detail, forGood: true }, context)]
+    }
     case 'take-over': {
       const group = state.groups.get(message.group)
       if (group === undefined) return [tell(from, { kind: 'taken-over', tag: message.tag, fault: fault('unknown-mission', `this node has no copy of ${message.group}`, { next: 'ask a node that has: skein mission show ID' }) })]
+      if (!hasNobodyElse(group, takeoverPatience * init.tuning.electionMsMax, context)) return [tell(from, { kind: 'taken-over', tag: message.tag, fault: electing(group.group) })]
       // The mesh's own logs that were kept by the same lost node go with it: without them nothing could be submitted any more.
       const lost = [...state.groups.values()].filter((other) => !isMissionGroup(other.group) && hasNobodyElse(other, init.tuning.electionMsMax, context))
       return [...[group, ...lost].flatMap((taken) => step(state, taken, { type: 'take-over' }, context)), tell(from, { kind: 'taken-over', tag: message.tag })]
@@ -246,12 +255,19 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
   }
 }
 
-/** Those that are there cannot elect anybody, whether or not the others' silence was noticed yet; or it has had no leader for as long as an election takes. */
-function hasNobodyElse(group: Group, electionMsMax: number, context: ActorContext): boolean {
+/** A majority that can be reached elects somebody by itself, and loses nothing: so many times as long as that takes it is waited for. */
+const takeoverPatience = 3
+
+function electing(group: GroupId): Fault {
+  return fault('wrong-state', `enough of those that keep ${group} can be reached to elect a leader, and nothing is lost then`, { retryable: true, retryAfterMs: 3_000, next: 'wait some seconds; if nobody leads it by then, take it over again' })
+}
+
+/** Those that are there cannot elect anybody, whether or not the others' silence was noticed yet; or it has had no leader for longer than an election takes. */
+function hasNobodyElse(group: Group, silentMs: number, context: ActorContext): boolean {
   const voters = viewOf(group.raft).membership?.voters ?? []
   const there = voters.filter(({ peer }) => peer === context.self.peer || context.connected(peer))
   if (there.length <= voters.length / 2) return true
-  return group.leaderlessSinceMs !== undefined && context.nowMs - group.leaderlessSinceMs >= electionMsMax
+  return group.leaderlessSinceMs !== undefined && context.nowMs - group.leaderlessSinceMs >= silentMs
 }
 
 /** Groups led here that somebody else could lead. */

@@ -443,6 +443,31 @@ describe('a leader', () => {
     expect(only(asked, 'vote-ask').map(({ message }) => message)).toMatchObject([{ pre: false, transfer: true, epoch: epochOf(3) }, {}])
   })
 
+  it('holds back what is appended and asked once the other was told; it goes on with both when that one cannot take over', () => {
+    const { state, outputs: opening } = leading()
+    hear(state, 'c', appended('c', 'a', epochOf(2), 2, roundTo(opening, 'c')), 10_000)
+    const outputs = hostAppends(state, [note('x')])
+    step(state, { type: 'transfer' }, 10_001)
+    hear(state, 'c', appended('c', 'a', epochOf(2), 3, roundTo(outputs, 'c')), 10_001)
+    expect(only(hear(state, 'b', appended('b', 'a', epochOf(2), 3, roundTo(outputs, 'b')), 10_002), 'lead-now')).toHaveLength(1)
+    const { last } = viewOf(state)
+    expect(step(state, { type: 'append', tag: 'held', entries: extend(last, epochOf(2), [note('y')]) }, 10_003)).toMatchObject({ send: [], settled: [], persist: undefined })
+    expect(step(state, { type: 'barrier', tag: 'question' }, 10_003)).toMatchObject({ send: [], settled: [] })
+    expect(step(state, { type: 'pulse', peer: peerOf('c'), sentAtMs: 10_004 }, 10_005).settled, 'what is asked waits behind what is held').toEqual([])
+    expect(viewOf(state).last).toEqual(last)
+    const goes = step(state, { type: 'peer', peer: peerOf('b'), connected: false }, 10_006)
+    expect(only(goes, 'log-append')).toMatchObject([{ to: peerOf('c'), message: { entries: [{ index: last.index + 1 }] } }])
+    synced(state, goes, 10_006)
+    const settled = [...hear(state, 'c', appended('c', 'a', epochOf(2), last.index + 1, roundTo(goes, 'c')), 10_007).settled, ...step(state, { type: 'pulse', peer: peerOf('c'), sentAtMs: 10_008 }, 10_009).settled]
+    expect(settled).toEqual([{ tag: 'held' }, { tag: 'question' }])
+    const deposed = leading()
+    step(deposed.state, { type: 'transfer' }, 10_001)
+    hear(deposed.state, 'b', appended('b', 'a', epochOf(2), 2, 99), 10_002)
+    step(deposed.state, { type: 'append', tag: 'held', entries: extend(viewOf(deposed.state).last, epochOf(2), [note('y')]) }, 10_003)
+    step(deposed.state, { type: 'barrier', tag: 'question' }, 10_003)
+    expect(hear(deposed.state, 'b', voteAsk('b', 'a', epochOf(3), viewOf(deposed.state).last, { transfer: true }), 10_004).settled).toMatchObject([{ tag: 'held', fault: { code: 'fenced' } }, { tag: 'question', fault: { code: 'fenced' } }])
+  })
+
   it('steps down only if there is somebody else', () => {
     const { state } = leading()
     expect(step(state, { type: 'step-down', reason: 'slow' }, 10_001).role).toEqual({ became: 'follows' })
