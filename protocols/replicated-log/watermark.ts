@@ -3,7 +3,9 @@
  *
  * A write goes to both at once and is acknowledged when both have synced it; the next one begins after that. So a crash
  * leaves the two at most one write apart, and that write was promised to nobody: what only the watermark has is taken
- * back, what only the database has is kept. Any other difference is loss.
+ * back, what only the database has is kept. Any other difference is loss. That a write is in both is noted by the next one,
+ * or once the store has been idle for some milliseconds: a disk that loses a synced write right after it was acknowledged,
+ * in the moment of a crash, is not found out.
  */
 import { canonicalJson } from '../kernel/hashing.ts'
 import type { GroupId, Incarnation } from '../kernel/ids.ts'
