@@ -14,7 +14,7 @@ import { runKiller } from './killer.ts'
 import { nowMs, probeMachine } from './machine.ts'
 import { createChaosNetwork } from './network.ts'
 import { readAwards, readMission, startReaders } from './readers.ts'
-import { type CampaignReport, reportOf } from './report.ts'
+import { type CampaignReport, endedInException, reportOf } from './report.ts'
 import { startSubmitter } from './submitter.ts'
 import { superviseNode } from './supervisor.ts'
 import { compileShim, createUnsyncedDisk } from './unsynced-writes.ts'
@@ -126,7 +126,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     await submitter.stop()
     if (!signal.aborted) await readEverything(history, bridges(), say)
     ledgerReader.stop()
-    const report = reportOf({ seed: options.seed, minutes: options.minutes, left, faults, verdict: judge(history), inFlightMin: options.inFlightMin, exits: nodes.flatMap(({ name, node }) => node.exits.filter((exit) => !exit.wanted).map(({ atMs, how, lastWords }) => ({ node: name, atMs, how, lastWords }))) })
+    const report = reportOf({ seed: options.seed, minutes: options.minutes, left, faults, verdict: judge(history), inFlightMin: options.inFlightMin, exits: nodes.flatMap(({ name, node }) => node.exits.filter((exit) => !exit.wanted || endedInException(exit)).map(({ atMs, how, hung, lastWords }) => ({ node: name, atMs, how, hung, lastWords }))) })
     // An interrupted run proves nothing.
     failed = !report.ok && !signal.aborted
     if (failed || options.keep) writeFileSync(join(folder, 'missions.json'), JSON.stringify([...history.missions.values()].map((mission) => ({ ...mission, ids: [...mission.ids], progressWallMs: [...mission.progressWallMs], events: mission.events.size, tasks: [...mission.tasks.values()].map((task) => ({ ...task, first: [...task.first.values()].map((read) => ({ ...read, value: String(read.value) })), results: [...task.results.keys()], awardedAt: [...task.awardedAt] })) })), null, 1))

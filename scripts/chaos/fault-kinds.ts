@@ -1,5 +1,6 @@
 /** What can go wrong in a campaign: whom it hits, what is done, how it is undone. One entry per kind. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { Random } from '../../protocols/kernel/prng.ts'
 import type { DataDisk } from './data-disk.ts'
 import type { History, MissionHistory } from './history.ts'
@@ -8,7 +9,7 @@ import type { ChaosMachine } from './network.ts'
 import type { SupervisedNode } from './supervisor.ts'
 import type { UnsyncedDisk } from './unsynced-writes.ts'
 
-export const faultKinds = ['kill-owner', 'kill-replica', 'kill-worker', 'kill-bridge', 'pause', 'partition', 'partition-one-way', 'full-disk', 'wiped-disk', 'wiped-logs', 'unsynced-lost', 'restart-all'] as const
+export const faultKinds = ['kill-owner', 'kill-replica', 'kill-worker', 'kill-bridge', 'stop-owner', 'pause', 'partition', 'partition-one-way', 'full-disk', 'wiped-disk', 'wiped-logs', 'unsynced-lost', 'restart-all'] as const
 export type FaultKind = (typeof faultKinds)[number]
 
 export interface ChaosNode {
@@ -43,6 +44,9 @@ export interface Fault {
 /** Fast as systemd's default, slow, and slower than an election and a lease. */
 const restartsMs = [100, 2_000, 8_000] as const
 
+/** As long as the service of a node waits before it kills: to drain, and as long again to close. */
+const stopPatienceMs = limits.drainMs * 2 + 10_000
+
 type Injector = (world: ChaosWorld) => Promise<Fault>
 
 export const injectors: Readonly<Record<FaultKind, Injector>> = {
@@ -50,6 +54,14 @@ export const injectors: Readonly<Record<FaultKind, Injector>> = {
   'kill-replica': (world) => kill(world, pick(world, replicas(world))),
   'kill-worker': (world) => kill(world, pick(world, workers(world))),
   'kill-bridge': (world) => kill(world, world.nodes.find(({ name }) => name === world.submitterBridge()) ?? pick(world, world.nodes)),
+
+  async 'stop-owner'(world) {
+    const target = pick(world, owners(world))
+    const restartMs = restartMsFrom(world)
+    const begun = fault(`${target.name} is asked to end, and starts again ${restartMs} ms after its end`, () => Promise.resolve())
+    await target.node.end(restartMs, stopPatienceMs)
+    return begun
+  },
 
   async pause(world) {
     const target = pick(world, owners(world))
@@ -115,7 +127,7 @@ export const injectors: Readonly<Record<FaultKind, Injector>> = {
 }
 
 async function kill(world: ChaosWorld, target: ChaosNode, { wipe }: { readonly wipe?: 'everything' | 'logs' } = {}): Promise<Fault> {
-  const restartMs = restartsMs[world.random.below(restartsMs.length)] ?? restartsMs[0]
+  const restartMs = restartMsFrom(world)
   const begun = fault(`${target.name} is killed${wipe === undefined ? '' : `, ${wipe === 'logs' ? 'its logs are' : 'everything on its disk is'} gone`}, and starts again after ${restartMs} ms`, () => Promise.resolve())
   await target.node.kill(restartMs, wipe === undefined ? undefined : () => void target.disk.wipe(wipe))
   return begun
@@ -123,6 +135,10 @@ async function kill(world: ChaosWorld, target: ChaosNode, { wipe }: { readonly w
 
 function fault(about: string, heal: () => Promise<void>): Fault {
   return { about, atWallMs: Date.now(), atMs: nowMs(), heal }
+}
+
+function restartMsFrom(world: ChaosWorld): number {
+  return restartsMs[world.random.below(restartsMs.length)] ?? restartsMs[0]
 }
 
 function partitionMs(world: ChaosWorld): number {

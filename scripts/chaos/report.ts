@@ -15,11 +15,13 @@ export interface KindRow {
   readonly recoveryP99Ms: number | undefined
 }
 
-/** A process that ended without having been killed. */
+/** A process that ended without having been killed, or in an exception whatever it had been asked. */
 export interface UnwantedExit {
   readonly node: string
   readonly atMs: number
   readonly how: string
+  /** It had been asked to end, and had to be killed. */
+  readonly hung: boolean
   readonly lastWords: string
 }
 
@@ -33,6 +35,15 @@ export interface CampaignReport {
   readonly violations: Readonly<Record<string, readonly Violation[]>>
   readonly notes: Readonly<Record<string, number>>
   readonly exits: readonly UnwantedExit[]
+}
+
+/** Node's own last line, below the stack of what nobody caught. */
+export function endedInException({ lastWords }: { readonly lastWords: string }): boolean {
+  return /^Node\.js v\d+\./m.test(lastWords)
+}
+
+function exceptionIn(lastWords: string): string {
+  return /^\w*(Error|Exception)\b.*$/m.exec(lastWords)?.[0] ?? 'an exception'
 }
 
 export function reportOf({ seed, minutes, left, faults, verdict, inFlightMin, exits }: { readonly seed: number; readonly minutes: number; readonly left: readonly string[]; readonly faults: readonly FaultRecord[]; readonly verdict: Verdict; readonly inFlightMin: number; readonly exits: readonly UnwantedExit[] }): CampaignReport {
@@ -53,6 +64,9 @@ export function reportOf({ seed, minutes, left, faults, verdict, inFlightMin, ex
     'missions that did not go on': faults.flatMap((fault) => fault.stuck.map((mission) => ({ mission, atMs: fault.atMs, detail: `no acceptance after ${fault.kind}: ${fault.about}` }))),
     'nodes that did not come back': faults.flatMap((fault) => fault.absent.map((name) => ({ mission: '', atMs: fault.atMs, detail: `${name} after ${fault.kind}: ${fault.about}` }))),
     'faults with too few missions under way': few.map((fault) => ({ mission: '', atMs: fault.atMs, detail: `${fault.inFlight} at ${fault.kind}` })),
+    // A full disk is a reason to end; an exception that nobody caught is a defect, though the mesh survives it.
+    'nodes that ended in an exception': exits.filter(endedInException).map(({ node, atMs, lastWords }) => ({ mission: '', atMs, detail: `${node}: ${exceptionIn(lastWords)}` })),
+    'nodes that did not end when they were asked to': exits.filter(({ hung }) => hung).map(({ node, atMs }) => ({ mission: '', atMs, detail: `${node} had to be killed` })),
     'no fault at all': faults.length > 0 ? [] : [{ mission: '', atMs: 0, detail: 'nothing was tried' }],
   }
   return { seed, minutes, ok: Object.values(violations).every((found) => found.length === 0), left, rows, faults, violations, notes: verdict.notes, exits }
@@ -71,8 +85,7 @@ export function describeReport(report: CampaignReport): string {
     line(columns), ...cells.map(line), '',
     ...Object.entries(report.notes).map(([name, count]) => `${name}: ${count.toLocaleString('en')}`),
     `nodes that ended by themselves: ${report.exits.length}`,
-    // A full disk is a reason to end; an exception that nobody caught is a defect, though the mesh survives it.
-    ...report.exits.filter(({ lastWords }) => lastWords.includes('Node.js v')).slice(0, 5).map(({ node, lastWords }) => `  ${node}: ${/^\w*(Error|Exception)\b.*$/m.exec(lastWords)?.[0] ?? 'an exception'}`),
+    ...report.exits.filter((exit) => !exit.hung && !endedInException(exit)).slice(0, 5).map(({ node, how }) => `  ${node}: ${how}`),
     ...report.left.map((text) => `left out: ${text}`), '',
     ...wrong.flatMap(([name, found]) => [`${name}: ${found.length}, none was expected`, ...found.slice(0, 5).map((violation) => `  ${[violation.mission, violation.detail].filter((text) => text !== '').join(': ')}`), ...(found.length > 5 ? [`  … and ${found.length - 5} more`] : [])]),
     `seed ${report.seed}: ${report.faults.length} faults, ${wrong.length === 0 ? 'everything as promised' : `${wrong.length} expectations failed`}`,

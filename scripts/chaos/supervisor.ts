@@ -24,8 +24,10 @@ export interface SupervisorInit {
 export interface NodeExit {
   readonly atMs: number
   readonly how: string
-  /** The campaign killed it. */
+  /** The campaign killed it, or asked it to end, and it did, with 0. */
   readonly wanted: boolean
+  /** It had been asked to end, and had to be killed. */
+  readonly hung: boolean
   /** What it last wrote to standard error. */
   readonly lastWords: string
 }
@@ -46,6 +48,8 @@ export interface SupervisedNode {
   signal(signal: NodeJS.Signals): void
   /** kill -9; it is started again after a while, once `between` is done. @returns when the process is gone. */
   kill(restartMs: number, between?: () => void): Promise<void>
+  /** SIGTERM; it is started again after a while. One that has not ended by `patienceMs` is killed. @returns when the process is gone. */
+  end(restartMs: number, patienceMs: number): Promise<void>
   /** Fulfilled when it has printed its ready line; rejected when `patienceMs` is over. */
   ready(patienceMs: number): Promise<void>
   /** For good. */
@@ -63,7 +67,7 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
   let starts = 0
   let stopped = false
   let timer: NodeJS.Timeout | undefined
-  let next: { restartMs: number; between: (() => void) | undefined } | undefined
+  let next: { restartMs: number; between: (() => void) | undefined; how: 'killed' | 'asked' | 'asked in vain' } | undefined
 
   function start(): void {
     if (stopped || child !== undefined) return
@@ -96,10 +100,12 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
         if (child !== started) return
         child = undefined
         ready = undefined
-        const wanted = next !== undefined || stopped
-        exits.push({ atMs: nowMs(), how, wanted, lastWords })
-        log.write(`--- ${init.name}, process ${started.pid ?? -1}, ended: ${how}${wanted ? '' : ' (by itself)'}\n`)
-        if (!wanted) init.say(`${init.name} ended by itself: ${how}`)
+        const hung = next?.how === 'asked in vain'
+        const wanted = stopped || next?.how === 'killed' || (next?.how === 'asked' && how === '0')
+        exits.push({ atMs: nowMs(), how, wanted, hung, lastWords })
+        const comment = hung ? ' (it had not ended when it was asked to)' : wanted ? '' : ' (by itself)'
+        log.write(`--- ${init.name}, process ${started.pid ?? -1}, ended: ${how}${comment}\n`)
+        if (!wanted) init.say(`${init.name} ended: ${how}${comment}`)
         const { restartMs, between } = next ?? { restartMs: init.restartMs, between: undefined }
         next = undefined
         resolve()
@@ -128,9 +134,22 @@ export function superviseNode(init: SupervisorInit): SupervisedNode {
         timer = setTimeout(start, restartMs)
         return
       }
-      next = { restartMs, between }
+      next = { restartMs, between, how: 'killed' }
       child.kill('SIGKILL')
       await gone
+    },
+    async end(restartMs, patienceMs) {
+      if (child === undefined) return
+      const asked = child
+      const asking: NonNullable<typeof next> = { restartMs, between: undefined, how: 'asked' }
+      next = asking
+      child.kill('SIGTERM')
+      const impatience = setTimeout(() => {
+        asking.how = 'asked in vain'
+        asked.kill('SIGKILL')
+      }, patienceMs)
+      await gone
+      clearTimeout(impatience)
     },
     async ready(patienceMs) {
       const untilMs = nowMs() + patienceMs

@@ -8,7 +8,7 @@ import { seededRandom } from '../../protocols/kernel/prng.ts'
 import { faultKinds } from '../../scripts/chaos/fault-kinds.ts'
 import { deckOf, type FaultRecord } from '../../scripts/chaos/killer.ts'
 import { nowMs } from '../../scripts/chaos/machine.ts'
-import { describeReport, reportOf } from '../../scripts/chaos/report.ts'
+import { describeReport, endedInException, reportOf, type UnwantedExit } from '../../scripts/chaos/report.ts'
 import { type SupervisedNode, superviseNode } from '../../scripts/chaos/supervisor.ts'
 import { drawMission } from '../../scripts/chaos/workload.ts'
 import { until } from '../support/until.ts'
@@ -47,8 +47,8 @@ describe('the killer', () => {
 
 describe('the report', () => {
   const fault = (more: Partial<FaultRecord>): FaultRecord => ({ kind: 'kill-owner', about: 'node-a is killed', atMs: 1_000, inFlight: 12, recoveryMs: [100, 200, 900], stuck: [], absent: [], ...more })
-  const report = (faults: FaultRecord[], violations: { mission: string; atMs: number; after?: boolean; detail: string }[] = []): ReturnType<typeof reportOf> =>
-    reportOf({ seed: 7, minutes: 1, left: [], faults, inFlightMin: 10, exits: [], verdict: { expectations: [{ name: 'missions lost', violations }], notes: { reads: 1 } } })
+  const report = (faults: FaultRecord[], violations: { mission: string; atMs: number; after?: boolean; detail: string }[] = [], exits: UnwantedExit[] = []): ReturnType<typeof reportOf> =>
+    reportOf({ seed: 7, minutes: 1, left: [], faults, inFlightMin: 10, exits, verdict: { expectations: [{ name: 'missions lost', violations }], notes: { reads: 1 } } })
 
   it('is fine when nothing is held against the mesh', () => {
     const fine = report([fault({}), fault({ atMs: 2_000, inFlight: 10 })])
@@ -72,6 +72,26 @@ describe('the report', () => {
     ['nothing was tried', []],
   ])('is not fine when %s', (_title, faults) => {
     expect(report(faults).ok).toBe(false)
+  })
+
+  const exit = (more: Partial<UnwantedExit>): UnwantedExit => ({ node: 'node-a', atMs: 1_500, how: '1', hung: false, lastWords: '', ...more })
+
+  it('lists a node that ended by itself and had said why, as on a full disk', () => {
+    const gaveUp = report([fault({})], [], [exit({ lastWords: 'skein: the node gave up; its log above says why.\n' })])
+    expect(gaveUp.ok).toBe(true)
+    expect(describeReport(gaveUp)).toMatch(/ended by themselves: 1\n {2}node-a: 1\n/)
+  })
+
+  it('is not fine when a node ended in an exception', () => {
+    const thrown = report([fault({})], [], [exit({ lastWords: "file:///x.ts:1\nthrow new RangeError('out of it')\n      ^\n\nRangeError: out of it\n    at file:///x.ts:1:7\n\nNode.js v24.11.0\n" })])
+    expect(thrown.ok).toBe(false)
+    expect(describeReport(thrown)).toContain('nodes that ended in an exception: 1, none was expected\n  node-a: RangeError: out of it\n')
+  })
+
+  it('is not fine when a node had to be killed after it had been asked to end', () => {
+    const hung = report([fault({})], [], [exit({ how: 'SIGKILL', hung: true })])
+    expect(hung.ok).toBe(false)
+    expect(describeReport(hung)).toContain('nodes that did not end when they were asked to: 1, none was expected\n  node-a had to be killed\n')
   })
 })
 
@@ -109,6 +129,28 @@ describe('the supervisor', () => {
     expect(node.pid).not.toBe(pid)
     expect(node.exits.map(({ how, wanted }) => ({ how, wanted }))).toEqual([{ how: 'SIGKILL', wanted: true }])
     expect([...node.peerIds]).toEqual(['peer-1', 'peer-2'])
+  })
+
+  it.each<[string, string, number, { how: string; wanted: boolean; hung: boolean }]>([
+    ['ends', 'process.exit(0)', 60_000, { how: '0', wanted: true, hung: false }],
+    ['fails to', 'process.exit(1)', 60_000, { how: '1', wanted: false, hung: false }],
+    ['does not hear', '', 50, { how: 'SIGKILL', wanted: false, hung: true }],
+  ])('asks a node to end that then %s, and starts it again', async (_title, onTerm, patienceMs, expected) => {
+    node = supervise(`process.on('SIGTERM', () => { ${onTerm} }); ${ready} setInterval(() => {}, 1000)`)
+    node.start()
+    await node.ready(30_000)
+    await node.end(10, patienceMs)
+    expect(node.exits.map(({ how, wanted, hung }) => ({ how, wanted, hung }))).toEqual([expected])
+    await node.ready(30_000)
+    expect(node.peerId).toBe('peer-2')
+  })
+
+  it('sees an exception that nobody caught, also in a node that had been asked to end', async () => {
+    node = supervise(`process.on('SIGTERM', () => { throw new RangeError('at the end') }); ${ready} setInterval(() => {}, 1000)`)
+    node.start()
+    await node.ready(30_000)
+    await node.end(10, 60_000)
+    expect(node.exits.map((exit) => ({ wanted: exit.wanted, exception: endedInException(exit) }))).toEqual([{ wanted: false, exception: true }])
   })
 
   it('leaves nothing behind', async () => {
