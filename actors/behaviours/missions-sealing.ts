@@ -25,7 +25,8 @@ export function isSealable({ key, members, incarnations, atWallMs }: MissionClai
 
 /**
  * Whether it is worth trying now: its founder is not there, and all that must agree are. Nothing depends on whether the founder
- * is truly gone, nor on whose clock is right: what a member says decides.
+ * is truly gone: what a member says decides. Only whether the members still remember what they have given up since the claim is a
+ * question of clocks (`isSealable`; R23), and they remember it for twice as long as they may be asked.
  */
 export function maySeal(state: MissionsState, claim: MissionClaim, context: ActorContext): boolean {
   const [founder, ...others] = claim.members

@@ -106,7 +106,7 @@ export type MissionClaim = z.infer<typeof MissionClaim>
 
 export const RegistrarEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('claimed'), ...at, claim: MissionClaim }),
-  /** The members of a mission's log have changed, or it has ended. */
+  /** Where a mission is, told by whoever takes it over, with itself first among the members; and once more when it has ended. */
   z.object({ type: z.literal('mission-moved'), ...at, missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), epoch: Epoch.optional() }),
   /** Everything that had expired by then is forgotten: keys, and missions whose archive is kept no longer. */
   z.object({ type: z.literal('claims-expired'), ...at, archiveKeptMs: z.number().min(0) }),

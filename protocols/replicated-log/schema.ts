@@ -127,7 +127,7 @@ export const CopyLost = z.object({ kind: z.literal('copy-lost'), group: GroupId,
 /** The group has ended, and is in this archive: nobody votes there any more. */
 export const GroupEnded = z.object({ kind: z.literal('group-ended'), group: GroupId, ended: EndedMission })
 
-/** From a group's leader to a node that is no member any more: its copy can go. */
+/** To a node whose copy can go: from the group's leader, as it is no member any more, or from whoever remembers that the group ended and has forgotten the archive. */
 export const GroupLeft = z.object({ kind: z.literal('group-left'), group: GroupId })
 /** From a member that has heard of no leader for long. Answered by `group-ended` if it has ended, by `group-left` if the asker was replaced. */
 export const GroupAsk = z.object({ kind: z.literal('group-ask'), group: GroupId })
