@@ -8,9 +8,19 @@ import { endWithLauncher } from './relaunch.js'
 endWithLauncher()
 
 // Half of what a start costs is compiling the sources: what was compiled once is kept among the user's caches (or where NODE_COMPILE_CACHE says).
-if (process.env.NODE_COMPILE_CACHE === undefined) enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'skein', 'compiled'))
+const caches = process.env.XDG_CACHE_HOME || cachesAtHome()
+if (process.env.NODE_COMPILE_CACHE === undefined && caches !== undefined) enableCompileCache(join(caches, 'skein', 'compiled'))
 // It is written when a process ends: one that stays up for months does so soon.
 setTimeout(flushCompileCache, 10_000).unref()
+
+/** Nowhere for a user without HOME whom the system does not know, as in a container that runs under any number: nothing is kept then. */
+function cachesAtHome() {
+  try {
+    return join(homedir(), '.cache')
+  } catch {
+    return undefined
+  }
+}
 
 // A reader that has seen enough (`skein nodes | head`) ends a command; a node goes on without its reader.
 const staysUp = ['start', 'node', 'join', 'up'].includes(process.argv[2])

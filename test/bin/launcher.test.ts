@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const bin = join(import.meta.dirname, '../../bin')
@@ -126,6 +127,20 @@ describe('bin/skein.js', () => {
     const without = skeinIn({ ...env, HOME: join(folder, 'no-folder') }, 'version')
     expect((await without.ended).code).toBe(0)
     expect(without.printed()).toBe('["version"]\n')
+  })
+
+  test('needs no home: without one, and nobody to ask for it, nothing is kept', async () => {
+    // Such a user is made by running a container under any number; here the question fails as it does then.
+    const homeless = join(folder, 'homeless.mjs')
+    writeFileSync(homeless, `
+      import { syncBuiltinESMExports } from 'node:module'
+      import os from 'node:os'
+      os.homedir = () => { throw Object.assign(new Error('uv_os_homedir returned ENOENT (no such file or directory)'), { code: 'ERR_SYSTEM_ERROR' }) }
+      syncBuiltinESMExports()
+    `)
+    const run = skeinIn({ PATH: process.env['PATH'], NODE_OPTIONS: `--import=${pathToFileURL(homeless).href}` }, 'version')
+    expect((await run.ended).code).toBe(0)
+    expect(run.printed()).toBe('["version"]\n')
   })
 
   test('says what to do when Node is too old and there is no other', async () => {
