@@ -55,7 +55,7 @@ function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Del
     case 'appended':
       return onAppended(init, state, message.tag, message.fault, context)
     case 'group-followed':
-      return onDeposed(init, state)
+      return onDeposed(init, state, context)
     case 'members-wanted': {
       // A mission that was to be kept here alone stays so.
       if (state.fold === undefined || state.fold.acknowledgement !== 'quorum' || state.isArchiving) return []
@@ -136,6 +136,7 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
   if (pending === undefined) return []
   state.appends.delete(tag)
   const { continuation } = pending
+  if (continuation.then === 'opened') state.saidOpened = true
   if (problem !== undefined) return [...refused(init, continuation, unknownOutcome(problem), context), ...startOver(init, tag, problem, context)]
   state.committed = Math.max(state.committed, pending.upTo)
   const effects: Effect[] = [...flushWatchers(init, state), ...tellMissions(init, state, context), ...stopManagers(init, state, context), ...snapshotIfDue(init, state)]
@@ -190,12 +191,14 @@ function startOver(init: OrchestratorInit, tag: string, problem: Fault, context:
 }
 
 /** Another node leads, or nobody does: what was folded here and not committed never was. The managers end with this actor. */
-function onDeposed(init: OrchestratorInit, state: OrchestratorState): Effect[] {
+function onDeposed(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
   if (init.from.kind === 'ended') return []
   const gone = fault('timeout', 'the mission has moved to another node meanwhile: the outcome is unknown', { next: 'try again with the same key' })
   const asks = state.asks.splice(0).map(({ message, from }) => tell(from, { kind: 'local-answer' as const, requestId: message.requestId, fault: gone }))
   const results = [...state.results.values()].map(({ to, requestId }) => tell(to, { kind: 'local-answer' as const, requestId, fault: gone }))
-  return [...asks, ...results, fact('info', 'mission.deposed', { mission: init.missionId }), { type: 'stop-self' }]
+  // Whoever submitted it waits at the desk, and so would everybody who names the same key after them.
+  const opening = init.from.kind === 'opening' && !state.saidOpened ? [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened' as const, missionId: init.missionId, fault: gone })] : []
+  return [...opening, ...asks, ...results, fact('info', 'mission.deposed', { mission: init.missionId }), { type: 'stop-self' }]
 }
 
 /** New voters are given the blobs that the log cites before they count: with them a majority holds what it has promised. */
