@@ -126,6 +126,8 @@ export type LogMessage =
   | { readonly kind: 'end-group'; readonly group: MissionId; readonly ended: EndedMission }
   /** A mission's orchestrator failed: `group-led` is told again, with everything that was appended. */
   | { readonly kind: 'lead-again'; readonly group: GroupId }
+  /** Of a leader's host: it cannot fold what the log holds. Somebody else leads as soon as somebody can, and this node only when nobody else does. */
+  | { readonly kind: 'cannot-lead'; readonly group: GroupId; readonly fault: Fault }
   /** Archived missions that were kept long enough. */
   | { readonly kind: 'forget-ended'; readonly ended: readonly EndedMission[] }
   /** Of the retention: which of these blobs do the logs of this node cite? Answered by `citations-found` for some groups, with the last of them in `next` while there are more. */

@@ -207,8 +207,8 @@ export function onLoaded<State, Then>(log: HostedLog<State, Then>, { tag, value,
   if (!isOwn(log, tag, 'load') || log.phase !== 'loading' || log.snapshot === undefined) return []
   if (problem !== undefined) return [fact('warn', 'log.snapshot-not-loaded', { group: log.group, why: problem.detail }), leadAgainLater(log.group)]
   const state = log.kind.decode(log.snapshot.version, value)
-  // It cannot be led here; another member may be able to. What it needs is a person, or another release.
-  if (isFault(state)) return [fact('error', 'log.snapshot-unreadable', { group: log.group, why: state.detail, next: state.next })]
+  // Another member may be able to lead it. If none is, what it needs is a person, or another release.
+  if (isFault(state)) return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'cannot-lead', group: log.group, fault: state })]
   log.state = state
   return open(log, context)
 }

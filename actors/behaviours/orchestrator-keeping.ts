@@ -23,9 +23,14 @@ interface Archive {
 export function recover(init: OrchestratorInit, state: OrchestratorState, led: LedLog, context: ActorContext): Effect[] {
   const { snapshot } = led
   if (snapshot === undefined) return onFolded(init, state, led, undefined, context)
-  // A node never leads what it cannot fold.
-  if (snapshot.version > foldVersion) return [{ type: 'give-up', reason: `mission ${init.missionId} was folded by a newer release (version ${snapshot.version}, this one reads ${foldVersion})` }]
+  if (snapshot.version > foldVersion) return cannotLead(init, state, snapshot.version, context)
   return [{ type: 'load-value', payload: snapshot.state, alsoTry: led.membership.voters.map(({ peer }) => peer), tag: 'base' }]
+}
+
+/** A node never leads what it cannot fold: another member does, and until then whoever asks is told to ask elsewhere. */
+function cannotLead({ missionId }: OrchestratorInit, state: OrchestratorState, version: number, context: ActorContext): Effect[] {
+  state.damaged = fault('owner-unreachable', `mission ${missionId} was folded by a newer release than this node's (version ${version}, this one reads ${foldVersion})`, { next: 'start a member that runs that release, or run it here' })
+  return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'cannot-lead', group: missionId, fault: state.damaged })]
 }
 
 export function onFolded(init: OrchestratorInit, state: OrchestratorState, led: LedLog, base: MissionFold | undefined, context: ActorContext): Effect[] {

@@ -17,7 +17,7 @@ export interface RaftInit {
   readonly electionMsMax: DurationMs
   readonly lostLeaderMsMax: DurationMs
   /** False for a witness: it asks for votes later than the others, and hands leadership on as soon as somebody else has caught up. */
-  readonly likesToLead: boolean
+  likesToLead: boolean
 }
 
 /** What a member knows of a snapshot that it keeps: all but the state. */
@@ -44,8 +44,8 @@ export type RaftInput =
   | { readonly type: 'barrier'; readonly tag: string }
   /** Graceful stop: hand leadership to the voter that is furthest. */
   | { readonly type: 'transfer' }
-  /** The disk is slow or full: follow for a while, if there is anybody else to lead. */
-  | { readonly type: 'step-down'; readonly reason: string }
+  /** The disk is slow or full: follow for a while, if there is anybody else to lead. `forGood`: like a witness from now on, as its host cannot lead this log. */
+  | { readonly type: 'step-down'; readonly reason: string; readonly forGood?: boolean }
   /** Everything that was to be persisted up to this number is synced. */
   | { readonly type: 'persisted'; readonly upTo: number }
   /** A snapshot of our own was written (by whoever calls, with `headOf`): the log before `dropBelow` is gone. */

@@ -107,6 +107,7 @@ export function stepRaft(state: RaftState, input: RaftInput, now: RaftNow): Raft
       if (leading !== undefined) transfer(state, leading, now.nowMs)
       break
     case 'step-down':
+      if (input.forGood === true) state.init.likesToLead = false
       if (leading !== undefined) stepDown(state, leading, now.nowMs)
       break
     case 'persisted':

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { fault } from '../../protocols/kernel/errors.ts'
 import { formatEpoch, type GroupId } from '../../protocols/kernel/ids.ts'
 import { noteOf } from './log-keeper-host.ts'
 import { logKeeperWorld, mission } from './log-keeper-world.ts'
@@ -219,6 +220,25 @@ describe('who leads', () => {
     await world.runFor(10_000)
     expect(world.leader()?.name).toBe('b')
     expect(await world.notesAt('b')).toEqual(['only a and w have it'])
+  })
+
+  it.each([21, 22, 23, 24])('a node that cannot fold a log leads it only while nobody else does (seed %i)', async (seed) => {
+    const world = await three(seed)
+    world.kill('c')
+    const append = world.append('before')
+    await world.until('it is written', () => world.isAnswered(append))
+    world.node('a').tell({ kind: 'cannot-lead', group: mission, fault: fault('version-mismatch', 'it was folded by a newer release') })
+    await world.until('b leads', () => world.leader()?.name === 'b')
+    expect(world.node('a').facts).toContainEqual(expect.objectContaining({ level: 'error', name: 'group.cannot-lead' }))
+    await world.restart('c')
+    world.append('after')
+    await world.runFor(5_000)
+    // Whichever of the others is elected first.
+    world.kill('b')
+    await world.until('c leads', () => world.leader()?.name === 'c', 20_000)
+    await world.runFor(20_000)
+    expect(world.leader()?.name).toBe('c')
+    expect(await world.lost()).toEqual([])
   })
 
   it('a node that is about to stop hands on all its logs, one epoch later, with everything that was appended', async () => {
