@@ -12,6 +12,7 @@ import type { ActorMessage } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { clockJump, readClocks } from './clock-jumps.ts'
 import { append, changeMembers, hostLog, isChangingMembers, lose, readAfterBarrier, uncommitted, type Settled } from './hosted-log.ts'
 import { readyShard, registrarKind, shardIn, uncommittedMax, type RegistrarActorState, type RegistrarInit, type ShardAnswer, type ShardLog } from './registrar-state.ts'
 
@@ -150,6 +151,9 @@ export function reportAll(state: RegistrarActorState, context: ActorContext): Ef
 
 export function expireAll(init: RegistrarInit, state: RegistrarActorState, context: ActorContext): Effect[] {
   const { archiveKeptMs, snapshotEntries } = init.tuning
+  const jumpMs = clockJump(state.clocksSeen, context)
+  state.clocksSeen = readClocks(context)
+  if (jumpMs !== undefined) return [fact('warn', 'clock.jumped', { jumpMs, putOff: 'forgetting keys' })]
   return [...state.shards.values()].flatMap((log) =>
     log.phase === 'ready' && hasExpired(log.state, context.wallMs, archiveKeptMs)
       ? onSettled(state, log, append(log, [{ type: 'claims-expired', atWallMs: context.wallMs, archiveKeptMs }], [], snapshotEntries, context), context)

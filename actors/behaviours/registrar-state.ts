@@ -10,6 +10,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import type { RegistrarMessage } from '../messages.ts'
 import type { Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
+import { readClocks, type ClockReading } from './clock-jumps.ts'
 import type { FoldedKind, HostedLog } from './hosted-log.ts'
 
 export interface RegistrarInit {
@@ -52,6 +53,8 @@ export interface Telling {
 }
 
 export interface RegistrarActorState {
+  /** When it was last looked for what has expired. */
+  clocksSeen: ClockReading
   incarnation: Incarnation | undefined
   /** Groups of which the store holds a copy, damaged or not: they are not founded. */
   readonly held: Set<GroupId>
@@ -69,8 +72,8 @@ export interface RegistrarActorState {
   counter: number
 }
 
-export function newRegistrarState(): RegistrarActorState {
-  return { incarnation: undefined, held: new Set(), toFound: [], view: undefined, shards: new Map(), reported: new Map(), leaders: new Map(), asking: new Map(), telling: new Map(), counter: 0 }
+export function newRegistrarState(clocks: ClockReading): RegistrarActorState {
+  return { clocksSeen: readClocks(clocks), incarnation: undefined, held: new Set(), toFound: [], view: undefined, shards: new Map(), reported: new Map(), leaders: new Map(), asking: new Map(), telling: new Map(), counter: 0 }
 }
 
 export const registrarKind: FoldedKind<RegistrarState> = {

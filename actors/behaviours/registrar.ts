@@ -21,7 +21,7 @@ export function registrar(init: RegistrarInit): Behaviour<RegistrarActorState> {
   return {
     kind: 'registrar',
     supervision: 'resume',
-    start: () => ({ state: newRegistrarState(), effects: [timer('look', init.tuning.membersLookMs), timer('expire', expireMs)] }),
+    start: (context) => ({ state: newRegistrarState(context), effects: [timer('look', init.tuning.membersLookMs), timer('expire', expireMs)] }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
   }
 }

@@ -141,6 +141,8 @@ export const limits = Object.freeze({
   /** How often archives whose time is over are looked for: a part of that time, within these. */
   archiveSweepMsMin: 60_000,
   archiveSweepMsMax: 60 * 60_000,
+  /** A wall clock that goes further apart from the monotonic one between two looks was set: nothing is let go by it then. */
+  clockJumpMsMax: 60_000,
   archivesSweptAtOnce: 256,
   blobsSweptAtOnce: 20_000,
   /** What was in use so lately may be about to be cited. */

@@ -22,6 +22,7 @@ import { extend, logOrigin, verifyLog } from '../../protocols/replicated-log/cha
 import type { LogEntry, LogRecord, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 import { Message } from '../../protocols/wire.ts'
 import { createVirtualIdentity } from '../../sim/identity-virtual-adapter.ts'
+import type { NodeClock } from '../../sim/node-clock.ts'
 import { createVirtualClock } from '../../sim/virtual-clock.ts'
 
 interface FakeGroup {
@@ -38,6 +39,7 @@ export interface FakeNode {
   readonly system: ActorSystem
   readonly incarnation: Incarnation
   readonly facts: Fact[]
+  readonly clock: NodeClock
   /** What the desk, and whoever watches, was told. */
   readonly heard: ActorMessage[]
   readonly found: GroupId[]
@@ -175,7 +177,7 @@ export function membershipWorld(tuningOf: Partial<Tuning> = {}) {
     const system = createActorSystem({ clock: nodeClock, identity, random: seededRandom([name.length, name.charCodeAt(0)]), deadLetters: createDeadLetters(), connected: (peer) => { const other = byPeer.get(peer); return other !== undefined && isConnected(name, other.name) }, perform, onStopped: (actor) => timers.clearAll(actor) })
     const incarnation = `store${name}${options.life ?? ''}` as Incarnation
     const node: FakeNode = {
-      name, peer: identity.peerId, system, incarnation, facts, heard, found: [],
+      name, peer: identity.peerId, system, incarnation, facts, clock: nodeClock, heard, found: [],
       desk: (to, message) => system.deliver(to, { message, from: at(identity.peerId, actorNames.missions) }),
       view: () => heard.flatMap((message) => (message.kind === 'roster-known' ? [message.view] : [])).at(-1),
       stop() {

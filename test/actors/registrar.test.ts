@@ -43,6 +43,7 @@ async function mesh(tuning = {}) {
   return { world, a, b, c, w, ask, claimed, found }
 }
 
+const cannotLead = (node: FakeNode) => node.heard.filter(({ kind }) => kind === 'cannot-lead')
 const claimsIn = (world: ReturnType<typeof membershipWorld>, shard: number) => world.eventsOf(shardGroup(shard)).filter(({ type }) => type === 'claimed')
 
 describe('claims', () => {
@@ -232,6 +233,35 @@ describe('a shard', () => {
     // Once is enough.
     await world.clock.runFor(25 * 60_000)
     expect(world.eventsOf(group).filter(({ type }) => type === 'claims-expired')).toHaveLength(1)
+  })
+
+  it('forgets nothing by a clock that is set wrong for a while', async () => {
+    const hourMs = 60 * 60_000
+    const { world, a, claimed } = await mesh({ archiveKeptMs: hourMs })
+    const { key: _, ...claim } = claimOf(a, 1)
+    await claimed(a, 'claim', claim)
+    const forgotten = (): boolean => world.eventsOf(shardGroup(shardOfMission(claim.missionId))).some(({ type }) => type === 'claims-expired')
+    a.desk(actorNames.registrar, { kind: 'tell-registrar', missionId: claim.missionId, members: [a.peer], endedAtWallMs: a.clock.wallMs() })
+    await world.clock.runFor(5 * 60_000)
+    a.clock.jumpWall(24 * hourMs)
+    await world.until('it was noticed', () => a.facts.some(({ name }) => name === 'clock.jumped'), hourMs)
+    a.clock.jumpWall(-24 * hourMs)
+    await world.clock.runFor(hourMs / 2)
+    expect(forgotten()).toBe(false)
+    await world.until('it is forgotten in its time', forgotten, hourMs)
+  })
+
+  it('that its leader cannot read is led by another', async () => {
+    const { world, a, b, claimed } = await mesh({ snapshotEntries: 5 })
+    const claims = Array.from({ length: 10 }, (_, n): MissionClaim => ({ missionId: missionIdFor(7, 'abcdefgh', random(n)), principal, requestDigest: `${n}`, members: [a.peer], atWallMs: 1 }))
+    for (const [n, claim] of claims.entries()) await claimed(a, `claim ${n}`, claim)
+    const log = world.groups.get(shardGroup(7))
+    if (log?.snapshot === undefined) throw new Error('it has grown')
+    log.snapshot = { ...log.snapshot, version: 99 }
+    world.lead(shardGroup(7), 'b')
+    await world.until('b says that it cannot', () => cannotLead(b).length > 0)
+    expect(cannotLead(b)).toMatchObject([{ group: shardGroup(7), fault: { code: 'version-mismatch' } }])
+    expect(cannotLead(a)).toEqual([])
   })
 
   it('that the roster does not know yet keeps its members', async () => {

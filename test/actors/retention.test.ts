@@ -156,6 +156,21 @@ describe('a sweep', () => {
     expect(hear({ kind: 'citations-found', tag: early, cited: [], within: [] })).toEqual([])
   })
 
+  it('is put off by a clock that was set, until it has run for a whole interval', () => {
+    const actor = retention({ tuning: defaultTuning })
+    let context = { self: { peer: here, actor: 'retention' }, nowMs: 0, wallMs: 1_000_000 } as unknown as ActorContext
+    const { state } = actor.start(context)
+    const kinds = (passedMs: number, jumpMs: number): string[] => {
+      context = { ...context, nowMs: context.nowMs + passedMs, wallMs: context.wallMs + passedMs + jumpMs }
+      return actor.receive(state, { message: { kind: 'tick' }, from: { peer: here, actor: 'retention' } } as Delivery, context).map((effect) => (effect.type === 'fact' ? effect.fact.name : effect.type))
+    }
+    const dayMs = 24 * 60 * minuteMs
+    expect(kinds(60 * minuteMs, 900)).toEqual(['set-timer', 'read-ended'])
+    expect(kinds(60 * minuteMs, 8 * dayMs)).toEqual(['set-timer', 'clock.jumped'])
+    expect(kinds(60 * minuteMs, -8 * dayMs)).toEqual(['set-timer', 'clock.jumped'])
+    expect(kinds(60 * minuteMs, 0)).toEqual(['set-timer', 'read-ended'])
+  })
+
   it('comes as seldom as the retention allows', () => {
     expect(sweepMs(defaultTuning)).toBe(limits.archiveSweepMsMax)
     expect(sweepMs({ ...defaultTuning, archiveKeptMs: 1_000 })).toBe(limits.archiveSweepMsMin)

@@ -12,6 +12,7 @@ import { actorNames, at } from '../../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import type { Tuning } from '../../tuning.ts'
+import { clockJump, readClocks, type ClockReading } from '../clock-jumps.ts'
 import { blobsOf } from './log-keeper-citations.ts'
 
 interface Sweep {
@@ -26,6 +27,8 @@ interface Sweep {
 }
 
 interface RetentionState {
+  /** When the last sweep began. */
+  clocksSeen: ClockReading
   sweep: Sweep | undefined
   counter: number
 }
@@ -43,7 +46,7 @@ export function retention(init: RetentionInit): Behaviour<RetentionState> {
   return {
     kind: 'retention',
     supervision: 'resume',
-    start: () => ({ state: { sweep: undefined, counter: 0 }, effects: [later(init)] }),
+    start: (context) => ({ state: { clocksSeen: readClocks(context), sweep: undefined, counter: 0 }, effects: [later(init)] }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
   }
 }
@@ -55,11 +58,15 @@ function later(init: RetentionInit): Effect {
 function receive(init: RetentionInit, state: RetentionState, { message, from }: Delivery, context: ActorContext): Effect[] {
   if (from.peer !== context.self.peer) return []
   switch (message.kind) {
-    case 'tick':
+    case 'tick': {
       // One that was never answered is given up: it has changed nothing.
       state.sweep = undefined
       state.counter += 1
+      const jumpMs = clockJump(state.clocksSeen, context)
+      state.clocksSeen = readClocks(context)
+      if (jumpMs !== undefined) return [later(init), fact('warn', 'clock.jumped', { jumpMs, putOff: 'sweeping archives' })]
       return [later(init), { type: 'read-ended', which: { keptUntilWallMs: context.wallMs, max: limits.archivesSweptAtOnce }, tag: `expired ${state.counter}` }]
+    }
     case 'ended-read':
       return message.tag === `expired ${state.counter}` ? onExpired(state, message, context) : message.tag === `kept ${state.counter}` && state.sweep !== undefined ? onKept(init, state, state.sweep, message, context) : []
     case 'citations-found':
