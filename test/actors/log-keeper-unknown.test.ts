@@ -242,11 +242,20 @@ it('a node that has truly never heard of a log votes for its founder, and the fo
   expect(world.node('a').host.epochsLed(mission)).toEqual(['1.2'])
 })
 
-it('a vote that is asked for a log which was led by others since makes no copy of it', async () => {
-  const world = await three(21, 'd')
-  const epoch = { lineage: 1, term: 3 }
-  world.links.again({ atMs: 0, from: 'a', to: 'd', message: { kind: 'vote-ask', group: mission, as: world.node('a').incarnation, toward: world.node('d').incarnation, epoch, pre: false, transfer: false, last: { index: 5, epoch: { lineage: 1, term: 2 }, chain: '1'.repeat(64) } } })
-  await world.runFor(5_000)
-  expect(world.sent('vote', { from: 'd' })).toEqual([])
-  expect(has(world, 'd')).toBe(false)
+it('a voter that nothing has reached votes for whoever has the log, also after others have led it', async () => {
+  const world = logKeeperWorld(21)
+  for (const name of ['a', 'b', 'c']) await world.start(name)
+  world.links.isolate('c', 'a', 'b')
+  world.found('a', ['a', 'b', 'c'])
+  await world.until('a leads', () => world.leader()?.name === 'a')
+  const append = world.append('without c')
+  await world.until('a and b have it', () => world.isAnswered(append))
+  world.node('a').tell({ kind: 'hand-over' })
+  await world.until('b leads, as a knows', () => world.leader()?.name === 'b' && world.node('a').disk.entriesStored(mission) === world.node('b').disk.entriesStored(mission))
+  world.kill('b')
+  world.heal()
+  await world.until('a leads with the vote of c', () => world.leader()?.name === 'a')
+  await world.until('c has it', () => world.node('c').disk.entriesStored(mission) === world.node('a').disk.entriesStored(mission))
+  expect(await world.notesAt('c')).toEqual(['without c'])
+  expect(await world.lost()).toEqual([])
 })

@@ -20,7 +20,8 @@ export function onUnknown(init: LogKeeperInit, state: LogKeeperState, groupId: G
   if (state.damaged.has(groupId)) return []
   const { asked, effects } = recall(state, groupId)
   asked.peers.add(from)
-  if (message !== undefined && (bringsALog(message) || wasJustFounded(message))) asked.messages.set(message.kind, { from, message })
+  // A voter that nothing has reached yet votes, too: without it those that have the log may be too few for ever.
+  if (message !== undefined && (bringsALog(message) || message.kind === 'vote-ask')) asked.messages.set(message.kind, { from, message })
   if (effects.length === 0) return []
   const unwritten = notYetWritten(state, groupId)
   return unwritten === undefined ? effects : onRecalled(init, state, unwritten, context)
@@ -81,11 +82,6 @@ function sealingFailed({ sealed }: FormerCopy, message: RaftMessage, from: PeerI
 
 function bringsALog({ kind }: RaftMessage): boolean {
   return kind === 'log-append' || kind === 'log-install'
-}
-
-/** Its founder stopped before anybody had heard of the log: without the votes of members that have nothing it could never go on. */
-function wasJustFounded(message: RaftMessage): boolean {
-  return message.kind === 'vote-ask' && message.last.epoch?.lineage === 1 && message.last.epoch.term === 1
 }
 
 /** Its copy starts empty. @param head of one that was empty, and had voted */
