@@ -4,13 +4,13 @@
  * the blobs of the same machine (`shelf`, `drive`) share its fate.
  */
 import type { Clock } from '../actors/ports/clock.ts'
-import { assertOnePlan, type GroupOnDisk, type LogBatch, type LogStore } from '../actors/ports/log-store.ts'
+import type { GroupOnDisk, LogBatch, LogStore } from '../actors/ports/log-store.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import { hash32 } from '../protocols/kernel/hashing.ts'
 import { type Digest, type GroupId, type Incarnation, isMissionGroup, type MissionId } from '../protocols/kernel/ids.ts'
 import type { Random } from '../protocols/kernel/prng.ts'
 import type { DurationMs } from '../protocols/kernel/units.ts'
-import { isUnreadable, judgeCopy } from '../protocols/replicated-log/copy-on-disk.ts'
+import { assertApart, isUnreadable, judgeCopy } from '../protocols/replicated-log/copy-on-disk.ts'
 import { type EndedMission, LogEntry, type LogHead } from '../protocols/replicated-log/schema.ts'
 import { decodeValue, encodeValue } from '../protocols/wire.ts'
 import { createDrive, diskFull, type Drive, type DriveClock } from './disk/drive.ts'
@@ -94,7 +94,7 @@ function own<T>(value: T): T {
 }
 
 function writeOf(batch: LogBatch): PlatterWrite {
-  assertOnePlan(batch)
+  assertApart(batch.writes, [...(batch.removed ?? []), ...(batch.ended ?? []).map(({ missionId }) => missionId)])
   // Encoded when written: what the caller changes afterwards does not reach the disk.
   return {
     groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({

@@ -1,4 +1,4 @@
-import { invariant, type Fault } from '../../protocols/kernel/errors.ts'
+import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { GroupId, Incarnation, MissionId } from '../../protocols/kernel/ids.ts'
 import type { WallMs } from '../../protocols/kernel/units.ts'
 import type { EndedMission, FormerCopy, GroupWrite, LogEntry, LogHead, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
@@ -10,18 +10,10 @@ export interface LogBatch {
   readonly writes: readonly GroupWrite[]
   /** Missions that have ended: their group's log goes, this record stays. */
   readonly ended?: readonly EndedMission[]
-  /** Groups and records of which nothing stays. */
+  /** Groups and records of which nothing stays. None that is written at once. */
   readonly removed?: readonly GroupId[]
   /** Instead of what was remembered of the same groups. Those whose time is over by then may be forgotten. */
   readonly former?: readonly FormerCopy[]
-}
-
-/** What is written and removed at once would be gone. @throws when one group is both. */
-export function assertOnePlan({ writes, ended = [], removed = [] }: LogBatch): void {
-  if (ended.length + removed.length === 0) return
-  const gone = new Set<GroupId>([...removed, ...ended.map(({ missionId }) => missionId)])
-  const both = writes.find(({ head }) => gone.has(head.group))
-  invariant(both === undefined, `one write does not remove what it writes: ${both?.head.group}`)
 }
 
 /** A group as it was found when the store was opened. */

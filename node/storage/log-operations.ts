@@ -1,7 +1,8 @@
 /** A write of the log as operations of the database, and as the watermark's record. */
-import { assertOnePlan, type GroupWrite, type LogBatch } from '../../actors/ports/log-store.ts'
+import type { GroupWrite, LogBatch } from '../../actors/ports/log-store.ts'
 import type { GroupId, MissionId } from '../../protocols/kernel/ids.ts'
 import type { WallMs } from '../../protocols/kernel/units.ts'
+import { assertApart } from '../../protocols/replicated-log/copy-on-disk.ts'
 import { type EndedMission, FormerCopy, type LogHead } from '../../protocols/replicated-log/schema.ts'
 import type { WatermarkRecord } from '../../protocols/replicated-log/watermark.ts'
 import { decodeValue, encodeValue } from '../../protocols/wire.ts'
@@ -22,7 +23,7 @@ export interface EncodedBatch {
 }
 
 export function encodeBatch(batch: LogBatch): EncodedBatch {
-  assertOnePlan(batch)
+  assertApart(batch.writes, [...(batch.removed ?? []), ...(batch.ended ?? []).map(({ missionId }) => missionId)])
   const own = <T>(value: T): T => decodeValue(encodeValue(value)) as T
   return {
     groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({

@@ -1,9 +1,9 @@
 /** Whether the copy of a log that was found on a disk is the one that was promised. */
-import { fault, type Fault } from '../kernel/errors.ts'
+import { fault, invariant, type Fault } from '../kernel/errors.ts'
 import { canonicalJson } from '../kernel/hashing.ts'
 import { compareEpochs, type GroupId } from '../kernel/ids.ts'
 import { logOrigin, positionOf, verifyLog } from './chain.ts'
-import type { LogEntry, LogHead, LogPosition, LogSnapshot } from './schema.ts'
+import type { GroupWrite, LogEntry, LogHead, LogPosition, LogSnapshot } from './schema.ts'
 import type { Promised } from './watermark.ts'
 
 /** What was there and could not be read. */
@@ -111,4 +111,12 @@ function placeOf({ last, epoch, votedFor }: LogHead): string {
 
 function damaged(group: GroupId, what: string): Fault {
   return fault('storage-failed', `the log of ${group} is damaged: ${what}`, { next: 'if no other node keeps it, restore the data directory from a copy; the other logs are not affected', retryable: false })
+}
+
+/** Of one write: what is written and removed at once would be gone. @throws when a group is both. */
+export function assertApart(writes: readonly Pick<GroupWrite, 'head'>[], removed: readonly GroupId[]): void {
+  if (removed.length === 0) return
+  const gone = new Set(removed)
+  const both = writes.find(({ head }) => gone.has(head.group))
+  invariant(both === undefined, `one write does not remove what it writes: ${both?.head.group}`)
 }

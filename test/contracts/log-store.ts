@@ -284,6 +284,13 @@ export function logStoreContract(name: string, setup: () => LogStoreUnderTest | 
       expect(await store.formerCopy(another), 'and what was promised instead of a copy').toEqual(sealed)
     })
 
+    it('refuses a write that removes what it writes', async () => {
+      await store.write({ writes: [writeOf(missionA, entriesAfter(1))] })
+      await expect(store.write({ writes: [writeOf(missionA, entriesAfter(1, positionOf(entriesAfter(1)[0]!)))], removed: [missionA] })).rejects.toThrow('does not remove what it writes')
+      await expect(store.write({ writes: [writeOf(missionA, [])], ended: [endedMission(missionA, 700)] })).rejects.toThrow('does not remove what it writes')
+      expect(await store.read(missionA, 1, 10)).toHaveLength(1)
+    })
+
     it('is one store at a time', async () => {
       const fault = await faultOf(under.open())
       expect(fault.code).toBe('wrong-state')
