@@ -24,6 +24,8 @@ export interface MaintenanceInput {
   readonly memberSilentMs: DurationMs
   /** Also move towards the rendezvous choice when nobody is missing: registrar shards do, so that load follows the roster. */
   readonly restless: boolean
+  /** Replicas that have only just come, and may be gone as soon: nothing moves to them that has enough members. */
+  readonly newcomers?: ReadonlySet<PeerId>
   /** Whether a replica can be talked to now; without it, all can. One that cannot is no spare while there is another. */
   readonly reachable?: (peer: PeerId) => boolean
 }
@@ -88,7 +90,7 @@ function wantedOf(input: MaintenanceInput): Wanted {
   let voters = fewer ? present : [...present, ...missed.slice(0, Math.max(0, current.voters.length - present.length))]
   const settled = present.length === full && present.every((peer) => current.voters.some((member) => member.peer === peer))
   if (input.restless && settled && full >= 3) {
-    const able = replicas.filter((replica) => replica.peer === self.peer || kept.includes(replica) || isReachable(input, replica.peer))
+    const able = replicas.filter((replica) => replica.peer === self.peer || kept.includes(replica) || (isReachable(input, replica.peer) && input.newcomers?.has(replica.peer) !== true))
     voters = chooseMembers(able, group, full).map(({ peer }) => peer)
   }
   const missing = voters.filter((peer) => !current.voters.some((member) => member.peer === peer))

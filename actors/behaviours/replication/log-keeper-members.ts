@@ -3,7 +3,7 @@ import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids
 import { compareEpochs, isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import { peersOf } from '../../../protocols/membership/members.ts'
 import { nextMembership } from '../../../protocols/membership/placement.ts'
-import type { Member, Membership } from '../../../protocols/membership/schema.ts'
+import type { Member, Membership, RosterView } from '../../../protocols/membership/schema.ts'
 import { entriesOf, viewOf } from '../../../protocols/replicated-log/raft.ts'
 import { at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
@@ -13,12 +13,28 @@ import { hostOf, type Group, type LogKeeperInit, type LogKeeperState } from './l
 
 /** A host that has not appended what was wanted by then did not want it, or was busy. */
 const askAgainMs = 10_000
+/** A replica is a newcomer for this part of the time after which a silent member is replaced: for a minute. */
+const newcomerRest = 10
 
-export function lookAfterMembers(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Effect[] {
-  return [...state.groups.values()].flatMap((group) => lookAfter(init, state, group, context))
+export function noteRoster(state: LogKeeperState, view: RosterView, { nowMs }: ActorContext): void {
+  state.roster = view
+  const there = new Set(view.replicas.map(({ peer }) => peer))
+  for (const peer of state.replicasSinceMs.keys()) if (!there.has(peer)) state.replicasSinceMs.delete(peer)
+  for (const peer of there) if (!state.replicasSinceMs.has(peer)) state.replicasSinceMs.set(peer, nowMs)
 }
 
-function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, context: ActorContext): Effect[] {
+/** Whoever comes for a minute should not take logs along when it leaves: two such, and those that they shared have no majority. */
+function newcomers(init: LogKeeperInit, { replicasSinceMs }: LogKeeperState, { nowMs }: ActorContext): Set<PeerId> {
+  const restMs = init.tuning.memberSilentMs / newcomerRest
+  return new Set([...replicasSinceMs].filter(([, sinceMs]) => nowMs - sinceMs < restMs).map(([peer]) => peer))
+}
+
+export function lookAfterMembers(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Effect[] {
+  const fresh = newcomers(init, state, context)
+  return [...state.groups.values()].flatMap((group) => lookAfter(init, state, group, fresh, context))
+}
+
+function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, fresh: ReadonlySet<PeerId>, context: ActorContext): Effect[] {
   const { roster } = state
   if (roster === undefined || !group.durable || viewOf(group.raft).role !== 'leader') return []
   const heard = hearPulses(state, group, context)
@@ -30,7 +46,7 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, con
   if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
   const wanted = nextMembership({
     group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
-    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster', reachable: (peer) => context.connected(peer),
+    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster', newcomers: fresh, reachable: (peer) => context.connected(peer),
   })
   group.membersWanted = wanted
   group.membersWantedAtMs = context.nowMs
@@ -55,5 +71,5 @@ export function onOtherIncarnation(init: LogKeeperInit, state: LogKeeperState, g
   if (group === undefined || viewOf(group.raft).role !== 'leader' || group.strangers.get(from) === incarnation) return []
   if (!peersOf(viewOf(group.raft).membership).includes(from)) return []
   group.strangers.set(from, incarnation)
-  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, context)]
+  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, newcomers(init, state, context), context)]
 }

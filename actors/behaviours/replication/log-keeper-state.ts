@@ -98,6 +98,8 @@ export interface LogKeeperState {
   /** When the newest pulse was sent that a peer has agreed with. */
   readonly followedAtMs: Map<PeerId, InstantMs>
   roster: RosterView | undefined
+  /** When each replica of the roster was first heard of. */
+  readonly replicasSinceMs: Map<PeerId, InstantMs>
   /** Groups whose copy here cannot be used, and is left alone. */
   readonly damaged: Set<GroupId>
   handingOver: ActorAddress | undefined
@@ -115,7 +117,7 @@ export interface LogKeeperState {
 export function newLogKeeperState(): LogKeeperState {
   return {
     opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
 

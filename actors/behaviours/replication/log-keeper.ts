@@ -15,7 +15,7 @@ import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { hearPulses, meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
 import { askWhetherEnded, endGroup, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
-import { lookAfterMembers, onOtherIncarnation } from './log-keeper-members.ts'
+import { lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
@@ -64,7 +64,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'peer-down':
       return [...state.groups.values()].flatMap((group) => step(state, group, { type: 'peer', peer: message.peer, connected: message.kind === 'peer-up' }, context))
     case 'roster-known':
-      state.roster = message.view
+      noteRoster(state, message.view, context)
       return lookAfterMembers(init, state, context)
     // ---- hosts of this node
     case 'found-group':

@@ -28,6 +28,7 @@ class World {
   replicas: Replica[]
   aimed = 3
   restless = false
+  newcomers: ReadonlySet<PeerId> = new Set()
   reach = true
   nowMs = 10_000_000
   lastIndex = 1_000
@@ -60,7 +61,7 @@ class World {
     }))
     const incarnationsHeard = new Map<PeerId, Incarnation>([...this.lives].map(([name, life]) => [peerOf(name), incarnationOf(name, life)]))
     const reachable = (peer: PeerId): boolean => !this.dead.has(names.get(peer) ?? '')
-    return { group, current: this.current, self: memberOf(this.leader, this.lives.get(this.leader)), aimed: this.aimed, replicas: this.replicas, followers, lastIndex: this.lastIndex, nowMs: this.nowMs, incarnationsHeard, memberSilentMs: limits.memberSilentMs, restless: this.restless, ...(this.reach ? { reachable } : {}) }
+    return { group, current: this.current, self: memberOf(this.leader, this.lives.get(this.leader)), aimed: this.aimed, replicas: this.replicas, followers, lastIndex: this.lastIndex, nowMs: this.nowMs, incarnationsHeard, memberSilentMs: limits.memberSilentMs, restless: this.restless, newcomers: this.newcomers, ...(this.reach ? { reachable } : {}) }
   }
 
   isDead(name: string): boolean {
@@ -255,6 +256,20 @@ describe('replacing', () => {
     const steps = shard.settle()
     expect(steps[1]).toMatch(/^a>a \w \w$/)
     expect(new Set(shard.current.voters.map(({ peer }) => peer))).toEqual(new Set(chooseMembers(shard.replicas, group, 3).map(({ peer }) => peer)))
+  })
+
+  it('a shard does not move to who has only just come', () => {
+    const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+    const shard = new World({ voters: members('a', 'b', 'c') }, all)
+    shard.restless = true
+    shard.newcomers = new Set(members('d', 'e', 'f', 'g', 'h').map(({ peer }) => peer))
+    expect(shard.settle()).toEqual([])
+    shard.newcomers = new Set()
+    expect(shard.settle()).not.toEqual([])
+    const growing = new World({ voters: members('a') }, all)
+    growing.newcomers = new Set(members('b', 'c', 'd', 'e', 'f', 'g', 'h').map(({ peer }) => peer))
+    growing.settle()
+    expect(growing.current.voters, 'one that has too few takes whom there is').toHaveLength(3)
   })
 
   it('a shard does not move to whom it cannot talk to', () => {
