@@ -48,7 +48,7 @@ export function forwardSubmission(state: MissionsState, operation: Extract<Missi
 export function passOn(state: MissionsState, operation: MissionOperation, principal: Principal, asker: Asker, peer: PeerId): Effect[] {
   state.counter += 1
   const requestId = `relay-${state.counter}`
-  state.relayed.set(requestId, { ...asker, peer, principal })
+  state.relayed.set(requestId, { ...asker, peer, principal, operation })
   return [tell(at(peer, actorNames.missions), { kind: 'mission-ask', requestId, principal, operation }, principal), { type: 'set-timer', key: requestId, delayMs: limits.askTimeoutMs, message: { kind: 'tick', what: requestId } }]
 }
 

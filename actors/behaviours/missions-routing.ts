@@ -160,11 +160,12 @@ export function onRefusedElsewhere(init: MissionsInit, state: MissionsState, inq
 export function onElsewhere(init: MissionsInit, state: MissionsState, message: MessageOf<'mission-elsewhere'>, from: PeerId, context: ActorContext): Effect[] {
   const relay = message.requestId === undefined ? undefined : state.relayed.get(message.requestId)
   if (message.requestId !== undefined && relay?.inquiry === undefined && relay?.principal !== undefined && relay.peer === from) {
-    // A submission that was passed on, of a mission that was accepted before and is led by another by now: what is left is to look at it.
-    const { principal, to, requestId, remote } = relay
+    // A submission that was passed on, under a key that names a mission which another leads by now: that one answers for it, or begins it.
+    const { principal, to, requestId, remote, operation: passedOn } = relay
+    const operation = passedOn?.op === 'submit' ? passedOn : { op: 'view' as const, missionId: message.missionId }
     state.relayed.delete(message.requestId)
     learnWhereabouts(state, message.missionId, message.leader === from ? undefined : message.leader)
-    const what = { kind: 'ask' as const, operation: { op: 'view' as const, missionId: message.missionId }, principal, asker: { to, requestId, remote } }
+    const what = { kind: 'ask' as const, operation, principal, asker: { to, requestId, remote } }
     return [{ type: 'clear-timer', key: message.requestId }, ...inquire(init, state, message.missionId, what, context)]
   }
   const inquiry = relay?.inquiry !== undefined && relay.peer === from ? state.inquiries.get(relay.inquiry) : [...state.inquiries.values()].find(({ what, sentTo }) => what.kind === 'watch' && sentTo === from && what.message.subscriber.actor === message.subscriber?.actor)

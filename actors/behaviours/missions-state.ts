@@ -101,7 +101,7 @@ export interface MissionsState {
   /** Where missions of other nodes were found: the leader as it was heard of last, and the members. */
   readonly whereabouts: Map<MissionId, { readonly leader: PeerId | undefined; readonly members: readonly PeerId[] }>
   /** Questions to orchestrators of this node, and submissions passed on, by our own request id. */
-  readonly relayed: Map<string, Asker & { readonly peer: PeerId; readonly inquiry?: string; readonly principal?: Principal }>
+  readonly relayed: Map<string, Asker & { readonly peer: PeerId; readonly inquiry?: string; readonly principal?: Principal; readonly operation?: MissionOperation }>
   readonly gatherings: Map<string, Gathering>
   /** Answers on their way to another node, while they are packed. */
   readonly packing: Map<string, Asker>
