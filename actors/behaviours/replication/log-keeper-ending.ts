@@ -10,7 +10,8 @@ import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import type { Group, LogKeeperInit, LogKeeperState } from './log-keeper-state.ts'
-import { formerCopy, nextIncarnation, onUnknown } from './log-keeper-unknown.ts'
+import { formerCopy, nextIncarnation } from './log-keeper-names.ts'
+import { onUnknown } from './log-keeper-unknown.ts'
 
 /** Of a leader's host. The others are told at once; who does not hear it asks when it has missed its leader for a while. */
 export function endGroup(state: LogKeeperState, missionId: MissionId, ended: EndedMission, context: ActorContext): Effect[] {

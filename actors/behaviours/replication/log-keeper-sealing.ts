@@ -12,7 +12,8 @@ import { actorNames, at } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import type { Group, LogKeeperInit, LogKeeperState, SealAsked } from './log-keeper-state.ts'
-import { formerCopy, notYetWritten, onRecalled, recall, type Recalled } from './log-keeper-unknown.ts'
+import { formerCopy } from './log-keeper-names.ts'
+import { notYetWritten, onRecalled, recall, type Recalled } from './log-keeper-unknown.ts'
 
 /** Only who keeps logs takes submissions, and so may find that one is stuck. What is being looked up is decided when the disk has answered. */
 export function onSealAsk(state: LogKeeperState, { group, founder, toward }: MessageOf<'seal-ask'>, from: Delivery['from'], context: ActorContext): Effect[] {

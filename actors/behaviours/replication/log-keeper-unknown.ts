@@ -93,14 +93,3 @@ function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, 
   state.groups.set(message.group, group)
   return group
 }
-
-/** What is remembered of a copy that goes. @param next what a later one is to be called; undefined: there will be none. */
-export function formerCopy(group: GroupId, next: Incarnation | undefined, { wallMs }: ActorContext): FormerCopy {
-  return { group, ...(next === undefined ? {} : { next }), sinceWallMs: wallMs, untilWallMs: wallMs + limits.formerCopyKeptMs }
-}
-
-/** `store.n`: the n-th life of this group's copy in one store. */
-export function nextIncarnation(last: Incarnation, store: Incarnation): Incarnation {
-  const [of, life] = last.split('.')
-  return `${store}.${of === store ? Number(life ?? 0) + 1 : 1}` as Incarnation
-}

@@ -22,7 +22,8 @@ import { describeReplication } from './log-keeper-report.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
 import { onRecalledForSeals, onSealAsk, onSealed, tellSealed } from './log-keeper-sealing.ts'
-import { formerCopy, nextIncarnation, onUnknown, tellName } from './log-keeper-unknown.ts'
+import { formerCopy, nextIncarnation } from './log-keeper-names.ts'
+import { onUnknown, tellName } from './log-keeper-unknown.ts'
 import { writeNext } from './log-keeper-batch.ts'
 import { onSlowSync, onWritten } from './log-keeper-writes.ts'
 
@@ -127,7 +128,7 @@ function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, contex
     case 'slow-sync':
       return onSlowSync(state, context)
     default:
-      return [...onWake(state, what as GroupId, context), ...(state.handingOver === undefined ? [] : sayHandedOver(state, context))]
+      return [...onWake(state, what as GroupId, context), ...(state.handingOver === undefined ? [] : sayHandedOver(state))]
   }
 }
 
@@ -250,7 +251,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
     case 'hand-over': {
       state.handingOver = from
       const led = ledWithOthers(state)
-      return [...led.flatMap((group) => step(state, group, { type: 'transfer' }, context)), ...sayHandedOver(state, context)]
+      return [...led.flatMap((group) => step(state, group, { type: 'transfer' }, context)), ...sayHandedOver(state)]
     }
   }
 }
@@ -278,7 +279,7 @@ function ledWithOthers(state: LogKeeperState): Group[] {
   })
 }
 
-function sayHandedOver(state: LogKeeperState, _context: ActorContext): Effect[] {
+function sayHandedOver(state: LogKeeperState): Effect[] {
   if (state.handingOver === undefined || ledWithOthers(state).length > 0) return []
   const to = state.handingOver
   state.handingOver = undefined
@@ -294,5 +295,5 @@ function fromMember(init: LogKeeperInit, state: LogKeeperState, message: RaftMes
   // Who hears a leader gives no vote: what pulses have said of it since the group was last awake counts first.
   const heard = message.kind === 'vote-ask' ? hearPulses(state, group, context) : []
   const effects = [...heard, ...step(state, group, { type: 'message', from, message }, context)]
-  return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state, context)]
+  return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state)]
 }
