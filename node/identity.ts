@@ -29,9 +29,11 @@ export interface NodeDatastore {
  */
 export async function openNodeDatastore(dataDir: string): Promise<NodeDatastore> {
   const path = join(dataDir, 'libp2p')
-  const level = new Level<string, Uint8Array>(path, { keyEncoding: 'utf8', valueEncoding: 'view' })
+  let level: Level<string, Uint8Array>
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
+    // After the directory is there: a Level opens itself in the next tick, and would make one that others can read.
+    level = new Level<string, Uint8Array>(path, { keyEncoding: 'utf8', valueEncoding: 'view' })
     await level.open()
   } catch (error) {
     if (codesOf(error).includes('LEVEL_LOCKED')) {
