@@ -8,7 +8,7 @@ import { Packr } from 'msgpackr'
 import { z } from 'zod'
 import { biddingMessages } from './bidding/schema.ts'
 import { capabilityMessages } from './capability/schema.ts'
-import { MeshError } from './kernel/errors.ts'
+import { invariant, MeshError } from './kernel/errors.ts'
 import { Principal, type PeerId } from './kernel/ids.ts'
 import { unplain } from './kernel/json.ts'
 import { limits } from './kernel/limits.ts'
@@ -79,4 +79,43 @@ export function encodeValue(value: unknown): Uint8Array {
 
 export function decodeValue(bytes: Uint8Array): unknown {
   return packr.unpack(bytes)
+}
+
+/** What `encodeValue` gives for the list of the values that `encoded` are the bytes of: they are copied, not encoded again. */
+export function packList(encoded: readonly Uint8Array[]): Uint8Array {
+  return joined([listHeader(encoded.length), ...encoded])
+}
+
+/** The same for an object of so many fields. */
+export function packFields(fields: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  const names = Object.keys(fields)
+  invariant(names.length < 16, 'an object of encoded values has fewer than 16 fields')
+  return joined([Uint8Array.of(0x80 | names.length), ...names.flatMap((name) => [encodedName(name), fields[name] as Uint8Array])])
+}
+
+/** Before the values of a msgpack list: fixarray up to 15 of them, array 16, array 32. */
+export function listHeader(count: number): Uint8Array {
+  if (count < 16) return Uint8Array.of(0x90 | count)
+  if (count < 0x1_0000) return Uint8Array.of(0xdc, count >> 8, count & 0xff)
+  return Uint8Array.of(0xdd, count >>> 24, (count >> 16) & 0xff, (count >> 8) & 0xff, count & 0xff)
+}
+
+const encodedNames = new Map<string, Uint8Array>()
+
+function encodedName(name: string): Uint8Array {
+  let bytes = encodedNames.get(name)
+  if (bytes === undefined) encodedNames.set(name, (bytes = encodeValue(name)))
+  return bytes
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  let at = 0
+  for (const { byteLength } of parts) at += byteLength
+  const bytes = new Uint8Array(at)
+  at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.byteLength
+  }
+  return bytes
 }

@@ -1,4 +1,4 @@
-import { encodeValue, protocolMajor } from '../../protocols/wire.ts'
+import { encodeValue, listHeader, protocolMajor } from '../../protocols/wire.ts'
 import type { Envelope } from '../../protocols/wire.ts'
 
 /**
@@ -8,10 +8,8 @@ import type { Envelope } from '../../protocols/wire.ts'
  * @returns the parts of one frame; together they are byte for byte what `encodeFrame` makes of the same batch.
  */
 export function frameParts(encoded: readonly Uint8Array[]): Uint8Array[] {
-  const count = encoded.length
-  // msgpack: [major, [envelope, …]]; fixarray up to 15 elements, array 16 above.
-  const header = count < 16 ? Uint8Array.of(0x92, protocolMajor, 0x90 | count) : Uint8Array.of(0x92, protocolMajor, 0xdc, count >> 8, count & 0xff)
-  return [header, ...encoded]
+  // msgpack: [major, [envelope, …]].
+  return [Uint8Array.of(0x92, protocolMajor, ...listHeader(encoded.length)), ...encoded]
 }
 
 /** Bytes that `frameParts` adds at most. */

@@ -5,11 +5,12 @@ import type { WallMs } from '../../protocols/kernel/units.ts'
 import { assertApart } from '../../protocols/replicated-log/copy-on-disk.ts'
 import { type EndedMission, FormerCopy, type LogHead } from '../../protocols/replicated-log/schema.ts'
 import type { WatermarkRecord } from '../../protocols/replicated-log/watermark.ts'
-import { decodeValue, encodeValue } from '../../protocols/wire.ts'
+import { decodeValue, encodeValue, packFields } from '../../protocols/wire.ts'
 import { type Database, endedKey, entriesOf, entryKey, formerKey, formerUntilKey, formerUntilPrefix, groupIn, headKey, IndexedMission, indexKeysOf, type Operation, snapshotKey, startingWith } from './log-records.ts'
 
 interface EncodedGroup extends Pick<GroupWrite, 'wipe' | 'dropBelow' | 'truncateFrom'> {
   readonly head: LogHead
+  readonly headBytes: Uint8Array
   readonly snapshot: Uint8Array | undefined
   readonly entries: readonly { readonly index: number; readonly bytes: Uint8Array }[]
 }
@@ -27,7 +28,9 @@ export function encodeBatch(batch: LogBatch): EncodedBatch {
   const own = <T>(value: T): T => decodeValue(encodeValue(value)) as T
   return {
     groups: batch.writes.map(({ head, wipe, snapshot, dropBelow, truncateFrom, entries }) => ({
-      head: own(head),
+      // Its parts are never changed; the head itself is made anew for every write.
+      head: { ...head },
+      headBytes: encodeValue(head),
       ...(wipe === undefined ? {} : { wipe }),
       ...(dropBelow === undefined ? {} : { dropBelow }),
       ...(truncateFrom === undefined ? {} : { truncateFrom }),
@@ -43,15 +46,18 @@ export function encodeBatch(batch: LogBatch): EncodedBatch {
 export interface Prepared {
   readonly operations: readonly Operation[]
   readonly record: WatermarkRecord
+  /** The record's heads, encoded, in their order. */
+  readonly heads: readonly Uint8Array[]
 }
 
 /** Several batches as one write, in their order. Reads the keys that are to go: nothing else may be written meanwhile. */
 export async function prepare(database: Database, batches: readonly EncodedBatch[], number: number): Promise<Prepared> {
+  const encodedNumber = encodeValue(number)
   /** By key, the last word on it. */
   const values = new Map<string, Uint8Array | undefined>()
   /** Indexes of entries that this write has put so far. */
   const put = new Map<GroupId, Set<number>>()
-  const heads = new Map<GroupId, LogHead>()
+  const heads = new Map<GroupId, Pick<EncodedGroup, 'head' | 'headBytes'>>()
   const wiped = new Set<GroupId>()
   const removed = new Set<GroupId>()
 
@@ -101,7 +107,7 @@ export async function prepare(database: Database, batches: readonly EncodedBatch
   }
 
   for (const { groups, ended, removed: toRemove, former } of batches) {
-    for (const { head, wipe, snapshot, dropBelow, truncateFrom, entries } of groups) {
+    for (const { head, headBytes, wipe, snapshot, dropBelow, truncateFrom, entries } of groups) {
       const { group } = head
       if (wipe === true) {
         await removeCopy(group)
@@ -116,8 +122,8 @@ export async function prepare(database: Database, batches: readonly EncodedBatch
         values.set(entryKey(group, index), bytes)
         indexes?.add(index)
       }
-      values.set(headKey(group), encodeValue({ number, head }))
-      heads.set(group, head)
+      values.set(headKey(group), packFields({ number: encodedNumber, head: headBytes }))
+      heads.set(group, { head, headBytes })
     }
     for (const group of [...ended.map(({ missionId }) => missionId), ...toRemove]) {
       await removeCopy(group)
@@ -132,9 +138,9 @@ export async function prepare(database: Database, batches: readonly EncodedBatch
     if (former[0] !== undefined) await forgetFormer(former[0].sinceWallMs)
     for (const copy of former) await putFormer(copy)
   }
-  const record = { number, heads: [...heads.values()], wiped: [...wiped].filter((group) => heads.has(group)), removed: [...removed] }
+  const record = { number, heads: Array.from(heads.values(), ({ head }) => head), wiped: [...wiped].filter((group) => heads.has(group)), removed: [...removed] }
   values.set('written', encodeValue({ number, wiped: record.wiped, removed: record.removed }))
-  return { record, operations: [...values].map(([key, value]) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })) }
+  return { record, heads: Array.from(heads.values(), ({ headBytes }) => headBytes), operations: [...values].map(([key, value]) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })) }
 }
 
 /** With every write that adds to them: more than it adds, so that they get fewer. */

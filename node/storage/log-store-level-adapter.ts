@@ -177,8 +177,8 @@ function storeOver({ database, directory, watermark, reserve, opened }: Parts): 
   }
 
   async function commit(batches: readonly EncodedBatch[]): Promise<void> {
-    const { operations, record } = await prepare(database, batches, number + 1)
-    const outcomes = await Promise.allSettled([database.batch([...operations], synced), watermark.append(record)])
+    const { operations, record, heads } = await prepare(database, batches, number + 1)
+    const outcomes = await Promise.allSettled([database.batch([...operations], synced), watermark.append(record, heads)])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
     applyRecord(promises, record)
     number = record.number

@@ -15,7 +15,7 @@ import { GroupId, Incarnation } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { LogHead } from '../../protocols/replicated-log/schema.ts'
 import { applyRecord, type Promised, type Watermark, type WatermarkRecord } from '../../protocols/replicated-log/watermark.ts'
-import { decodeValue, encodeValue } from '../../protocols/wire.ts'
+import { decodeValue, encodeValue, packFields, packList } from '../../protocols/wire.ts'
 import { syncDirectory } from './sync-directory.ts'
 
 const magic = Buffer.from('SKwm')
@@ -27,12 +27,15 @@ const Confirmed = z.object({ type: z.literal('confirmed'), number: z.number().in
 const Body = z.discriminatedUnion('type', [Start, Write, Confirmed])
 type Body = z.infer<typeof Body>
 
+const encodeBody = (body: Body): Uint8Array => encodeValue(body)
+const encodedWrite = encodeValue('write')
+
 /** `absent`: there is none. `unreadable`: there is one, and it vouches for nothing. */
 export type WatermarkRead = { readonly state: 'absent' } | { readonly state: 'unreadable'; readonly why: string } | { readonly state: 'read'; readonly watermark: Watermark }
 
 export interface WatermarkFile {
-  /** Resolves when the record is synced. One at a time. */
-  append(record: WatermarkRecord): Promise<void>
+  /** Resolves when the record is synced. One at a time. @param heads the record's, as bytes (`encodeValue`). */
+  append(record: WatermarkRecord, heads: readonly Uint8Array[]): Promise<void>
   /** The database has this write too. Not synced. */
   confirm(number: number): Promise<void>
   /** True when it has grown so much that it should be written anew. */
@@ -42,8 +45,7 @@ export interface WatermarkFile {
   close(): Promise<void>
 }
 
-function frameOf(body: Body): Buffer {
-  const bytes = encodeValue(body)
+function frameOf(bytes: Uint8Array): Buffer {
   const frame = Buffer.alloc(frameBytes + bytes.byteLength)
   magic.copy(frame)
   frame.writeUInt32LE(bytes.byteLength, 4)
@@ -120,7 +122,7 @@ export async function openWatermarkFile(path: string, incarnation: Incarnation, 
   let startBytes = 0
 
   async function rewrite(newest: number, promised: ReadonlyMap<GroupId, Promised>): Promise<void> {
-    const frame = frameOf({ type: 'start', incarnation, number: newest, promises: [...promised.values()] })
+    const frame = frameOf(encodeBody({ type: 'start', incarnation, number: newest, promises: [...promised.values()] }))
     const temporary = `${path}.new`
     await rm(temporary, { force: true })
     const fresh = await open(temporary, 'ax', 0o600)
@@ -139,7 +141,7 @@ export async function openWatermarkFile(path: string, incarnation: Incarnation, 
     startBytes = sizeBytes = frame.byteLength
   }
 
-  async function put(body: Body): Promise<FileHandle> {
+  async function put(body: Uint8Array): Promise<FileHandle> {
     if (handle === undefined) throw new Error('the watermark file is closed')
     const frame = frameOf(body)
     await handle.appendFile(frame)
@@ -150,10 +152,10 @@ export async function openWatermarkFile(path: string, incarnation: Incarnation, 
   await rewrite(number, promises)
   return {
     rewrite,
-    async append(record) {
-      await (await put({ type: 'write', ...record, heads: [...record.heads], wiped: [...record.wiped], removed: [...record.removed] })).datasync()
+    async append({ number: written, wiped, removed }, heads) {
+      await (await put(packFields({ type: encodedWrite, number: encodeValue(written), heads: packList(heads), wiped: encodeValue(wiped), removed: encodeValue(removed) }))).datasync()
     },
-    confirm: async (confirmed) => void (await put({ type: 'confirmed', number: confirmed })),
+    confirm: async (confirmed) => void (await put(encodeBody({ type: 'confirmed', number: confirmed }))),
     isLong: () => sizeBytes - startBytes > Math.max(limits.watermarkBytesMax, startBytes),
     async close() {
       await handle?.datasync().catch(() => undefined)

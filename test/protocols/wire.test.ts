@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { seededRandom, type Random } from '../../protocols/kernel/prng.ts'
-import { decodeFrame, decodeValue, encodeFrame, encodeValue, Envelope, Message, protocolMajor, protocolMinor, type MessageKind } from '../../protocols/wire.ts'
+import { decodeFrame, decodeValue, encodeFrame, encodeValue, Envelope, Message, packFields, packList, protocolMajor, protocolMinor, type MessageKind } from '../../protocols/wire.ts'
 import { sampleEnvelope, sampleMessages } from '../../scripts/wire-samples.ts'
 
 const kinds = Object.keys(sampleMessages) as MessageKind[]
@@ -174,6 +174,18 @@ function damaged(bytes: Uint8Array, random: Random): Uint8Array {
     }
   }
 }
+
+describe('values that are encoded already', () => {
+  it.each([0, 1, 15, 16, 300, 70_000])('are read back as a list of %d', (count) => {
+    const values = Array.from({ length: count }, (_, at) => ({ at, text: `value ${at}` }))
+    expect(decodeValue(packList(values.map(encodeValue)))).toEqual(values)
+  })
+
+  it('are read back as the fields of an object', () => {
+    const value = { number: 70_000, head: { group: 'roster', last: { index: 3 } }, none: [] }
+    expect(decodeValue(packFields({ number: encodeValue(value.number), head: encodeValue(value.head), none: packList([]) }))).toEqual(value)
+  })
+})
 
 describe('garbage', () => {
   const outcome = (bytes: Uint8Array): 'taken' | 'refused' => {

@@ -2,7 +2,7 @@
  * A process that keeps logs and nothing else: the real host, store and log-keeper, with the benchmark in the place of the hosts.
  * It is asked over IPC (`keeper-ask.ts`) by `groups.ts`.
  */
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -18,6 +18,7 @@ import { createHost, type Host } from '../../../node/libp2p/host.ts'
 import { openFileBlobStore } from '../../../node/storage/blob-store-file-adapter.ts'
 import { openLevelLogStore } from '../../../node/storage/log-store-level-adapter.ts'
 import type { Epoch, GroupId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import { lendSha256 } from '../../../protocols/kernel/hashing.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
 import { extend, positionOf } from '../../../protocols/replicated-log/chain.ts'
 import type { LogPosition, LogRecord } from '../../../protocols/replicated-log/schema.ts'
@@ -25,6 +26,9 @@ import { levelRate } from './disk.ts'
 import { until } from './figures.ts'
 import type { KeeperAnswers, KeeperAsk, KeeperReply } from './keeper-ask.ts'
 import { spawnLogKeeper } from './log-keeper-spawn.ts'
+
+// As `node/main.ts` does.
+lendSha256((of) => hash('sha256', of))
 
 const quietMs = 100
 
