@@ -178,7 +178,11 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       if (phase !== 'running') return
       phase = 'draining'
       toActor(actorNames.advertiser, { kind: 'drain' }, 'drain')
-      await question((name) => toActor(actorNames.participant, { kind: 'drain' }, name), (message) => (message.kind === 'drained' ? true : undefined), tuning.drainMs + 2_000).catch(() => undefined)
+      await Promise.all([
+        question((name) => toActor(actorNames.participant, { kind: 'drain' }, name), (message) => (message.kind === 'drained' ? true : undefined), tuning.drainMs + 2_000).catch(() => undefined),
+        // Where too few would be left to decide, a spare votes first.
+        question((name) => toActor(actorNames.logKeeper, { kind: 'leave' }, name), (message) => (message.kind === 'may-leave' ? true : undefined), tuning.drainMs).catch(() => undefined),
+      ])
       // Whoever leads next begins at once, and not when silence tells.
       await question((name) => toActor(actorNames.logKeeper, { kind: 'hand-over' }, name), (message) => (message.kind === 'leads-nothing' ? true : undefined), tuning.electionMsMax).catch(() => undefined)
       for (const peer of connected) transport.send(peer, { to: actorNames.directory, from: actorNames.directory, message: { kind: 'goodbye', reason: 'the node is stopping' } })

@@ -136,6 +136,9 @@ export type LogMessage =
   | { readonly kind: 'citations-found'; readonly tag: string; readonly cited: readonly Digest[]; readonly within: readonly BlobRef[]; readonly doubt?: string; readonly next?: GroupId }
   /** By hand: this member leads from now on, alone, under the next lineage. Answered by `taken-over`. */
   | { readonly kind: 'take-over'; readonly tag: string; readonly group: GroupId }
+  /** The node is about to stop: the other replicas hear of it. Answered by `may-leave` once a spare votes wherever it was to be waited for. */
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'may-leave' }
   /** The node is about to stop: leadership is handed on. Answered by `leads-nothing`. */
   | { readonly kind: 'hand-over' }
   /** The roster as this node knows it now: what the log-keeper chooses members from. */

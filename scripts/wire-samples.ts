@@ -144,6 +144,8 @@ export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> }
   'checkpoint-heard': { kind: 'checkpoint-heard', awardId, number: 3 },
   hello: { kind: 'hello', name: 'node-a', release: '0.1.0', protocolMajor: 1, protocolMinor: 1 },
   goodbye: { kind: 'goodbye', reason: 'the node is stopping' },
+  'member-leaves': { kind: 'member-leaves' },
+  'leaving-heard': { kind: 'leaving-heard' },
   'roster-ask': { kind: 'roster-ask', have: 11, lineage: 1 },
   'roster-told': { kind: 'roster-told', index: 12, view: rosterView },
   'roster-join': { kind: 'roster-join', replica },

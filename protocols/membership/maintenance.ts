@@ -28,6 +28,10 @@ export interface MaintenanceInput {
   readonly newcomers?: ReadonlySet<PeerId>
   /** Whether a replica can be talked to now; without it, all can. One that cannot is no spare while there is another. */
   readonly reachable?: (peer: PeerId) => boolean
+  /** Who has said that it is about to stop, whether or not it is there still. It is no spare, and it is replaced at once where those that stay are too few. */
+  readonly leaving?: ReadonlySet<PeerId>
+  /** Of these, who has been away for longer than a restart takes: replaced like who is silent for long. */
+  readonly left?: ReadonlySet<PeerId>
 }
 
 /** So close to the end, a learner needs one more append: it votes without delay once it may. */
@@ -67,6 +71,26 @@ function withNewCopies(input: MaintenanceInput): Membership | undefined {
   const { voters, learners } = input.current
   if (!learners.some((member) => isLost(input, member))) return undefined
   return { voters, learners: learners.map((member) => (isLost(input, member) ? newCopyOf(input, member) : member)) }
+}
+
+/**
+ * Whether a voter that is about to stop had better wait: when it and all others that are leaving have gone, those that stay would be too
+ * few to decide anything, and its leader, if there can be one, is replacing one of them by a spare just now.
+ */
+export function waitsForSpare(input: Pick<MaintenanceInput, 'current' | 'self' | 'replicas' | 'reachable' | 'leaving'>): boolean {
+  const { current: { voters, outgoing }, self, replicas } = input
+  return [voters, outgoing ?? []].some((side) => {
+    if (!side.some(({ peer }) => peer === self.peer) || !isAtStake(input, side)) return false
+    const canDecide = side.filter(({ peer }) => isThere(input, peer)).length > side.length / 2
+    // What was agreed jointly is finished, whoever the spare was.
+    return canDecide && (outgoing !== undefined || replicas.some(({ peer }) => !voters.some((voter) => voter.peer === peer) && isReachable(input, peer)))
+  })
+}
+
+/** Too few of these voters are there and stay. One that decides alone, or two that must agree, are not replaced because they stop for a while. */
+function isAtStake(input: Pick<MaintenanceInput, 'self' | 'reachable' | 'leaving'>, voters: readonly Member[]): boolean {
+  if (voters.length < 3 || !voters.some(({ peer }) => isLeaving(input, peer))) return false
+  return voters.filter(({ peer }) => isThere(input, peer) && !isLeaving(input, peer)).length <= voters.length / 2
 }
 
 /** Who the voters and the learners should be in the end. */
@@ -163,7 +187,7 @@ function isLively(input: MaintenanceInput, member: Member): boolean {
 }
 
 function hasCaughtUp(input: MaintenanceInput, member: Member): boolean {
-  return isLively(input, member) && (input.followers.get(member.peer)?.matched ?? 0) >= Math.max(1, input.lastIndex - tailEntries)
+  return !isLeaving(input, member.peer) && isLively(input, member) && (input.followers.get(member.peer)?.matched ?? 0) >= Math.max(1, input.lastIndex - tailEntries)
 }
 
 function isLost(input: MaintenanceInput, member: Member): boolean {
@@ -172,15 +196,25 @@ function isLost(input: MaintenanceInput, member: Member): boolean {
   return heard !== undefined && heard !== member.incarnation
 }
 
-/** It left the roster, or nothing was heard of it for long. */
+/** It left the roster, or the mesh, or nothing was heard of it for long. */
 function isGone(input: MaintenanceInput, { peer }: Member): boolean {
   if (!input.replicas.some((replica) => replica.peer === peer)) return true
+  if (input.left?.has(peer) === true || (isLeaving(input, peer) && isAtStake(input, input.current.voters))) return true
   const follower = input.followers.get(peer)
   return peer !== input.self.peer && follower !== undefined && input.nowMs - follower.heardAtMs >= input.memberSilentMs
 }
 
-function isReachable(input: MaintenanceInput, peer: PeerId): boolean {
-  return input.reachable?.(peer) ?? true
+/** And it stays. */
+function isReachable(input: Pick<MaintenanceInput, 'reachable' | 'leaving'>, peer: PeerId): boolean {
+  return !isLeaving(input, peer) && (input.reachable?.(peer) ?? true)
+}
+
+function isThere({ self, reachable }: Pick<MaintenanceInput, 'self' | 'reachable'>, peer: PeerId): boolean {
+  return peer === self.peer || (reachable?.(peer) ?? true)
+}
+
+function isLeaving({ leaving }: Pick<MaintenanceInput, 'leaving'>, peer: PeerId): boolean {
+  return leaving?.has(peer) === true
 }
 
 function newCopyOf(input: MaintenanceInput, { peer, incarnation }: Member): Member {

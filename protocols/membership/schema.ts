@@ -7,6 +7,9 @@ import { limits } from '../kernel/limits.ts'
 export const Hello = z.object({ kind: z.literal('hello'), name: z.string().max(64), release: z.string().max(32), protocolMajor: z.number().int().min(0), protocolMinor: z.number().int().min(0) })
 /** The sender is leaving or will not talk: `reason` is for people. */
 export const Goodbye = z.object({ kind: z.literal('goodbye'), reason: z.string().max(280) })
+/** To the log-keepers of the other replicas: the sender is about to stop, and wants to know whether it can. Said again until they answer and it can; the answer says only that it was heard. */
+export const MemberLeaves = z.object({ kind: z.literal('member-leaves') })
+export const LeavingHeard = z.object({ kind: z.literal('leaving-heard') })
 /** Recent log lines of a node, for `doctor` and the bridge. Answered by `node-report`. */
 export const NodeAsk = z.object({ kind: z.literal('node-ask'), requestId: z.string().max(64), about: z.enum(['status', 'peers', 'logs']) })
 export const NodeReport = z.object({ kind: z.literal('node-report'), requestId: z.string().max(64), report: z.unknown() })
@@ -127,5 +130,5 @@ export const ClaimAnswer = z.object({
 export const MissionMoved = z.object({ kind: z.literal('mission-moved'), requestId: z.string().max(64), missionId: MissionId, members: z.array(PeerId).min(1).max(limits.votersMax + limits.learnersMax), endedAtWallMs: z.number().optional(), epoch: Epoch.optional() })
 export const MovedHeard = z.object({ kind: z.literal('moved-heard'), requestId: z.string().max(64), missionId: MissionId, leader: PeerId.optional(), committed: z.boolean() })
 
-export const membershipMessages = [Hello, Goodbye, NodeAsk, NodeReport, RosterAsk, RosterTold, RosterJoin, ShardReport, ClaimAsk, MissionLookUp, ClaimAnswer, MissionMoved, MovedHeard] as const
+export const membershipMessages = [Hello, Goodbye, MemberLeaves, LeavingHeard, NodeAsk, NodeReport, RosterAsk, RosterTold, RosterJoin, ShardReport, ClaimAsk, MissionLookUp, ClaimAnswer, MissionMoved, MovedHeard] as const
 export type MembershipMessage = z.infer<(typeof membershipMessages)[number]>

@@ -71,6 +71,8 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
     'hand-back': () => ({ awardId: pick(awards), reason: 'evil' }),
     hello: () => ({ name: 'evil', release: '1', protocolMajor: 1, protocolMinor: 1 }),
     goodbye: () => ({ reason: 'evil' }),
+    'member-leaves': () => ({}),
+    'leaving-heard': () => ({}),
     'node-ask': () => ({ requestId: '1', about: 'status' }),
     'node-report': () => ({ requestId: '1', report: 1 }),
     attach: () => ({ missionId, taskId: pick(taskIds), awardId: pick(awards) }),

@@ -15,12 +15,30 @@ import { hostOf, type Group, type LogKeeperInit, type LogKeeperState } from './l
 const askAgainMs = 10_000
 /** A replica is a newcomer for this part of the time after which a silent member is replaced: for a minute. */
 const newcomerRest = 10
+/** Who said that it stops may only be restarted: it is waited for as long as that takes, half a minute. */
+const restartRest = 20
 
 export function noteRoster(state: LogKeeperState, view: RosterView, { nowMs }: ActorContext): void {
   state.roster = view
   const there = new Set(view.replicas.map(({ peer }) => peer))
   for (const peer of state.replicasSinceMs.keys()) if (!there.has(peer)) state.replicasSinceMs.delete(peer)
   for (const peer of there) if (!state.replicasSinceMs.has(peer)) state.replicasSinceMs.set(peer, nowMs)
+}
+
+/** Who said that it stops, and has been away since for longer than a restart takes. */
+function leftForGood(init: LogKeeperInit, { leaving }: LogKeeperState, { nowMs }: ActorContext): Set<PeerId> {
+  const restMs = init.tuning.memberSilentMs / restartRest
+  return new Set([...leaving].flatMap(([peer, goneAtMs]) => (goneAtMs !== undefined && nowMs - goneAtMs >= restMs ? [peer] : [])))
+}
+
+interface Judged {
+  readonly newcomers: ReadonlySet<PeerId>
+  readonly leaving: ReadonlySet<PeerId>
+  readonly left: ReadonlySet<PeerId>
+}
+
+function judge(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Judged {
+  return { newcomers: newcomers(init, state, context), leaving: new Set(state.leaving.keys()), left: leftForGood(init, state, context) }
 }
 
 /** Whoever comes for a minute should not take logs along when it leaves: two such, and those that they shared have no majority. */
@@ -30,11 +48,11 @@ function newcomers(init: LogKeeperInit, { replicasSinceMs }: LogKeeperState, { n
 }
 
 export function lookAfterMembers(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Effect[] {
-  const fresh = newcomers(init, state, context)
-  return [...state.groups.values()].flatMap((group) => lookAfter(init, state, group, fresh, context))
+  const judged = judge(init, state, context)
+  return [...state.groups.values()].flatMap((group) => lookAfter(init, state, group, judged, context))
 }
 
-function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, fresh: ReadonlySet<PeerId>, context: ActorContext): Effect[] {
+function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, judged: Judged, context: ActorContext): Effect[] {
   const { roster } = state
   if (roster === undefined || !group.durable || viewOf(group.raft).role !== 'leader') return []
   const heard = hearPulses(state, group, context)
@@ -46,7 +64,7 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, fre
   if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
   const wanted = nextMembership({
     group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
-    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster', newcomers: fresh, reachable: (peer) => context.connected(peer),
+    nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster', reachable: (peer) => context.connected(peer), ...judged,
   })
   group.membersWanted = wanted
   group.membersWantedAtMs = context.nowMs
@@ -71,5 +89,5 @@ export function onOtherIncarnation(init: LogKeeperInit, state: LogKeeperState, g
   if (group === undefined || viewOf(group.raft).role !== 'leader' || group.strangers.get(from) === incarnation) return []
   if (!peersOf(viewOf(group.raft).membership).includes(from)) return []
   group.strangers.set(from, incarnation)
-  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, newcomers(init, state, context), context)]
+  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, judge(init, state, context), context)]
 }

@@ -100,6 +100,10 @@ export interface LogKeeperState {
   roster: RosterView | undefined
   /** When each replica of the roster was first heard of. */
   readonly replicasSinceMs: Map<PeerId, InstantMs>
+  /** Who has said that it is about to stop, this node itself too, and since when it is away; until it is back. */
+  readonly leaving: Map<PeerId, InstantMs | undefined>
+  /** This node is about to stop: who asked whether it may, and who has not heard of it yet. */
+  goes: { readonly asker: ActorAddress; readonly unheard: Set<PeerId> } | undefined
   /** Groups whose copy here cannot be used, and is left alone. */
   readonly damaged: Set<GroupId>
   handingOver: ActorAddress | undefined
@@ -117,7 +121,7 @@ export interface LogKeeperState {
 export function newLogKeeperState(): LogKeeperState {
   return {
     opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), leaving: new Map(), goes: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
 

@@ -15,6 +15,7 @@ import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { hearPulses, meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
 import { askWhetherEnded, endGroup, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
+import { leavingTimer, onConnection, onLeavingHeard, onLeavingTime, onMemberLeaves, startLeaving } from './log-keeper-leaving.ts'
 import { lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { findCitations } from './log-keeper-citations.ts'
@@ -63,6 +64,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
       return onTick(init, state, message.what ?? '', context)
     case 'peer-up':
     case 'peer-down':
+      onConnection(state, message.peer, message.kind === 'peer-up', context.nowMs)
       return [...state.groups.values()].flatMap((group) => step(state, group, { type: 'peer', peer: message.peer, connected: message.kind === 'peer-up' }, context))
     case 'roster-known':
       noteRoster(state, message.view, context)
@@ -77,6 +79,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'lead-again':
     case 'cannot-lead':
     case 'take-over':
+    case 'leave':
     case 'hand-over':
     case 'describe-replication':
     case 'find-citations':
@@ -105,6 +108,10 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
       return onAsked(init, state, message.group, from.peer, context)
     case 'group-left':
       return onLeft(state, message.group, from.peer, context)
+    case 'member-leaves':
+      return onMemberLeaves(init, state, from.peer, context)
+    case 'leaving-heard':
+      return onLeavingHeard(state, from.peer, context)
     case 'seal-ask':
       return onSealAsk(state, message, from, context)
     case 'sealed':
@@ -127,6 +134,8 @@ function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, contex
       return [...lookAfterMembers(init, state, context), ...askWhetherEnded(state, 2 * init.tuning.electionMsMax, context), timer('members', init.tuning.membersLookMs)]
     case 'slow-sync':
       return onSlowSync(state, context)
+    case leavingTimer:
+      return onLeavingTime(init, state, context)
     default:
       return [...onWake(state, what as GroupId, context), ...(state.handingOver === undefined ? [] : sayHandedOver(state))]
   }
@@ -197,7 +206,7 @@ function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'hand-over' | 'describe-replication' | 'find-citations' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'leave' | 'hand-over' | 'describe-replication' | 'find-citations' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
@@ -248,6 +257,8 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       return findCitations(state, message, from)
     case 'describe-replication':
       return describeReplication(state, message, context)
+    case 'leave':
+      return startLeaving(init, state, from, context)
     case 'hand-over': {
       state.handingOver = from
       const led = ledWithOthers(state)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { GroupId, Incarnation, PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
-import { nextMembership, type MaintenanceInput } from '../../../protocols/membership/maintenance.ts'
+import { nextMembership, waitsForSpare, type MaintenanceInput } from '../../../protocols/membership/maintenance.ts'
 import { chooseMembers } from '../../../protocols/membership/placement.ts'
 import type { Member, Membership, Replica } from '../../../protocols/membership/schema.ts'
 import { incarnationOf, memberOf, peerOf, replicaOf } from './members.ts'
@@ -32,6 +32,9 @@ class World {
   reach = true
   nowMs = 10_000_000
   lastIndex = 1_000
+  /** Who has said that it is about to stop, and who of them has been away for long. */
+  readonly leaving = new Set<string>()
+  readonly left = new Set<string>()
   readonly dead = new Map<string, number>()
   readonly behind = new Map<string, number>()
   readonly lives = new Map<string, number>()
@@ -61,7 +64,12 @@ class World {
     }))
     const incarnationsHeard = new Map<PeerId, Incarnation>([...this.lives].map(([name, life]) => [peerOf(name), incarnationOf(name, life)]))
     const reachable = (peer: PeerId): boolean => !this.dead.has(names.get(peer) ?? '')
-    return { group, current: this.current, self: memberOf(this.leader, this.lives.get(this.leader)), aimed: this.aimed, replicas: this.replicas, followers, lastIndex: this.lastIndex, nowMs: this.nowMs, incarnationsHeard, memberSilentMs: limits.memberSilentMs, restless: this.restless, newcomers: this.newcomers, ...(this.reach ? { reachable } : {}) }
+    return { group, current: this.current, self: memberOf(this.leader, this.lives.get(this.leader)), aimed: this.aimed, replicas: this.replicas, followers, lastIndex: this.lastIndex, nowMs: this.nowMs, incarnationsHeard, memberSilentMs: limits.memberSilentMs, restless: this.restless, newcomers: this.newcomers, leaving: new Set([...this.leaving].map(peerOf)), left: new Set([...this.left].map(peerOf)), ...(this.reach ? { reachable } : {}) }
+  }
+
+  /** By its own account, whoever leads. */
+  waits(name: string): boolean {
+    return waitsForSpare({ ...this.input(), self: memberOf(name) })
   }
 
   isDead(name: string): boolean {
@@ -354,6 +362,98 @@ it('what was begun jointly is finished first', () => {
 
 it('without a roster nobody is judged', () => {
   expect(nextMembership(new World({ voters: members('a', 'b', 'c'), learners: members('d') }, []).input())).toBeUndefined()
+})
+
+describe('leaving', () => {
+  function three(...replicas: string[]): World {
+    return new World({ voters: members('a', 'b', 'c') }, ['a', 'b', 'c', ...replicas])
+  }
+
+  it('one of three goes at once and is not replaced: it may only be restarted', () => {
+    const world = three('d')
+    world.leaving.add('c')
+    expect(world.waits('c')).toBe(false)
+    world.kill('c', 5_000)
+    expect(world.settle()).toEqual([])
+  })
+
+  it('away for longer than that, it is replaced', () => {
+    const world = three('d')
+    world.leaving.add('c')
+    world.kill('c', 40_000)
+    world.left.add('c')
+    expect(world.settle()).toEqual(['a b c|d', 'a b c>a b d', 'a b d'])
+  })
+
+  it('the second of three waits until a spare votes', () => {
+    const world = three('d')
+    world.leaving.add('c')
+    world.kill('c', 5_000)
+    world.leaving.add('b')
+    expect(world.waits('b')).toBe(true)
+    world.step()
+    world.step()
+    expect(drawn(world.current)).toBe('a b c>a b d')
+    expect(world.waits('b'), 'until then two of the old ones must agree').toBe(true)
+    world.step()
+    expect(drawn(world.current)).toBe('a b d')
+    expect(world.waits('b')).toBe(false)
+  })
+
+  it('two at once wait both, and with two spares are replaced both', () => {
+    const world = three('d', 'e')
+    for (const name of ['b', 'c']) world.leaving.add(name)
+    expect(['b', 'c'].map((name) => world.waits(name))).toEqual([true, true])
+    expect(world.settle().at(-1)).toBe('a d e')
+  })
+
+  it('the leader is replaced last, when too few would stay', () => {
+    const world = three('d', 'e')
+    for (const name of ['a', 'b', 'c']) world.leaving.add(name)
+    expect(world.waits('a')).toBe(true)
+    world.settle()
+    expect(world.current.voters.filter(({ peer }) => world.leaving.has(names.get(peer) ?? '')), drawn(world.current)).toHaveLength(1)
+    expect(['a', 'b', 'c'].filter((name) => world.waits(name))).toEqual([])
+  })
+
+  it('without a spare nothing changes, and nobody waits', () => {
+    const world = three()
+    for (const name of ['b', 'c']) world.leaving.add(name)
+    expect(world.waits('b')).toBe(false)
+    for (const name of ['b', 'c']) world.left.add(name)
+    expect(world.settle()).toEqual([])
+  })
+
+  it('nor when the spares leave, too', () => {
+    const world = three('d', 'e')
+    for (const name of ['a', 'b', 'c', 'd', 'e']) world.leaving.add(name)
+    expect(['a', 'b', 'c'].filter((name) => world.waits(name))).toEqual([])
+    expect(world.settle()).toEqual([])
+  })
+
+  it('nor when too few are there to change anything', () => {
+    const world = three('d')
+    world.kill('a', 1_000)
+    world.kill('b', 1_000)
+    world.leaving.add('c')
+    expect(world.waits('c')).toBe(false)
+  })
+
+  it('five stay five when some of them are only away', () => {
+    const world = new World({ voters: members('a', 'b', 'c', 'd', 'e') }, ['a', 'b', 'c', 'd', 'e'])
+    world.aimed = 5
+    world.leaving.add('e')
+    world.left.add('e')
+    world.kill('e')
+    expect(world.settle()).toEqual([])
+  })
+
+  it('one that learns goes on when it is back: it has not been forgotten', () => {
+    const world = new World({ voters: members('a'), learners: members('b') }, ['a', 'b'])
+    world.leaving.add('b')
+    world.kill('b', 5_000)
+    expect(world.settle()).toEqual([])
+  })
 })
 
 describe('whatever happens', () => {
