@@ -72,10 +72,12 @@ export type EndedMission = z.infer<typeof EndedMission>
  */
 export const FormerCopy = z.object({
   group: GroupId,
-  /** What a new copy here is to be called; absent: the log has ended, and there is no new one, or there was none and never will be (`sealed`). */
+  /** What a new copy here is to be called; absent: the log has ended, and there is no new one, or there was none and never will be (`sealed`), or it goes on as it was (`voted`). */
   next: Incarnation.optional(),
   /** As this member it has nothing of the log, and has promised to have nothing ever while this founder's may be the only copy. `head`: for whom it had voted. */
   sealed: z.object({ as: Incarnation, founder: PeerId, head: LogHead.optional() }).optional(),
+  /** As this member it has nothing of the log, but has voted: it is the same member as soon as somebody speaks of the log again. */
+  voted: z.object({ as: Incarnation, head: LogHead }).optional(),
   sinceWallMs: z.number(),
   untilWallMs: z.number(),
 })

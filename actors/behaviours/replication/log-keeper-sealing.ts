@@ -11,7 +11,8 @@ import type { MessageOf } from '../../../protocols/wire.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import type { Group, LogKeeperInit, LogKeeperState, SealAsked } from './log-keeper-state.ts'
+import { isEmpty } from './log-keeper-empty.ts'
+import type { LogKeeperInit, LogKeeperState, SealAsked } from './log-keeper-state.ts'
 import { formerCopy } from './log-keeper-names.ts'
 import { notYetWritten, onRecalled, recall, type Recalled } from './log-keeper-unknown.ts'
 
@@ -39,6 +40,7 @@ function decide(state: LogKeeperState, asked: SealAsked, known: Recalled | undef
   if (state.incarnation === undefined || state.damaged.has(asked.group) || asked.founder === context.self.peer) return [answer(asked, false)]
   if (group !== undefined) return isEmpty(group) && group.incarnation === asked.toward ? seal(state, asked, headOf(group.raft), context) : [answer(asked, false)]
   if (known?.former?.sealed !== undefined) return promised(state, asked, known.former)
+  if (known?.former?.voted !== undefined) return known.former.voted.as === asked.toward ? seal(state, asked, known.former.voted.head, context) : [answer(asked, false)]
   // In another life it may have had a copy.
   if (known?.ended !== undefined || known?.former !== undefined || asked.toward !== state.incarnation) return [answer(asked, false)]
   return seal(state, asked, undefined, context)
@@ -54,12 +56,6 @@ function promised(state: LogKeeperState, asked: SealAsked, { group, sealed }: Fo
 
 function answer({ group, toward, to }: SealAsked, sealed: boolean): Effect {
   return tell(to, { kind: 'sealed', group, as: toward, sealed })
-}
-
-/** It was joined to vote, and holds nothing yet. */
-function isEmpty(group: Group): boolean {
-  const { last, membership, snapshot } = viewOf(group.raft)
-  return last.index === 0 && membership === undefined && snapshot === undefined && group.incoming === undefined
 }
 
 /** @param head for whom it had voted: if the sealing fails, it does not vote again */

@@ -54,13 +54,14 @@ export function onRecalled(init: LogKeeperInit, state: LogKeeperState, { group: 
   if (former?.sealed !== undefined && isMissionGroup(groupId) && !state.groups.has(groupId)) {
     const { as } = former.sealed
     if (!messages.some(({ from, message }) => sealingFailed(former, message, from))) return [...asked.peers].map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'sealed', group: groupId, as, sealed: true }))
-  } else if (former !== undefined && former.next === undefined) {
+  } else if (former !== undefined && former.next === undefined && former.voted === undefined) {
     // It has ended so long ago that even the archive is gone: whoever still waits for it need not.
     return [...asked.peers].map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-left', group: groupId }))
   }
-  const name = former?.next ?? former?.sealed?.as ?? state.incarnation
+  const name = former?.next ?? former?.sealed?.as ?? former?.voted?.as ?? state.incarnation
+  const head = former?.sealed?.head ?? former?.voted?.head
   return messages.flatMap(({ from, message }) => {
-    const group = state.groups.get(groupId) ?? join(init, state, message, name, former?.sealed?.head, context)
+    const group = state.groups.get(groupId) ?? join(init, state, message, name, head, context)
     return group === undefined || message.toward !== group.incarnation ? tellName(message, name, from) : step(state, group, { type: 'message', from, message }, context)
   })
 }
@@ -90,6 +91,7 @@ function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, 
   const as = raftInit(init, message.group, name, context)
   const raft = head === undefined ? joinGroup(as) : openRaft(as, { head, entries: [] }, { nowMs: context.nowMs, wallMs: context.wallMs })
   const group = newGroup(message.group, name, raft, true, aimedOf(message.group, limits.votersAimed, limits.rosterVotersMax))
+  group.leaderlessSinceMs = context.nowMs
   state.groups.set(message.group, group)
   return group
 }

@@ -20,6 +20,7 @@ import { lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-m
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
+import { putEmptyCopiesAway } from './log-keeper-empty.ts'
 import { onInstallFetched, onSnapshotTaken } from './log-keeper-snapshots.ts'
 import { aimedOf, hostOf, newGroup, newLogKeeperState, raftInit, type Group, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
 import { onRecalledForSeals, onSealAsk, onSealed, tellSealed } from './log-keeper-sealing.ts'
@@ -131,7 +132,7 @@ function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, contex
     case 'pulse':
       return [...sendPulses(state, context), timer('pulse', init.tuning.groupPulseMs)]
     case 'members':
-      return [...lookAfterMembers(init, state, context), ...askWhetherEnded(state, 2 * init.tuning.electionMsMax, context), timer('members', init.tuning.membersLookMs)]
+      return [...lookAfterMembers(init, state, context), ...putEmptyCopiesAway(init, state, context), ...askWhetherEnded(state, 2 * init.tuning.electionMsMax, context), timer('members', init.tuning.membersLookMs)]
     case 'slow-sync':
       return onSlowSync(state, context)
     case leavingTimer:
