@@ -3,14 +3,13 @@
  *
  * `npm run bench:replication [-- --owner-killed] [--worker-killed] [--worker-hung] [--commit] [--throughput] [--restart]`: those figures; all without one.
  * `--runs 20` deaths of each kind, `--missions-at-once 4`; `--commits 1000`; `--groups 100`, `--seconds 10`, `--entries-per-append 1`, `--loads 3`;
- * `--finished 100000`, `--no-blobs`, `--starts 5`. `--directory PATH`: whose disk is measured by `--commit` and `--throughput`.
+ * `--finished 100000`, `--no-blobs`, `--starts 5`. `--directory PATH`: whose disk is measured by `--commit` and `--throughput`. `--json`: one object instead of a table.
  */
 import { parseArgs } from 'node:util'
+import { type Figure, numberOf, reportOf } from './figure.ts'
 import { ownerKilled, workerLost } from './replication/deaths.ts'
-import { type Figure, figureRow, figuresHead } from './replication/figures.ts'
 import { commitTime, committedRate } from './replication/groups.ts'
 import { restarts } from './replication/restart.ts'
-import { machineLine } from './table.ts'
 
 const { values: flags } = parseArgs({
   allowNegative: true,
@@ -19,15 +18,9 @@ const { values: flags } = parseArgs({
     commit: { type: 'boolean', default: false }, throughput: { type: 'boolean', default: false }, restart: { type: 'boolean', default: false },
     runs: { type: 'string', default: '20' }, 'missions-at-once': { type: 'string', default: '4' }, commits: { type: 'string', default: '1000' },
     groups: { type: 'string', default: '100' }, seconds: { type: 'string', default: '10' }, 'entries-per-append': { type: 'string', default: '1' }, loads: { type: 'string', default: '3' },
-    finished: { type: 'string', default: '100000' }, blobs: { type: 'boolean', default: true }, starts: { type: 'string', default: '5' }, directory: { type: 'string' },
+    finished: { type: 'string', default: '100000' }, blobs: { type: 'boolean', default: true }, starts: { type: 'string', default: '5' }, directory: { type: 'string' }, json: { type: 'boolean', default: false },
   },
 })
-
-function numberOf(name: string, value: string): number {
-  const number = Number(value)
-  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} is a whole number from 1`)
-  return number
-}
 
 const say = (text: string): void => console.error(`${text} …`)
 const deaths = { runs: numberOf('runs', flags.runs), missions: numberOf('missions-at-once', flags['missions-at-once']), say }
@@ -46,16 +39,16 @@ const measures: readonly (readonly [asked: boolean, name: string, measure: () =>
 ]
 
 const all = measures.every(([asked]) => !asked)
-console.log(machineLine())
-console.log(`\n${figuresHead}`)
-for (const [asked, name, measure] of measures) {
-  if (!asked && !all) continue
-  try {
-    for (const figure of await measure()) console.log(figureRow(figure))
-  } catch (thrown) {
-    // One figure that cannot be had takes no other with it.
-    console.error(thrown)
-    console.log(`| ${name} | | not measured: ${thrown instanceof Error ? thrown.message : String(thrown)} | | | | |`)
-    process.exitCode = 1
+await reportOf('replication', flags.json, async ({ figures, notes }) => {
+  for (const [asked, name, measure] of measures) {
+    if (!asked && !all) continue
+    try {
+      figures.push(...await measure())
+    } catch (thrown) {
+      // One figure that cannot be had takes no other with it.
+      console.error(thrown)
+      notes.push(`${name} was not measured: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+      process.exitCode = 1
+    }
   }
-}
+})

@@ -2,9 +2,10 @@
  * How fast a node starts, how fast a mission gets its first award, and what an idle node costs. Printed, not asserted:
  * these figures say as much about the machine as about Skein.
  *
- * `npm run bench:startup [-- --runs 7] [--idle 5000] [--only source|bundle]`. The bundle is measured when `npm run build` has made one.
+ * `npm run bench:startup [-- --runs 7] [--idle 5000] [--only source|bundle] [--json]`. The bundle is measured when `npm run build` has made one.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,8 @@ import { parseArgs } from 'node:util'
 import { type Ready, parseReadyLine } from '../../node/cli/ready-line.ts'
 import { type MeshClient, type MissionRequestInput, createMeshClient } from '../../node/http/client.ts'
 import { createInvite, readMeshKey } from '../../node/mesh-key.ts'
-import { machineLine, repositoryRoot as root, spreadOf, tableHead, tableRow } from './table.ts'
+import { medianOf, numberOf, reportOf } from './figure.ts'
+import { repositoryRoot as root } from './table.ts'
 
 interface Program {
   readonly name: string
@@ -123,23 +125,32 @@ async function measureOnce(program: Program, figures: Figures, idleMs: number): 
   }
 }
 
-function row(program: string, figure: string, values: readonly number[]): string {
-  const { median, least, most, runs } = spreadOf(values)
-  return tableRow([program, figure, median.toFixed(0), `${least.toFixed(0)}–${most.toFixed(0)}`, String(runs)])
+/** How long Node itself takes to start and to end, doing nothing. */
+async function bareNodeMs(): Promise<number> {
+  const startedAtMs = performance.now()
+  await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit')
+  return performance.now() - startedAtMs
 }
 
-const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '5' }, idle: { type: 'string', default: '5000' }, only: { type: 'string' } } })
-const runs = Number(flags.runs)
-const idleMs = Number(flags.idle)
-console.log(machineLine())
-console.log(`\n${tableHead(['program', 'figure', 'median', 'least–most', 'runs'])}`)
-for (const program of programs) {
-  if (flags.only !== undefined && flags.only !== program.name) continue
-  if (!existsSync(program.script)) {
-    console.log(`| ${program.name} | not built: npm run build | | | |`)
-    continue
+const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '5' }, idle: { type: 'string', default: '5000' }, only: { type: 'string' }, json: { type: 'boolean', default: false } } })
+const runs = numberOf('runs', flags.runs)
+const idleMs = numberOf('idle', flags.idle)
+await reportOf('startup', flags.json, async ({ figures: all, notes }) => {
+  for (const program of programs) {
+    if (flags.only !== undefined && flags.only !== program.name) continue
+    if (!existsSync(program.script)) {
+      notes.push(`the ${program.name} is not built: npm run build`)
+      continue
+    }
+    const figures: Figures = { 'started, ready (ms)': [], 'accepted, first award (ms)': [], 'idle alone (MiB)': [], 'idle in a mesh of three (MiB)': [] }
+    const bare: number[] = []
+    for (let run = 0; run < runs; run++) {
+      bare.push(await bareNodeMs())
+      await measureOnce(program, figures, idleMs)
+    }
+    for (const [figure, values] of Object.entries(figures)) {
+      const [, name = figure, unit = ''] = /^(.*) \((\w+)\)$/.exec(figure) ?? []
+      all.push({ name: `${program.name}: ${name}`, unit, values, ...(name.startsWith('started') ? { against: [{ what: '`node -e 0`, started and ended', value: medianOf(bare) }] } : {}) })
+    }
   }
-  const figures: Figures = { 'started, ready (ms)': [], 'accepted, first award (ms)': [], 'idle alone (MiB)': [], 'idle in a mesh of three (MiB)': [] }
-  for (let run = 0; run < runs; run++) await measureOnce(program, figures, idleMs)
-  for (const [figure, values] of Object.entries(figures)) console.log(row(program.name, figure, values))
-}
+})

@@ -46,11 +46,11 @@ export interface KilledAt {
 
 const program = join(repositoryRoot, 'bin', 'skein.js')
 
-/** Starts `skein node start` and waits for its ready line. */
-export async function startNode(name: string, dataDir: string, flags: readonly string[]): Promise<BenchNode> {
+/** Starts `skein node start` and waits for its ready line. `nodeOptions` are for Node itself. */
+export async function startNode(name: string, dataDir: string, flags: readonly string[], nodeOptions: readonly string[] = []): Promise<BenchNode> {
   const startedAtMs = performance.now()
   const child = spawn(process.execPath, [
-    program, 'node', 'start', '--json', '--with-parent', '--no-mdns', '--data', dataDir, '--name', name,
+    ...nodeOptions, program, 'node', 'start', '--json', '--with-parent', '--no-mdns', '--data', dataDir, '--name', name,
     '--listen-host', '127.0.0.1', '--listen-port', '0', '--http-port', '0', '--log-level', 'silent', ...flags,
   ], { cwd: repositoryRoot, stdio: ['pipe', 'pipe', 'inherit'] })
   const ready = await new Promise<Ready>((done, reject) => {
@@ -77,8 +77,9 @@ export async function stopNode(node: BenchNode): Promise<void> {
   await ended
 }
 
-export function createBenchMesh(): BenchMesh {
-  const folder = mkdtempSync(join(tmpdir(), 'skein-bench-replication-'))
+/** @param nodeOptions what Node itself is told, by the name of the node. */
+export function createBenchMesh(nodeOptions: (name: string) => readonly string[] = () => []): BenchMesh {
+  const folder = mkdtempSync(join(tmpdir(), 'skein-bench-mesh-'))
   const nodes = new Map<string, BenchNode>()
   const living = (): BenchNode[] => [...nodes.values()].filter(isRunning)
   const nodeOf = (name: string): BenchNode => {
@@ -96,7 +97,7 @@ export function createBenchMesh(): BenchMesh {
   }
 
   async function launch(name: string, flags: readonly string[]): Promise<BenchNode> {
-    const started = await startNode(name, join(folder, name), [...flags, ...await joining()])
+    const started = await startNode(name, join(folder, name), [...flags, ...await joining()], nodeOptions(name))
     const node = { ...started, flags }
     nodes.set(name, node)
     return node

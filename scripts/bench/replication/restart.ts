@@ -81,7 +81,7 @@ function countsOf(accepted: number): MissionView['tasks'] {
 }
 
 /** @throws Error when the store does not give back what was written: a start without it would be measured as fast. */
-async function fillStore(directory: string, missions: number): Promise<void> {
+export async function fillStore(directory: string, missions: number): Promise<void> {
   const store = await openLevelLogStore(directory)
   try {
     const nowMs = Date.now()
