@@ -29,6 +29,8 @@ export interface ReplicationReport {
   readonly groups: number
   readonly leads: number
   readonly leaderless: number
+  /** Logs led here that fewer nodes keep than could: for a moment after replicas have come, and while a lost one is missed. */
+  readonly underReplicated: number
   /** Logs whose copy here cannot be used. */
   readonly damaged: readonly GroupId[]
   readonly room: DiskRoom

@@ -124,7 +124,7 @@ function wantedOf(input: MaintenanceInput): Wanted {
 }
 
 /** Fewer than three replicas: one voter. From three on an odd number, so that none is there in vain. */
-function votersFor(aimed: number, replicas: number): number {
+export function votersFor(aimed: number, replicas: number): number {
   if (replicas < 3) return 1
   const most = Math.max(1, Math.min(aimed, replicas, limits.votersMax))
   return most % 2 === 0 ? most - 1 : most

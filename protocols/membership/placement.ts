@@ -4,7 +4,7 @@ import { hash32 } from '../kernel/hashing.ts'
 import { GroupId, MissionId, type Principal } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 
-export { nextMembership, waitsForSpare, type MaintenanceInput } from './maintenance.ts'
+export { nextMembership, votersFor, waitsForSpare, type MaintenanceInput } from './maintenance.ts'
 export { chooseMembers, fillMembers, rank } from './rendezvous.ts'
 
 /** The shard of all missions that a principal asks for under one key: as a log keeps it, well-formed. */

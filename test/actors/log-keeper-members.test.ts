@@ -57,6 +57,15 @@ describe('a log that grows from one voter to three', () => {
     expect(await world.lost()).toEqual([])
   })
 
+  it('takes its three steps one right after the other: until then the loss of one node is the loss of the log', async () => {
+    const world = logKeeperWorld(5)
+    await nodes(world, 'a', 'b', 'c')
+    await foundBy(world, 'a')
+    world.knowRoster('a', 'b', 'c')
+    await world.until('the others learn', () => world.members().learners.length === 2)
+    await world.until('all three vote', () => isSettled(world, 'a', 'b', 'c'), world.tuning.membersLookMs / 4)
+  })
+
   it('nobody votes before it has the log', async () => {
     const world = logKeeperWorld(2)
     await nodes(world, 'a', 'b', 'c')

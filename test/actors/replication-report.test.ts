@@ -32,6 +32,19 @@ it('a node says which logs it keeps, and who keeps the roster', async () => {
   for (const report of [a, b, c]) expect(report.rosterLeader).toBe(world.node(leader ?? '').peer)
 })
 
+it('a node says how many of the logs it leads could be kept by more', async () => {
+  const world = missionWorld(4, () => [doubling(5)])
+  await startNodes(world, ['a'])
+  expect(await reported(world, 'a')).toMatchObject({ leads: worldShards + 1, underReplicated: 0 })
+  await world.start('b')
+  await world.start('c')
+  await reportedLike(world, 'a', ({ keepers, underReplicated }) => keepers.length === 3 && underReplicated === 0)
+  world.kill('c')
+  await reportedLike(world, 'a', ({ leads, underReplicated }) => leads > 0 && underReplicated === leads)
+  await world.restart('c')
+  await reportedLike(world, 'a', ({ underReplicated }) => underReplicated === 0)
+})
+
 it('with most keepers of the roster away, it says that none leads and names them', async () => {
   const world = missionWorld(2, () => [doubling(5)])
   await startNodes(world, ['a', 'b', 'c'])

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { MissionView } from '../../protocols/tasking/views.ts'
-import { type Ledger, crashLeader, keeper, leaderOf, ledgerSkill, missionEnded, openLedger, refusalOf, worker } from '../support/ledger.ts'
+import { type Ledger, crashLeader, keeper, leaderOf, ledgerSkill, missionEnded, openLedger, refusalOf, replicated, worker } from '../support/ledger.ts'
 import { type RealMesh, startRealMesh } from '../support/real-mesh.ts'
 import { faultIn, within } from '../support/refusals.ts'
 import { startSkein } from '../support/skein-command.ts'
@@ -19,6 +19,7 @@ beforeEach(() => {
 describe('three nodes that keep missions, and a worker', () => {
   beforeAll(async () => {
     mesh = await startRealMesh([{ name: 'first', ...keeper }, { name: 'second', ...keeper }, { name: 'third', ...keeper }, { name: 'worker', ...worker }])
+    await replicated(mesh)
   }, 120_000)
   afterAll(() => mesh?.stop(), 60_000)
 
@@ -59,6 +60,7 @@ describe('three nodes that keep missions, and a worker', () => {
     const request = { plan: { tasks: { a: ledger.step('a', [], false), b: ledger.step('b', ['a']), c: ledger.step('c', ['b'], false) } } }
     const { id } = await mesh.node('first').client.submit(request, { key: 'for good' })
     await ledger.started('b')
+    await replicated(mesh)
     const owner = await leaderOf(mesh, 'worker', id)
     await mesh.kill(owner.name)
     ledger.open('b')

@@ -46,6 +46,15 @@ export function openLedger(mesh: RealMesh, name: string): Ledger {
   }
 }
 
+/** All logs are kept by as many as there should be: from then on any one node may be lost. */
+export async function replicated(mesh: RealMesh): Promise<void> {
+  interface Status { readonly replication: { readonly admitted: string; readonly roster: string; readonly underReplicated: number } }
+  await until(async () => {
+    const reports = await Promise.all(mesh.nodes.filter((node) => node.isRunning()).map(async ({ client, peerId }) => (await client.status(peerId as Parameters<typeof client.status>[0]) as unknown as Status).replication))
+    return reports.every(({ admitted, roster, underReplicated }) => admitted !== 'not-yet' && roster === 'led' && underReplicated === 0) ? true : undefined
+  }, { what: 'every log to be kept by enough nodes', context: mesh.lastWords })
+}
+
 export async function missionEnded(mesh: RealMesh, at: RealNode, id: MissionId): Promise<MissionView> {
   return until(async () => {
     const view = await at.client.mission(id)

@@ -49,7 +49,31 @@ function newcomers(init: LogKeeperInit, { replicasSinceMs }: LogKeeperState, { n
 
 export function lookAfterMembers(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Effect[] {
   const judged = judge(init, state, context)
-  return [...state.groups.values()].flatMap((group) => lookAfter(init, state, group, judged, context))
+  return [...[...state.groups.values()].flatMap((group) => lookAfter(init, state, group, judged, context)), ...lookSoon(init, state)]
+}
+
+/** Of the timer that looks after the groups whose members are changing: from one voter to three it is three steps, and until then one more loss is too many. */
+export const changingTimer = 'changing'
+const looksSoonerBy = 20
+const changingAtOnceMax = 256
+
+function lookSoon(init: LogKeeperInit, { changing }: LogKeeperState): Effect[] {
+  return changing.size === 0 ? [] : [{ type: 'set-timer', key: changingTimer, delayMs: init.tuning.membersLookMs / looksSoonerBy, message: { kind: 'tick', what: changingTimer } }]
+}
+
+/** Each of them is looked after until nothing has been wanted of it for as long as two ordinary looks take. */
+export function lookAfterChanging(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Effect[] {
+  const judged = judge(init, state, context)
+  const now = [...state.changing].slice(0, changingAtOnceMax)
+  const effects = now.flatMap(([groupId, untilMs]) => {
+    state.changing.delete(groupId)
+    const group = state.groups.get(groupId)
+    if (group === undefined || context.nowMs >= untilMs) return []
+    // Those that have had their turn go to the end.
+    state.changing.set(groupId, untilMs)
+    return lookAfter(init, state, group, judged, context)
+  })
+  return [...effects, ...lookSoon(init, state)]
 }
 
 function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, judged: Judged, context: ActorContext): Effect[] {
@@ -69,6 +93,7 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, jud
   group.membersWanted = wanted
   group.membersWantedAtMs = context.nowMs
   if (wanted === undefined) return heard
+  state.changing.set(group.group, context.nowMs + 2 * init.tuning.membersLookMs)
   return [...heard, tell(at(context.self.peer, hostOf(group.group)), { kind: 'members-wanted', group: group.group, membership: wanted }), fact('debug', 'group.members-wanted', { group: group.group, voters: wanted.voters.length, learners: wanted.learners.length, joint: wanted.outgoing !== undefined })]
 }
 
@@ -89,5 +114,5 @@ export function onOtherIncarnation(init: LogKeeperInit, state: LogKeeperState, g
   if (group === undefined || viewOf(group.raft).role !== 'leader' || group.strangers.get(from) === incarnation) return []
   if (!peersOf(viewOf(group.raft).membership).includes(from)) return []
   group.strangers.set(from, incarnation)
-  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, judge(init, state, context), context)]
+  return [fact('warn', 'group.member-lost-its-copy', { group: groupId, peer: from }), ...lookAfter(init, state, group, judge(init, state, context), context), ...lookSoon(init, state)]
 }

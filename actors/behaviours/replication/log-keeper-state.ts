@@ -106,6 +106,8 @@ export interface LogKeeperState {
   goes: { readonly asker: ActorAddress; readonly unheard: Set<PeerId> } | undefined
   /** Groups whose copy here cannot be used, and is left alone. */
   readonly damaged: Set<GroupId>
+  /** Groups led here whose members are changing: looked after often, until then. */
+  readonly changing: Map<GroupId, InstantMs>
   handingOver: ActorAddress | undefined
   /** Snapshots on their way to this disk: fetched blob by blob. */
   readonly installing: Map<string, GroupId>
@@ -121,7 +123,7 @@ export interface LogKeeperState {
 export function newLogKeeperState(): LogKeeperState {
   return {
     opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
-    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), leaving: new Map(), goes: undefined, damaged: new Set(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
+    beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), leaving: new Map(), goes: undefined, damaged: new Set(), changing: new Map(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
 

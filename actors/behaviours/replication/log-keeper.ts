@@ -16,7 +16,7 @@ import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { hearPulses, meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
 import { askWhetherEnded, endGroup, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
 import { leavingTimer, onConnection, onLeavingHeard, onLeavingTime, onMemberLeaves, startLeaving } from './log-keeper-leaving.ts'
-import { lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-members.ts'
+import { changingTimer, lookAfterChanging, lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
 import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
@@ -133,6 +133,8 @@ function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, contex
       return [...sendPulses(state, context), timer('pulse', init.tuning.groupPulseMs)]
     case 'members':
       return [...lookAfterMembers(init, state, context), ...putEmptyCopiesAway(init, state, context), ...askWhetherEnded(state, 2 * init.tuning.electionMsMax, context), timer('members', init.tuning.membersLookMs)]
+    case changingTimer:
+      return lookAfterChanging(init, state, context)
     case 'slow-sync':
       return onSlowSync(state, context)
     case leavingTimer:

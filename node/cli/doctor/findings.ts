@@ -17,7 +17,7 @@ const clockSkewProblemMs = 60_000
 /** What of a node's own report of its logs is looked at; a node of an earlier release sends none. */
 const Replication = z.object({
   replication: z.object({
-    admitted: z.string(), roster: z.string(), keepers: z.array(z.object({ name: z.string(), connected: z.boolean() })), groups: z.number(), leads: z.number(), damaged: z.array(z.string()), room: z.string(),
+    admitted: z.string(), roster: z.string(), keepers: z.array(z.object({ name: z.string(), connected: z.boolean() })), groups: z.number(), leads: z.number(), underReplicated: z.number().default(0), damaged: z.array(z.string()), room: z.string(),
   }),
 })
 
@@ -90,7 +90,7 @@ function meshFindings(bridge: BridgeView): Finding[] {
 function replicationFindings({ status }: BridgeView): Finding[] {
   const parsed = Replication.safeParse('value' in status ? status.value : undefined)
   if (!parsed.success) return []
-  const { admitted, roster, keepers, groups, leads, damaged, room } = parsed.data.replication
+  const { admitted, roster, keepers, groups, leads, underReplicated, damaged, room } = parsed.data.replication
   const found: Finding[] = []
   const away = keepers.filter(({ connected }) => !connected).map(({ name }) => printable(name))
   if (roster === 'unreachable') {
@@ -106,6 +106,12 @@ function replicationFindings({ status }: BridgeView): Finding[] {
     found.push({
       level: 'problem', about: 'logs', detail: `${counted(damaged.length, 'log')} of this node cannot be read and ${damaged.length === 1 ? 'is' : 'are'} left alone: ${damaged.slice(0, 5).map(printable).join(', ')}${damaged.length > 5 ? ', …' : ''}`,
       next: 'stop the node and look with: skein store verify; what has no other copy is lost, submit it again',
+    })
+  }
+  if (underReplicated > 0) {
+    found.push({
+      level: 'note', about: 'logs', detail: `fewer nodes keep ${counted(underReplicated, 'log')} led here than should: so it is for a moment after nodes have come, and while one is missing`,
+      next: 'wait some seconds before a node is switched off; if it stays so, start the missing node, or another: skein nodes',
     })
   }
   if (room === 'low') found.push({ level: 'problem', about: 'disk', detail: 'room on the disk runs low: new missions are refused here, those that run go on', next: 'free some, or let less be kept: replication.archiveKeptMs, skein store compact' })

@@ -243,7 +243,7 @@ describe('doctor', () => {
   })
 
   it('says what is wrong with the logs of the node, one finding each', async () => {
-    const healthy = { admitted: 'yes', roster: 'led', keepers: [{ name: 'node-a', connected: true }, { name: 'node-b', connected: false }], groups: 66, leads: 65, leaderless: 0, damaged: [], room: 'enough' }
+    const healthy = { admitted: 'yes', roster: 'led', keepers: [{ name: 'node-a', connected: true }, { name: 'node-b', connected: false }], groups: 66, leads: 65, leaderless: 0, underReplicated: 0, damaged: [], room: 'enough' }
     const findings = async (report: object): Promise<{ level: string; about: string; detail: string; next?: string }[]> => {
       bridge.mesh.askNode = (_peer, about) => Promise.resolve(about === 'logs' ? [] : about === 'peers' ? { dialFailures: [] } : { replication: { ...healthy, ...report } })
       const all = (JSON.parse((await talk('doctor', '--json')).out) as { findings: { level: string; about: string; detail: string; next?: string }[] }).findings
@@ -252,6 +252,7 @@ describe('doctor', () => {
     expect(await findings({})).toEqual([{ level: 'good', about: 'logs', detail: 'this node is a member of 66 replicated logs and leads 65' }])
     expect(await findings({ roster: 'unreachable', groups: 0 })).toMatchObject([{ level: 'problem', about: 'roster', detail: expect.stringContaining('node-b is away, of the keepers node-a, node-b') as string, next: expect.stringContaining('majority') as string }])
     expect(await findings({ admitted: 'not-yet', groups: 0 })).toMatchObject([{ level: 'note', about: 'roster', detail: expect.stringContaining('has not admitted this node yet') as string }])
+    expect(await findings({ underReplicated: 3, groups: 0 })).toMatchObject([{ level: 'note', about: 'logs', detail: expect.stringContaining('fewer nodes keep 3 logs led here than should') as string, next: expect.stringContaining('skein nodes') as string }])
     expect(await findings({ damaged: ['m-abcdefgh-000000000000'], groups: 0 })).toMatchObject([{ level: 'problem', about: 'logs', detail: expect.stringContaining('m-abcdefgh-000000000000') as string, next: expect.stringContaining('skein store verify') as string }])
     expect(await findings({ room: 'low', groups: 0 })).toMatchObject([{ level: 'problem', about: 'disk', detail: expect.stringContaining('runs low') as string }])
     expect(await findings({ room: 'full', groups: 0 })).toMatchObject([{ level: 'problem', about: 'disk', detail: expect.stringContaining('is full') as string }])

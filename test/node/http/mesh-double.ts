@@ -139,7 +139,7 @@ export function createMeshDouble(): MeshDouble {
       if (peer !== selfPeer) throw new MeshError('owner-unreachable', 'node-b cannot be reached')
       return about === 'logs' ? [{ atWallMs: 1, level: 'info', name: 'node.started', fields: { port: 1 } }] : { about }
     },
-    replication: async () => ({ admitted: 'yes', roster: 'led', keepers: [], groups: 0, leads: 0, leaderless: 0, damaged: [], room: 'enough' }),
+    replication: async () => ({ admitted: 'yes', roster: 'led', keepers: [], groups: 0, leads: 0, leaderless: 0, underReplicated: 0, damaged: [], room: 'enough' }),
     readiness: () => ({ ready: double.ready, reasons: double.ready ? [] : ['draining'] }),
   }
   return double
