@@ -124,6 +124,8 @@ export type LogMessage =
   | { readonly kind: 'snapshot-taken'; readonly group: GroupId; readonly snapshot: LogSnapshot }
   /** Of a leader's host: `archived` is committed; the members keep this record and drop the rest. */
   | { readonly kind: 'end-group'; readonly group: MissionId; readonly ended: EndedMission }
+  /** Of a leader's host: it is committed that no mission will be begun in this log; it goes, and nothing is kept of it. */
+  | { readonly kind: 'end-unbegun'; readonly group: MissionId }
   /** A mission's orchestrator failed: `group-led` is told again, with everything that was appended. */
   | { readonly kind: 'lead-again'; readonly group: GroupId }
   /** Of a leader's host: it cannot fold what the log holds. Somebody else leads as soon as somebody can, and this node only when nobody else does. */

@@ -12,6 +12,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import { closedFault } from './missions-unbegun.ts'
 import { isSealable, maySeal } from './missions-sealing.ts'
 import { learnWhereabouts, openEnded, openOrchestrator, reply, unbegun, type Asker, type Inquiry, type MissionsInit, type MissionsState } from './missions-state.ts'
 
@@ -33,6 +34,8 @@ export function route(init: MissionsInit, state: MissionsState, inquiry: Inquiry
   const { missionId } = inquiry
   const damage = state.damaged.get(missionId)
   if (damage !== undefined) return settle(state, inquiry, damage)
+  const closed = closedFault(state, missionId)
+  if (closed !== undefined) return settle(state, inquiry, closed)
   if (unbegun(state, missionId, context) !== undefined) return settle(state, inquiry, fault('timeout', `mission ${missionId} was never begun: the node it was handed to stopped before that`, { next: 'submit it again with the same key' }))
   if (state.groups.get(missionId)?.led !== undefined || context.exists(actorNames.orchestrator(missionId))) return [...openOrchestrator(init, state, missionId, context), ...serveHere(state, inquiry, context)]
   if (!inquiry.isArchiveChecked) return [{ type: 'read-ended', which: { missionId }, tag: inquiry.id }]

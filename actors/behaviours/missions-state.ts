@@ -14,6 +14,7 @@ import type { DiskRoom } from '../ports/log-store.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
+import type { ClockReading } from './clock-jumps.ts'
 import { hasBegun, type LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import type { Submission } from './submission.ts'
@@ -95,6 +96,10 @@ export interface MissionsState {
   readonly accepted: Map<string, { readonly missionId: MissionId; readonly digest: string }>
   /** Missions whose group is being founded or whose first events are being committed, by submission. */
   readonly opening: Map<MissionId, string>
+  /** Logs in which nothing was begun, while it is being committed that nothing will be. */
+  readonly closing: Set<MissionId>
+  /** When it was last looked for such. */
+  clocksSeen: ClockReading | undefined
   readonly inquiries: Map<string, Inquiry>
   /** Submissions whose key is stuck: the members of the mission that it names are being asked to seal it. */
   readonly sealings: Map<string, Sealing>
@@ -116,7 +121,7 @@ export interface MissionsState {
 export function newMissionsState(): MissionsState {
   return {
     ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(), accepted: new Map(),
-    opening: new Map(), inquiries: new Map(), sealings: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), wanted: new Map(), members: new Map(), counter: 0,
+    opening: new Map(), closing: new Set(), clocksSeen: undefined, inquiries: new Map(), sealings: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), wanted: new Map(), members: new Map(), counter: 0,
   }
 }
 
@@ -131,7 +136,12 @@ export function openOrchestrator(init: MissionsInit, state: MissionsState, missi
 /** A log that this node leads and in which there is no mission yet: who submits it again begins it. */
 export function unbegun(state: MissionsState, missionId: MissionId, context: ActorContext): LedLog | undefined {
   const led = state.groups.get(missionId)?.led
-  return led === undefined || hasBegun(led) || state.opening.has(missionId) || context.exists(actorNames.orchestrator(missionId)) ? undefined : led
+  return led === undefined || hasBegun(led) || isClosed(led) || state.closing.has(missionId) || state.opening.has(missionId) || context.exists(actorNames.orchestrator(missionId)) ? undefined : led
+}
+
+/** No mission was begun in it, and none will be. */
+export function isClosed(led: LedLog): boolean {
+  return !hasBegun(led) && led.entries.some(({ event }) => event.type === 'archived')
 }
 
 /** The orchestrator that answers for an archived mission, for a while. */

@@ -12,6 +12,7 @@ import { addEnded, addPart, ask, forwardSubmission, onAnswer, onPacked, onTakenO
 import { onElsewhere, onEndedRead, onFound, onPeerLost } from './missions-routing.ts'
 import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import { onSealTime } from './missions-sealing.ts'
+import { closeUnbegun, nextLook, onAppended } from './missions-unbegun.ts'
 import { isAboutWanted, onUnwanted, onWantedEnded, onWantedFound, stillWanted } from './missions-wanted.ts'
 import { onBlobs, onClaimed, onFounded, onGroupSealed, onInputChecked, onNeverBegun, onOffers, onOpened, onSealed, onSealingEnded, onStored, submit } from './missions-submissions.ts'
 
@@ -29,6 +30,7 @@ export function missions(init: MissionsInit): Behaviour<MissionsState> {
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-members' }),
         { type: 'look-for-room', tag: 'room' },
+        nextLook,
       ],
     }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -49,6 +51,8 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       const name = isMissionGroup(message.group) ? actorNames.orchestrator(message.group) : ''
       return context.exists(name) ? [tell(at(context.self.peer, name), message)] : []
     }
+    case 'appended':
+      return onAppended(state, message.tag, message.fault, context)
     case 'group-damaged': {
       if (!isMissionGroup(message.group)) return []
       // Asking again does not mend a disk.
@@ -85,6 +89,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       return [{ type: 'set-timer', key: 'room', delayMs: roomMs, message: { kind: 'tick', what: 'room' } }]
     case 'tick':
       if (message.what === 'room') return [{ type: 'look-for-room', tag: 'room' }]
+      if (message.what === 'unbegun') return closeUnbegun(state, context)
       if (message.what?.startsWith('seal ') === true) {
         const ended = onSealTime(state, message.what)
         return ended === undefined ? [] : onSealingEnded(init, state, ended, context)

@@ -82,6 +82,8 @@ export interface OrchestratorState {
   damaged: Fault | undefined
   /** Of a new mission: the desk has heard whether it begins. */
   saidOpened: boolean
+  /** The registrar knows by whom it is led. */
+  isTold: boolean
   restAtMs: number
   isArchiving: boolean
   counter: number
@@ -90,7 +92,7 @@ export interface OrchestratorState {
 export function newOrchestratorState(): OrchestratorState {
   return {
     fold: undefined, events: [], firstKept: 1, head: { index: 0, chain: chainOrigin }, committed: 0, membership: undefined, appends: new Map(), securing: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(),
-    attaching: new Map(), snapshotting: undefined, damaged: undefined, saidOpened: false, restAtMs: Infinity, isArchiving: false, counter: 0,
+    attaching: new Map(), snapshotting: undefined, damaged: undefined, saidOpened: false, isTold: false, restAtMs: Infinity, isArchiving: false, counter: 0,
   }
 }
 

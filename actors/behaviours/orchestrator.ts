@@ -5,6 +5,7 @@
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import { blobRefsIn, withHolder, type Json } from '../../protocols/kernel/payload.ts'
 import { decodeFold, encodeFold } from '../../protocols/tasking/fold-snapshot.ts'
 import { missionEnded } from '../../protocols/tasking/mission-state.ts'
@@ -144,8 +145,7 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
     case 'opened':
       return [...effects, tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened', missionId: init.missionId }), ...startRootManager(init, state, context)]
     case 'start': {
-      const told = tell(at(context.self.peer, actorNames.registrar), { kind: 'tell-registrar', missionId: init.missionId, members: leaderFirst(state, context), epoch: epochOf(init) })
-      return [...effects, told, ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
+      return [...effects, tellWhere(init, state, context), ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
     }
     case 'deliver':
       return [...effects, ...receive(init, state, continuation.delivery, context)]
@@ -163,6 +163,11 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
     case 'nothing':
       return effects
   }
+}
+
+function tellWhere(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect {
+  state.isTold = true
+  return tell(at(context.self.peer, actorNames.registrar), { kind: 'tell-registrar', missionId: init.missionId, members: leaderFirst(state, context), epoch: epochOf(init) })
 }
 
 function leaderFirst(state: OrchestratorState, context: ActorContext) {
@@ -277,6 +282,8 @@ function onTick(init: OrchestratorInit, state: OrchestratorState, context: Actor
   // Nothing is left to look after but the time to rest.
   const idle = fold !== undefined && missionEnded(fold) && state.watchers.size === 0
   const effects: Effect[] = [{ type: 'set-timer', key: 'tick', delayMs: idle ? Math.max(1_000, state.restAtMs - context.nowMs) : 1_000, message: { kind: 'tick' } }]
+  // Where it was claimed it is. A claim of which nothing is heard for long is forgotten, though.
+  if (init.from.kind === 'opening' && !state.isTold && fold !== undefined && context.wallMs > fold.submittedAtWallMs + limits.ownerTellsMs) effects.push(tellWhere(init, state, context))
   if (fold !== undefined && !missionEnded(fold) && context.wallMs > fold.submittedAtWallMs + fold.limits.durationMs) {
     const waits = missionView(fold, state.notes, init.nodeName).waitingFor
     return [...effects, ...endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: fault('deadline-exceeded', `the mission was not done within ${Math.round(fold.limits.durationMs / 1_000)} s${waits === undefined ? '' : `; it waited for ${waits}`}`, { next: 'submit it with a longer limit: --limit durationMs=N' }) }, context)]

@@ -136,6 +136,11 @@ export const limits = Object.freeze({
   sealedCopyKeptMs: 10 * 365 * 24 * 60 * 60_000,
   /** A claim can be sealed so long after it: every copy that was given up since is remembered then. */
   sealableMs: 15 * 24 * 60 * 60_000,
+  /** A log in which no mission was begun is kept so long for whoever submits it again. */
+  unbegunKeptMs: 7 * 24 * 60 * 60_000,
+  /** A claim without a key is forgotten when no owner has told of its mission for so long; an owner tells after `ownerTellsMs`. */
+  unbegunClaimKeptMs: 30 * 24 * 60 * 60_000,
+  ownerTellsMs: 24 * 60 * 60_000,
   /** How long the members of a claim are waited for. */
   sealAnswerMs: 3_000,
   /** How often archives whose time is over are looked for: a part of that time, within these. */
@@ -188,6 +193,7 @@ invariant(limits.resultRetryMs <= limits.resultRetryMsMax, 'results are sent aga
 invariant(limits.missionLeavesDefault <= limits.missionTasksMax, 'the default fits the maximum')
 invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be posted')
 invariant(2 * limits.sealableMs <= limits.formerCopyKeptMs && limits.formerCopyKeptMs < limits.sealedCopyKeptMs, 'whoever had a copy of a mission remembers it while that may be sealed')
+invariant(limits.idempotencyKeyKeptMs <= limits.unbegunKeptMs && 2 * limits.ownerTellsMs < limits.unbegunClaimKeptMs, 'what may have been begun is not let go of')
 invariant(limits.votersAimed <= limits.votersMax && limits.rosterVotersMax <= limits.votersMax, 'a log may have as many voters as are aimed at')
 invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses start no election')
 invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')

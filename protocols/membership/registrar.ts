@@ -81,7 +81,7 @@ export function foldRegistrar(state: RegistrarState, event: RegistrarEvent): voi
 
 /** Whether there is anything to append `claims-expired` for. */
 export function hasExpired(state: RegistrarState, wallMs: WallMs, archiveKeptMs: DurationMs): boolean {
-  for (const claim of state.claims.values()) if (keyExpired(claim, wallMs) || isForgotten(claim, wallMs, archiveKeptMs)) return true
+  for (const claim of state.claims.values()) if (keyExpired(claim, wallMs) || isUnheardOf(claim, wallMs) || isForgotten(claim, wallMs, archiveKeptMs)) return true
   return false
 }
 
@@ -93,11 +93,16 @@ function expire(state: RegistrarState, claim: MissionClaim, wallMs: WallMs, arch
     claim = rest
     state.claims.set(claim.missionId, claim)
   }
-  if (isForgotten(claim, wallMs, archiveKeptMs)) state.claims.delete(claim.missionId)
+  if (isUnheardOf(claim, wallMs) || isForgotten(claim, wallMs, archiveKeptMs)) state.claims.delete(claim.missionId)
 }
 
 function keyExpired(claim: MissionClaim, wallMs: WallMs): boolean {
   return claim.key !== undefined && claim.endedAtWallMs !== undefined && wallMs - claim.endedAtWallMs > limits.idempotencyKeyKeptMs
+}
+
+/** No owner has told of it for as long as none could live without doing so. One with a key waits for its founder: the key must not name two. */
+function isUnheardOf(claim: MissionClaim, wallMs: WallMs): boolean {
+  return claim.key === undefined && !hasBegun(claim) && wallMs - claim.atWallMs > limits.unbegunClaimKeptMs
 }
 
 function isForgotten(claim: MissionClaim, wallMs: WallMs, archiveKeptMs: DurationMs): boolean {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { MissionId } from '../../protocols/kernel/ids.ts'
+import { chainOrigin } from '../../protocols/replicated-log/chain.ts'
 import type { Sent } from './log-keeper-links.ts'
 import { logKeeperWorld, mission } from './log-keeper-world.ts'
 
@@ -111,6 +112,37 @@ describe('a log that has ended here', () => {
     await world.until('c gives its copy up', () => !has(world, 'c'))
     await world.runFor(10_000)
     expect(['a', 'b', 'c'].map((name) => has(world, name))).toEqual([false, false, false])
+  })
+})
+
+describe('a log in which nothing will be begun', () => {
+  it('goes at its leader; the others hear so when they miss it, also who was away, and nobody votes for it again', async () => {
+    const world = await three(6)
+    const late = lateAppend(world, 'b')
+    world.kill('c')
+    await world.runFor(500)
+    world.node('a').tell({ kind: 'end-unbegun', group: mission })
+    await world.until('it is gone at its leader', () => !has(world, 'a'), 1_000)
+    await world.restart('c')
+    await world.until('and at the others', () => ['b', 'c'].every((name) => !has(world, name)))
+    expect(world.sent('group-left', { from: 'a' }).map(({ to }) => to)).toEqual(expect.arrayContaining(['b', 'c']))
+    for (const name of ['a', 'b', 'c']) {
+      world.kill(name)
+      await world.restart(name)
+    }
+    const sinceMs = world.clock.nowMs()
+    world.links.again(late)
+    for (const [from, to] of [['c', 'a'], ['c', 'b']] as const) world.links.again({ atMs: 0, from, to, message: { kind: 'vote-ask', group: mission, as: world.member(from).incarnation, toward: world.member(to).incarnation, epoch: { lineage: 1, term: 9 }, pre: false, transfer: false, last: { index: 2, epoch: { lineage: 1, term: 1 }, chain: chainOrigin } } })
+    await world.runFor(10_000)
+    expect(['a', 'b', 'c'].map((name) => has(world, name))).toEqual([false, false, false])
+    expect([...world.sent('vote', { sinceMs }), ...world.sent('log-appended', { sinceMs })]).toEqual([])
+  })
+
+  it('does not go at one that does not lead it', async () => {
+    const world = await three(7)
+    world.node('b').tell({ kind: 'end-unbegun', group: mission })
+    await world.runFor(1_000)
+    expect(has(world, 'b')).toBe(true)
   })
 })
 

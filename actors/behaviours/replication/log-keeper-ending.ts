@@ -21,6 +21,18 @@ export function endGroup(state: LogKeeperState, missionId: MissionId, ended: End
   return [...others.map((peer) => tell(at(peer, actorNames.logKeeper), { kind: 'group-ended', group: missionId, ended })), ...drop(state, group, ended, context)]
 }
 
+/** Of a leader's host. The others ask when they have missed their leader for a while, and are told that they need not wait. */
+export function endUnbegun(state: LogKeeperState, missionId: MissionId, context: ActorContext): Effect[] {
+  const group = state.groups.get(missionId)
+  if (group === undefined || viewOf(group.raft).role !== 'leader') return []
+  state.groups.delete(missionId)
+  if (group.durable) {
+    state.waitingRemoved.push(missionId)
+    state.waitingFormer.push(formerCopy(missionId, undefined, context))
+  }
+  return [{ type: 'clear-timer', key: `raft ${missionId}` }]
+}
+
 function drop(state: LogKeeperState, group: Group, ended: EndedMission, context: ActorContext): Effect[] {
   state.groups.delete(group.group)
   const cleared: Effect = { type: 'clear-timer', key: `raft ${group.group}` }

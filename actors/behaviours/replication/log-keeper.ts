@@ -14,7 +14,7 @@ import type { GroupOnDisk, StoreOnDisk } from '../../ports/log-store.ts'
 import type { ActorContext, Behaviour, Delivery } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
 import { hearPulses, meetAbsent, notLed, onWake, perform, step, tellCommitted, tellLeads } from './log-keeper-drive.ts'
-import { askWhetherEnded, endGroup, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
+import { askWhetherEnded, endGroup, endUnbegun, onArchiveFetched, onAsked, onGroupEnded, onLeft } from './log-keeper-ending.ts'
 import { leavingTimer, onConnection, onLeavingHeard, onLeavingTime, onMemberLeaves, startLeaving } from './log-keeper-leaving.ts'
 import { changingTimer, lookAfterChanging, lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
@@ -76,6 +76,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
     case 'barrier':
     case 'snapshot-taken':
     case 'end-group':
+    case 'end-unbegun':
     case 'forget-ended':
     case 'lead-again':
     case 'cannot-lead':
@@ -209,7 +210,7 @@ function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'leave' | 'hand-over' | 'describe-replication' | 'find-citations' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'end-unbegun' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'leave' | 'hand-over' | 'describe-replication' | 'find-citations' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
@@ -234,6 +235,8 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       return onSnapshotTaken(init, state, message.group, message.snapshot, context)
     case 'end-group':
       return endGroup(state, message.group, message.ended, context)
+    case 'end-unbegun':
+      return endUnbegun(state, message.group, context)
     case 'forget-ended':
       state.waitingRemoved.push(...message.ended.map(({ missionId }) => missionId))
       state.waitingFormer.push(...message.ended.map(({ missionId }) => formerCopy(missionId, undefined, context)))

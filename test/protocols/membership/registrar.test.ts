@@ -163,6 +163,19 @@ describe('forgetting', () => {
     expect([...after.claims.keys()]).toEqual([idOf(3)])
     expect(judgeClaim(after, claimOf(4, { key: 'key 3' })).verdict).toBe('conflict')
   })
+
+  it('a claim without a key of which no owner has told is forgotten; with a key it waits, as does what an owner has told of', () => {
+    const epoch = { lineage: 1, term: 1 }
+    const after = fold(claimed(claimOf(1)), claimed(keyless(2)), claimed(keyless(3)), moved(3, ['a'], { epoch }))
+    const kept = 1_000 + limits.unbegunClaimKeptMs
+    expect(hasExpired(after, kept, archiveKeptMs)).toBe(false)
+    foldRegistrar(after, expired(kept))
+    expect([...after.claims.keys()]).toEqual([idOf(1), idOf(2), idOf(3)])
+    expect(hasExpired(after, kept + 1, archiveKeptMs)).toBe(true)
+    foldRegistrar(after, expired(kept + 1))
+    expect([...after.claims.keys()]).toEqual([idOf(1), idOf(3)])
+    expect(hasExpired(after, kept * 100, archiveKeptMs)).toBe(false)
+  })
 })
 
 it('is the same after it was stored, and goes on alike', () => {
