@@ -109,6 +109,12 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
     if (phase === 'running' && options.duties.includes('worker')) toActor(actorNames.participant, { kind: 'capabilities-changed', capabilities: ports.skillRunner.capabilities() }, actorNames.root)
   })
 
+  // What waits for room waits no longer than that, and is refused if there is none.
+  ports.blobStore.onRoomWanted(async (bytes) => {
+    if (phase === 'new' || phase === 'stopped') return
+    await question((name) => toActor(actorNames.retention, { kind: 'room-wanted', bytes, replyTo: here(name) }, name), (message) => (message.kind === 'room-made' ? true : undefined), limits.roomPatienceMs).catch(() => undefined)
+  })
+
   async function report(about: 'status' | 'peers' | 'logs'): Promise<Json> {
     const told = options.report?.(about) ?? null
     if (about !== 'status' || told === null || typeof told !== 'object' || Array.isArray(told) || phase !== 'running') return told

@@ -3,7 +3,7 @@ import type { Assessment } from '../protocols/bidding/calibration.ts'
 import type { Advert, Attributes, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
-import type { InstantMs } from '../protocols/kernel/units.ts'
+import type { Bytes, InstantMs } from '../protocols/kernel/units.ts'
 import type { ActorAddress, AwardId, Digest, Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../protocols/kernel/payload.ts'
 import type { Membership, MissionClaim, RosterView } from '../protocols/membership/schema.ts'
@@ -12,6 +12,7 @@ import type { DeadView, MissionView } from '../protocols/tasking/views.ts'
 import type { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { Message, MessageOf } from '../protocols/wire.ts'
 import type { ReplicationReport } from './mesh-api.ts'
+import type { IdleBlob } from './ports/blob-store.ts'
 import type { HardwareSample } from './ports/hardware.ts'
 import type { DiskRoom, StoreOnDisk } from './ports/log-store.ts'
 import type { SkillRunEvent } from './ports/skill-runner.ts'
@@ -30,6 +31,8 @@ export type EffectOutcome =
   | { readonly kind: 'group-recalled'; readonly group: GroupId; readonly ended?: EndedMission; readonly former?: FormerCopy; readonly fault?: Fault }
   /** `kept`: those that were in use too lately. */
   | { readonly kind: 'blobs-removed'; readonly tag: string; readonly kept: readonly Digest[]; readonly fault?: Fault }
+  | { readonly kind: 'idle-blobs-found'; readonly tag: string; readonly blobs: readonly IdleBlob[]; readonly fault?: Fault }
+  | { readonly kind: 'held-found'; readonly tag: string; readonly refs: readonly BlobRef[]; readonly runningSinceMs?: InstantMs }
   | { readonly kind: 'input-checked'; readonly tag: string; readonly fault?: Fault }
   | { readonly kind: 'skill-event'; readonly runId: string; readonly event: SkillRunEvent }
   | { readonly kind: 'providers-found'; readonly tag: string; readonly peers: readonly PeerId[] }
@@ -134,8 +137,11 @@ export type LogMessage =
   | { readonly kind: 'forget-ended'; readonly ended: readonly EndedMission[] }
   /** Of the retention: which of these blobs do the logs of this node cite? Answered by `citations-found` for some groups, with the last of them in `next` while there are more. */
   | { readonly kind: 'find-citations'; readonly tag: string; readonly digests: ReadonlySet<Digest>; readonly after?: GroupId }
-  /** `within`: large values that may cite more. `doubt`: it cannot be told. */
-  | { readonly kind: 'citations-found'; readonly tag: string; readonly cited: readonly Digest[]; readonly within: readonly BlobRef[]; readonly doubt?: string; readonly next?: GroupId }
+  /** `within`: large values that may cite more. `doubt`: it cannot be told. `leaderless`: what a log here will hold next, it has been told by nobody. */
+  | { readonly kind: 'citations-found'; readonly tag: string; readonly cited: readonly Digest[]; readonly within: readonly BlobRef[]; readonly doubt?: string; readonly leaderless?: GroupId; readonly next?: GroupId }
+  /** To the retention: so much does not fit into the blob store. Answered by `room-made` when all was done that can be. */
+  | { readonly kind: 'room-wanted'; readonly bytes: Bytes; readonly replyTo: ActorAddress }
+  | { readonly kind: 'room-made' }
   /** By hand: this member leads from now on, alone, under the next lineage. Answered by `taken-over`. */
   | { readonly kind: 'take-over'; readonly tag: string; readonly group: GroupId }
   /** The node is about to stop: the other replicas hear of it. Answered by `may-leave` once a spare votes wherever it was to be waited for. */

@@ -21,6 +21,8 @@ export interface Tuning {
   readonly archiveKeptMs: DurationMs
   /** Blobs in use so lately are not freed. */
   readonly blobIdleMs: DurationMs
+  /** Blobs that nothing here cites are freed when they have not been used for so long. */
+  readonly uncitedKeptMs: DurationMs
   /** Into how many a mesh that this node founds divides its registrar. */
   readonly registrarShards: number
   readonly snapshotEntries: number
@@ -45,6 +47,7 @@ export const defaultTuning: Tuning = {
   failedMissionRestMs: limits.failedMissionRestMs,
   archiveKeptMs: limits.archiveKeptMs,
   blobIdleMs: limits.blobIdleMsMin,
+  uncitedKeptMs: limits.uncitedKeptMs,
   registrarShards: limits.registrarShards,
   snapshotEntries: limits.snapshotEntries,
   snapshotTailEntries: limits.snapshotTailEntries,

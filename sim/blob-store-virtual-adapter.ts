@@ -2,7 +2,7 @@
 import type { BlobStore } from '../actors/ports/blob-store.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import { digestOf } from '../protocols/kernel/hashing.ts'
-import { createRecentUse } from '../protocols/kernel/recent-use.ts'
+import { createRecentUse, type RecentUse } from '../protocols/kernel/recent-use.ts'
 import type { Digest, PeerId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
 import type { Bytes, DurationMs, InstantMs } from '../protocols/kernel/units.ts'
@@ -11,6 +11,8 @@ import { diskFull, type Drive, type DriveClock } from './disk/drive.ts'
 export interface VirtualBlobSwarmInit {
   /** With a clock, fetching takes `roundTripMs` and the time of its bytes. The world's clock, not a node's. */
   readonly clock?: DriveClock
+  /** The world's time, by which use is remembered, also when a node starts again; without it everything was used just now. */
+  readonly nowMs?: () => InstantMs
   /** Default 2 ms. */
   readonly roundTripMs?: DurationMs
   /** Default 100 MB/s. */
@@ -23,12 +25,14 @@ export interface VirtualBlobSwarm {
   readonly init: VirtualBlobSwarmInit
   /** What each peer serves. Kept when a peer crashes: blobs are synced before `put` resolves. */
   readonly shelves: Map<PeerId, Map<Digest, Uint8Array>>
+  /** When each peer used what it serves: kept with it. */
+  readonly uses: Map<PeerId, RecentUse>
   /** Transfers between two peers that were completed. */
   readonly transfers: { readonly from: PeerId; readonly to: PeerId; readonly digest: Digest; readonly sizeBytes: Bytes }[]
 }
 
 export function createVirtualBlobSwarm(init: VirtualBlobSwarmInit = {}): VirtualBlobSwarm {
-  return { init, shelves: new Map(), transfers: [] }
+  return { init, shelves: new Map(), uses: new Map(), transfers: [] }
 }
 
 /** The blobs of one peer, for the disk that they share with its logs. */
@@ -38,21 +42,29 @@ export function shelfOf(swarm: VirtualBlobSwarm, peer: PeerId): Map<Digest, Uint
   return shelf
 }
 
+function usesOf(swarm: VirtualBlobSwarm, peer: PeerId): RecentUse {
+  let uses = swarm.uses.get(peer)
+  if (uses === undefined) swarm.uses.set(peer, (uses = createRecentUse()))
+  return uses
+}
+
 export interface VirtualBlobStoreInit {
   readonly self: PeerId
   readonly swarm: VirtualBlobSwarm
   readonly quotaBytes?: Bytes
   /** The machine's disk: then storing takes its sync, and suffers what the disk suffers. */
   readonly drive?: Drive
-  /** The node's clock, to know what was used lately; without one everything was used just now. */
-  readonly nowMs?: () => InstantMs
 }
 
 /** The store of one peer. Created again under the same peer, it finds what was there before. */
-export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, drive, nowMs = () => 0 }: VirtualBlobStoreInit): BlobStore {
+export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, drive }: VirtualBlobStoreInit): BlobStore {
   const shelf = shelfOf(swarm, self)
-  const uses = createRecentUse(nowMs(), limits.blobUsesKept)
-  const touch = (digest: Digest): void => uses.touch(digest, nowMs())
+  const uses = usesOf(swarm, self)
+  const nowMs = (): InstantMs => swarm.init.nowMs?.() ?? 0
+  const touch = (digest: Digest): void => {
+    if (shelf.has(digest)) uses.touch(digest, nowMs())
+  }
+  let askForRoom: ((bytes: Bytes) => Promise<void>) | undefined
   const fetching = new Map<Digest, Promise<void>>()
   const cutsAtFirst = drive?.cuts()
   const stir = (): void => swarm.init.clock?.stir?.()
@@ -62,14 +74,20 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, dri
     if (drive?.cuts() !== cutsAtFirst) return await new Promise(() => undefined)
     if (shelf.has(digest)) return
     if (drive?.isFull() === true) throw diskFull('a blob could not be stored')
-    if (quotaBytes < Infinity) assertQuota(bytes.byteLength)
+    if (quotaBytes < Infinity) await findRoom(bytes.byteLength)
     const own = bytes.slice()
-    if (drive === undefined) shelf.set(digest, own)
-    else await drive.blobs.stage(() => void shelf.set(digest, own))
+    const store = (): void => {
+      shelf.set(digest, own)
+      touch(digest)
+    }
+    if (drive === undefined) store()
+    else await drive.blobs.stage(store)
   }
 
-  function assertQuota(moreBytes: Bytes): void {
-    const heldBytes = [...shelf.values()].reduce((sum, held) => sum + held.byteLength, 0)
+  async function findRoom(moreBytes: Bytes): Promise<void> {
+    const held = (): Bytes => [...shelf.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    if (held() + moreBytes > quotaBytes) await askForRoom?.(held() + moreBytes - quotaBytes)
+    const heldBytes = held()
     if (heldBytes + moreBytes <= quotaBytes) return
     throw new MeshError('storage-failed', `the blob store holds ${heldBytes} bytes, ${moreBytes} more would be over its quota of ${quotaBytes}`, { next: 'raise the quota or remove finished missions' })
   }
@@ -108,6 +126,15 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, dri
       if (drive?.cuts() === cutsAtFirst) for (const digest of digests) if (!kept.includes(digest)) shelf.delete(digest)
       return kept
     },
+    async idle(idleForMs, max, after) {
+      stir()
+      // Of what came with a disk that was put back nothing is known.
+      for (const digest of shelf.keys()) if (!uses.knows(digest)) uses.touch(digest, nowMs())
+      const gone = uses.unusedSince(nowMs() - idleForMs, Infinity).filter(({ digest }) => !shelf.has(digest))
+      for (const { digest } of gone) uses.forget(digest)
+      return uses.unusedSince(nowMs() - idleForMs, max, after).map((use) => ({ ...use, sizeBytes: shelf.get(use.digest)?.byteLength ?? 0 }))
+    },
+    onRoomWanted: (listener) => void (askForRoom = listener),
     async has(digest) {
       stir()
       touch(digest)
@@ -117,8 +144,8 @@ export function createVirtualBlobStore({ self, swarm, quotaBytes = Infinity, dri
       stir()
       if (bytes.byteLength > limits.blobBytesMax) throw new MeshError('too-large', `a blob of ${bytes.byteLength} bytes is over the limit of ${limits.blobBytesMax}`)
       const digest = digestOf(bytes)
-      touch(digest)
       await keep(digest, bytes)
+      touch(digest)
       return {
         $blob: digest,
         sizeBytes: bytes.byteLength,

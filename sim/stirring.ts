@@ -37,6 +37,8 @@ export function withStirring({ logStore, blobStore, discovery, hardware }: Await
       get: (digest) => stirred(blobStore.get(digest)),
       fetch: (ref, alsoTry) => stirred(blobStore.fetch(ref, alsoTry)),
       remove: (digests, idleForMs) => stirred(blobStore.remove(digests, idleForMs)),
+      idle: (idleForMs, max, after) => stirred(blobStore.idle(idleForMs, max, after)),
+      onRoomWanted: (listener) => blobStore.onRoomWanted((bytes) => stirred(listener(bytes))),
     },
     discovery: { provide: (keys) => discovery.provide(keys), findProviders: (key, max, timeoutMs) => stirred(discovery.findProviders(key, max, timeoutMs)) },
     hardware: { sample: () => stirred(hardware.sample()) },

@@ -69,7 +69,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
   const network = createVirtualNetwork({ ...init, clock, random: random.split() })
   const dht = createVirtualDht()
   const gossip = createVirtualGossipMesh(network, random.split(), { dht, takesUplink: init.bandwidthBytesPerSecond !== undefined, ...(init.nodesExpected === undefined ? {} : { nodesExpected: init.nodesExpected }) })
-  const blobs = createVirtualBlobSwarm({ clock, reaches: (from, to) => network.canDial(from, to) })
+  const blobs = createVirtualBlobSwarm({ clock, nowMs: () => clock.nowMs(), reaches: (from, to) => network.canDial(from, to) })
   const fate = random.split()
   const disks = new Map<string, VirtualLogDisk>()
   const nodes = new Map<string, VirtualNode>()
@@ -161,7 +161,7 @@ export function createVirtualMesh(seed: number, init: VirtualMeshInit = {}): Vir
       const nodeClock = clock.clockFor(name, nodeInit.clock)
       const telemetry = createMemoryTelemetry(init.factsMax)
       const awaited = withStirring({
-        logStore: await disk(name).open(), blobStore: createVirtualBlobStore({ self: identity.peerId, swarm: blobs, drive: disk(name).drive, nowMs: () => nodeClock.monotonicMs() }),
+        logStore: await disk(name).open(), blobStore: createVirtualBlobStore({ self: identity.peerId, swarm: blobs, drive: disk(name).drive, ...(nodeInit.quotaBytes === undefined ? {} : { quotaBytes: nodeInit.quotaBytes }) }),
         discovery: createVirtualDiscovery(host, dht), hardware: createVirtualHardware(nodeInit.machine),
       }, clock)
       const skills = createScriptedSkillRunner({ clock: nodeClock, skills: nodeInit.skills, blobs: awaited.blobStore, stir: () => clock.stir(), ...(nodeInit.speed === undefined ? {} : { speed: nodeInit.speed }) })

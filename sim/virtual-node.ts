@@ -4,6 +4,7 @@ import type { HardwareSample } from '../actors/ports/hardware.ts'
 import type { Tuning } from '../actors/tuning.ts'
 import type { Duty } from '../protocols/capability/schema.ts'
 import type { PeerId } from '../protocols/kernel/ids.ts'
+import type { Bytes } from '../protocols/kernel/units.ts'
 import type { ConductParts } from './adversary/parts.ts'
 import type { CrashTrap } from './crash-trap.ts'
 import type { NodeClock, NodeClockInit } from './node-clock.ts'
@@ -20,6 +21,8 @@ export interface VirtualNodeInit {
   readonly speed?: number
   readonly machine?: Partial<HardwareSample>
   readonly tuning?: Partial<Tuning>
+  /** Of its blobs; default: as much as the disk holds. */
+  readonly quotaBytes?: Bytes
   readonly site?: string
   readonly clock?: NodeClockInit
   /** How many nodes it thinks the mesh has until it has counted; default: as in the real node. */

@@ -100,6 +100,11 @@ export function newManagerState(init: ManagerInit, holder: Holder | undefined, n
   }
 }
 
+/** What it has made or been given and not brought into the log; the rest it could be given again. */
+export function heldBy({ init, holder, attachBase, inputs, records, committing, draft }: ManagerState): readonly unknown[] {
+  return [init.award?.input, holder?.outcome, attachBase, ...inputs.values(), ...[...records.values()].map(({ events }) => events), ...[...committing.values()].map(({ award }) => award), draft?.plan, ...(draft?.inputs.values() ?? [])]
+}
+
 export function foldOf(state: ManagerState): MissionFold {
   invariant(state.fold !== undefined, 'a manager acts only after it was attached')
   return state.fold

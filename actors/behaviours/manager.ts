@@ -22,7 +22,7 @@ import { attachAgain, baseTag, onAttached, onBaseLoaded, onRecorded, onRecordRef
 import { onOutcome, onRenew, onSilence, settle } from './manager-outcomes.ts'
 import { complete, fail, onPlan, onPlannedInput, onPlanOffers } from './manager-planning.ts'
 import { onInputResolved, onValueForInput } from './manager-preparing.ts'
-import { attach, childrenOf, newManagerState, taskIdOf, taskOf, type ManagerInit, type ManagerState } from './manager-state.ts'
+import { attach, childrenOf, heldBy, newManagerState, taskIdOf, taskOf, type ManagerInit, type ManagerState } from './manager-state.ts'
 
 const recordRetryMs = 2_000
 /** How often a paused manager looks whether it still is: the word to go on may have been lost with a connection. */
@@ -37,6 +37,7 @@ export function manager(init: ManagerInit): Behaviour<ManagerState> {
       return { state, effects: [tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }), attach(state, context), nextTick()] }
     },
     receive: (state, delivery, context) => receive(state, delivery, context),
+    holds: heldBy,
   }
 }
 

@@ -27,6 +27,7 @@ export function worker(award: Award): Behaviour<WorkerState> {
         tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }),
       ],
     }),
+    holds: ({ holder, checkpoints }) => [award.input, checkpoints.newest, holder.outcome],
     receive(state, delivery, context) {
       const { holder } = state
       const { message, from } = delivery.message.kind === 'passed-on' ? delivery.message : delivery

@@ -1,6 +1,12 @@
 import type { Digest, PeerId } from '../../protocols/kernel/ids.ts'
-import type { DurationMs } from '../../protocols/kernel/units.ts'
+import type { Bytes, DurationMs } from '../../protocols/kernel/units.ts'
 import type { BlobRef } from '../../protocols/kernel/payload.ts'
+import type { LastUse } from '../../protocols/kernel/recent-use.ts'
+
+/** A blob that has not been used for a while. */
+export interface IdleBlob extends LastUse {
+  readonly sizeBytes: Bytes
+}
 
 /** Content by its SHA-256: on this node, or fetched point to point from a holder, verified on arrival. */
 export interface BlobStore {
@@ -16,8 +22,15 @@ export interface BlobStore {
   fetch(ref: BlobRef, alsoTry?: readonly PeerId[]): Promise<void>
   /**
    * Frees them here, those that are here. Other holders keep theirs.
-   * @param idleForMs those that were stored, asked for or read within that time stay; default 0. What an earlier process did is not known: its use counts from the opening.
+   * @param idleForMs those that were stored, asked for or read within that time stay; default 0. It outlasts the process.
    * @returns those that stayed. @throws MeshError `storage-failed`.
    */
   remove(digests: readonly Digest[], idleForMs?: DurationMs): Promise<readonly Digest[]>
+  /** At most `max` of those that are here and were not stored, asked for or read within `idleForMs`: unused for longest first, from behind `after` on when that is given. */
+  idle(idleForMs: DurationMs, max: number, after?: LastUse): Promise<readonly IdleBlob[]>
+  /**
+   * Who is asked for room when something does not fit into the quota. What did not fit waits for the promise, and is refused if it still does not fit then.
+   * Without anybody to ask it is refused at once. One at most.
+   */
+  onRoomWanted(listener: (bytes: Bytes) => Promise<void>): void
 }

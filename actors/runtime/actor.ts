@@ -33,6 +33,8 @@ export interface Behaviour<State> extends Spawnable {
   receive(state: State, delivery: Delivery, context: ActorContext): readonly Effect[]
   /** After everything that could be delivered was delivered, if any of it was for this actor: for what is worth doing once for many messages. */
   endTurn?(state: State, context: ActorContext): readonly Effect[]
+  /** Values in its state that may refer to blobs which are needed here and which no log cites (yet): those blobs are not freed. */
+  holds?(state: State): readonly unknown[]
 }
 
 /** Forgets the state's type. Only the runtime passes a state back, and only its own. */

@@ -2,6 +2,7 @@
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, Digest, GroupId, MissionId, PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
+import type { LastUse } from '../../protocols/kernel/recent-use.ts'
 import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { Message } from '../../protocols/wire.ts'
 import type { ActorMessage, LocalMessage } from '../messages.ts'
@@ -35,8 +36,12 @@ export type Effect =
   | { readonly type: 'recall-group'; readonly group: GroupId }
   /** Frees blobs of this node that nothing cites any more, but for those in use within that time. Answered by `blobs-removed`. */
   | { readonly type: 'remove-blobs'; readonly digests: readonly Digest[]; readonly idleForMs: number; readonly tag: string }
-  /** A payload's JSON value, fetched when it is a blob. */
-  | { readonly type: 'load-value'; readonly payload: Payload; readonly alsoTry: readonly PeerId[]; readonly tag: string }
+  /** Blobs of this node that were not used for so long, unused for longest first. Answered by `idle-blobs-found`. */
+  | { readonly type: 'find-idle-blobs'; readonly idleForMs: DurationMs; readonly max: number; readonly after?: LastUse; readonly tag: string }
+  /** What the actors of this node hold that is in no log, and since when the oldest skill runs that runs now. Answered by `held-found`. */
+  | { readonly type: 'find-held'; readonly tag: string }
+  /** A payload's JSON value, fetched when it is a blob. `onlyHere`: a blob that is not on this node has none. */
+  | { readonly type: 'load-value'; readonly payload: Payload; readonly alsoTry: readonly PeerId[]; readonly onlyHere?: boolean; readonly tag: string }
   /** The reverse: inline when small, a blob otherwise. */
   | { readonly type: 'store-value'; readonly value: Json; readonly tag: string }
   /** Makes all of them local. */

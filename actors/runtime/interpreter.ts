@@ -3,7 +3,8 @@ import { fault, MeshError, toFault } from '../../protocols/kernel/errors.ts'
 import { isMissionGroup, type ActorAddress, type GroupId, type PeerId } from '../../protocols/kernel/ids.ts'
 import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { BlobRef, Json, Payload } from '../../protocols/kernel/payload.ts'
+import { blobRefsIn, type BlobRef, type Json, type Payload } from '../../protocols/kernel/payload.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
 import { Message } from '../../protocols/wire.ts'
 import type { EffectOutcome, LocalMessage } from '../messages.ts'
@@ -38,6 +39,9 @@ const wireKinds: ReadonlySet<string> = new Set(Message.options.map((option) => o
 
 /** @returns what performs one effect on behalf of one actor. Never throws; a failed effect is a message with a fault. */
 export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, timers: Timers): (effect: Effect, by: ActorAddress) => void {
+  /** Since when each skill runs, in the order of their starts. */
+  const running = new Map<string, InstantMs>()
+
   function back(by: ActorAddress, message: LocalMessage): void {
     system().deliver(by.actor, { message, from: by }, 'system')
   }
@@ -53,10 +57,11 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
     )
   }
 
-  async function load(payload: Payload, alsoTry: readonly PeerId[]): Promise<Json> {
+  async function load({ payload, alsoTry, onlyHere = false }: Extract<Effect, { type: 'load-value' }>): Promise<Json | undefined> {
     if ('inline' in payload) return payload.inline
-    await ports.blobStore.fetch(payload.blob, alsoTry)
+    if (!onlyHere) await ports.blobStore.fetch(payload.blob, alsoTry)
     const bytes = await ports.blobStore.get(payload.blob.$blob)
+    if (bytes === undefined && onlyHere) return undefined
     if (bytes === undefined) throw new Error(`blob ${payload.blob.$blob} vanished after it was fetched`)
     return JSON.parse(new TextDecoder().decode(bytes)) as Json
   }
@@ -95,7 +100,9 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
   }
 
   function startSkill(run: SkillRun, by: ActorAddress): void {
+    running.set(run.runId, ports.clock.monotonicMs())
     const tell = (event: SkillRunEvent): void => {
+      if (event.type === 'done' || event.type === 'failed') running.delete(run.runId)
       // Whoever ended while its skill ran has stopped it, and waits for no last word.
       if (system().exists(by.actor)) back(by, { kind: 'skill-event', runId: run.runId, event })
     }
@@ -150,8 +157,16 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
       case 'remove-blobs':
         after(by, ports.blobStore.remove(effect.digests, effect.idleForMs), (kept) => ({ kind: 'blobs-removed', tag: effect.tag, kept }), (thrown) => ({ kind: 'blobs-removed', tag: effect.tag, kept: [], fault: toFault(thrown, 'storage-failed') }))
         return
+      case 'find-idle-blobs':
+        after(by, ports.blobStore.idle(effect.idleForMs, effect.max, effect.after), (blobs) => ({ kind: 'idle-blobs-found', tag: effect.tag, blobs }), (thrown) => ({ kind: 'idle-blobs-found', tag: effect.tag, blobs: [], fault: toFault(thrown, 'storage-failed') }))
+        return
+      case 'find-held': {
+        const [oldestMs] = running.values()
+        back(by, { kind: 'held-found', tag: effect.tag, refs: blobRefsIn(system().held()), ...(oldestMs === undefined ? {} : { runningSinceMs: oldestMs }) })
+        return
+      }
       case 'load-value':
-        after(by, load(effect.payload, effect.alsoTry), (value) => ({ kind: 'value-loaded', tag: effect.tag, value }), (thrown) => ({ kind: 'value-loaded', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))
+        after(by, load(effect), (value) => ({ kind: 'value-loaded', tag: effect.tag, ...(value === undefined ? {} : { value }) }), (thrown) => ({ kind: 'value-loaded', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))
         return
       case 'store-value':
         after(by, store(effect.value), (payload) => ({ kind: 'value-stored', tag: effect.tag, payload }), (thrown) => ({ kind: 'value-stored', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
@@ -168,6 +183,7 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         startSkill(effect.run, by)
         return
       case 'stop-skill':
+        running.delete(effect.runId)
         ports.skillRunner.stop(effect.runId, effect.why)
         return
       case 'provide':

@@ -37,6 +37,8 @@ export interface ActorSystem {
   attach(name: string, listener: (message: ActorMessage) => void): () => void
   stop(name: string): void
   exists(name: string): boolean
+  /** See `Behaviour.holds`: of all actors. */
+  held(): readonly unknown[]
   readonly actorCount: number
   /** The most messages that one mailbox ever held. */
   readonly mailboxMessagesMost: number
@@ -227,6 +229,7 @@ export function createActorSystem(parts: ActorSystemParts): ActorSystem {
     },
     stop,
     exists: (name) => cells.has(name),
+    held: () => [...cells.values()].flatMap(({ behaviour, state }) => behaviour.holds?.(state) ?? []),
     get actorCount() {
       return cells.size
     },

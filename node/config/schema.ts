@@ -50,6 +50,7 @@ export const ConfigSchema = z.object({
     membersLookMs: z.number().int().min(100),
     missionRestMs: z.number().int().min(0),
     archiveKeptMs: z.number().int().min(0),
+    uncitedKeptMs: z.number().int().min(0),
     snapshotEntries: z.number().int().min(2),
     snapshotTailEntries: z.number().int().min(0),
   }).strict().superRefine((set, context) => {
@@ -97,6 +98,7 @@ export const about: Readonly<Record<string, string>> = {
   'replication.membersLookMs': 'how often a leader looks for members to replace',
   'replication.missionRestMs': 'how long an ended mission rests before it becomes an archive',
   'replication.archiveKeptMs': 'how long archives are kept',
+  'replication.uncitedKeptMs': 'content that nothing here cites is freed when it was not used for so long; earlier when its room is needed',
   'replication.snapshotEntries': 'so many entries become a snapshot',
   'replication.snapshotTailEntries': 'so many entries are kept behind a snapshot',
 }
@@ -157,6 +159,7 @@ export function defaultSettings(around: Surroundings): Settings {
       membersLookMs: limits.membersLookMs,
       missionRestMs: limits.missionRestMs,
       archiveKeptMs: limits.archiveKeptMs,
+      uncitedKeptMs: limits.uncitedKeptMs,
       snapshotEntries: limits.snapshotEntries,
       snapshotTailEntries: limits.snapshotTailEntries,
     },

@@ -3,18 +3,25 @@
  * whole, verified and synced. A file under its digest is therefore complete, unless the disk rots.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, unlink, utimes } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import { Digest } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { Bytes } from '../../protocols/kernel/units.ts'
+import { createRecentUse, type LastUse } from '../../protocols/kernel/recent-use.ts'
+import type { Bytes, DurationMs, InstantMs, WallMs } from '../../protocols/kernel/units.ts'
 import { syncDirectory } from './sync-directory.ts'
 
 export interface BlobFiles {
   sizeOf(digest: Digest): Bytes | undefined
-  digests(): Digest[]
+  readonly count: number
+  /** It is used now. The file's own time says so too, up to `blobUseNotedMs` late, so that the next process knows. */
+  touch(digest: Digest): void
+  /** How long it has surely not been used. */
+  idleForMs(digest: Digest): DurationMs
+  /** See `BlobStore.idle`. */
+  idle(idleForMs: DurationMs, max: number, after?: LastUse): (LastUse & { readonly sizeBytes: Bytes })[]
   /** Bytes of all blobs, those being written included. */
   usedBytes(): Bytes
   /**
@@ -33,6 +40,9 @@ export interface BlobFiles {
 
 const incoming = 'incoming'
 
+/** Of the quota, made free besides what is needed. */
+const spareShare = 1 / 20
+
 /** The system's error as one of ours. */
 function storageError(directory: string, error: unknown): MeshError {
   if (error instanceof MeshError) return error
@@ -44,7 +54,7 @@ function storageError(directory: string, error: unknown): MeshError {
 }
 
 /** The files under their digests. What is in them is not looked at. A directory that is not there has none. */
-export async function* listBlobFiles(directory: string): AsyncGenerator<{ readonly digest: Digest; readonly path: string; readonly sizeBytes: Bytes }> {
+export async function* listBlobFiles(directory: string): AsyncGenerator<{ readonly digest: Digest; readonly path: string; readonly sizeBytes: Bytes; readonly usedAtWallMs: WallMs }> {
   const folders = await readdir(directory).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
@@ -54,14 +64,26 @@ export async function* listBlobFiles(directory: string): AsyncGenerator<{ readon
     for (const name of await readdir(join(directory, folder))) {
       const digest = Digest.safeParse(folder + name)
       const path = join(directory, folder, name)
-      if (digest.success) yield { digest: digest.data, path, sizeBytes: (await stat(path)).size }
+      if (!digest.success) continue
+      const { size, mtimeMs } = await stat(path)
+      yield { digest: digest.data, path, sizeBytes: size, usedAtWallMs: mtimeMs }
     }
   }
 }
 
-/** Opens or creates the directory, removes what a crash left half written and counts what is there. @throws MeshError `storage-failed`. */
-export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promise<BlobFiles> {
+/**
+ * Opens or creates the directory, removes what a crash left half written and counts what is there.
+ * @param makeRoom is waited for when something does not fit into the quota; told how many bytes should go.
+ * @throws MeshError `storage-failed`.
+ */
+export async function openBlobFiles(directory: string, quotaBytes: Bytes, makeRoom: (bytes: Bytes) => Promise<void> = () => Promise.resolve()): Promise<BlobFiles> {
   const sizes = new Map<Digest, Bytes>()
+  const uses = createRecentUse()
+  /** When the use of a file was last written down in its own time. */
+  const notedAtMs = new Map<Digest, InstantMs>()
+  /** Digests whose files are just being put in their place, by how many at once, and those whose files are just being taken away. */
+  const publishing = new Map<Digest, number>()
+  const removing = new Map<Digest, Promise<void>>()
   let storedBytes = 0
   let arrivingBytes = 0
   let written = 0
@@ -72,33 +94,77 @@ export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promi
   async function scan(): Promise<void> {
     await rm(join(directory, incoming), { recursive: true, force: true })
     await mkdir(join(directory, incoming), { recursive: true, mode: 0o700 })
-    for await (const { digest, sizeBytes } of listBlobFiles(directory)) {
+    const [nowMs, nowWallMs] = [performance.now(), Date.now()]
+    const found: LastUse[] = []
+    for await (const { digest, sizeBytes, usedAtWallMs } of listBlobFiles(directory)) {
       sizes.set(digest, sizeBytes)
       storedBytes += sizeBytes
+      // From here on it is measured on the monotonic clock: a wall clock that is set ages nothing.
+      found.push({ digest, usedAtMs: Math.min(nowMs, nowMs - (nowWallMs - usedAtWallMs) + limits.blobUseNotedMs) })
     }
+    for (const { digest, usedAtMs } of found.sort((left, right) => left.usedAtMs - right.usedAtMs)) uses.touch(digest, usedAtMs)
   }
 
   function forget(digest: Digest): void {
     storedBytes -= sizes.get(digest) ?? 0
     sizes.delete(digest)
+    uses.forget(digest)
+    notedAtMs.delete(digest)
+  }
+
+  function touch(digest: Digest): void {
+    if (!sizes.has(digest)) return
+    const nowMs = performance.now()
+    uses.touch(digest, nowMs)
+    if (nowMs - (notedAtMs.get(digest) ?? -Infinity) < limits.blobUseNotedMs) return
+    notedAtMs.set(digest, nowMs)
+    const now = new Date()
+    // One that cannot be written down is known to this process, and that is enough until the next.
+    void utimes(pathOf(digest), now, now).catch(() => undefined)
   }
 
   async function remove(digest: Digest): Promise<void> {
+    // What is just being stored again is wanted.
+    if (publishing.has(digest)) return
     forget(digest)
-    await rm(pathOf(digest), { force: true }).catch((error: unknown) => {
+    const gone = rm(pathOf(digest), { force: true })
+    removing.set(digest, gone)
+    try {
+      await gone
+    } catch (error) {
       throw storageError(directory, error)
-    })
+    } finally {
+      removing.delete(digest)
+    }
   }
 
-  function countArriving(bytes: Bytes): void {
-    const used = storedBytes + arrivingBytes + bytes
+  async function countArriving(bytes: Bytes): Promise<void> {
+    let used = storedBytes + arrivingBytes + bytes
     if (used > quotaBytes) {
-      throw new MeshError('storage-failed', `the blobs in ${directory} would take ${used} bytes, their quota is ${quotaBytes}`, { next: 'keep archives for a shorter time (replication.archiveKeptMs), or raise the quota (limits.blobsBytesMax)' })
+      // A little more than is needed now, so that the next one need not wait.
+      await makeRoom(used - quotaBytes + Math.floor(quotaBytes * spareShare))
+      used = storedBytes + arrivingBytes + bytes
+    }
+    if (used > quotaBytes) {
+      throw new MeshError('storage-failed', `the blobs in ${directory} would take ${used} bytes, their quota is ${quotaBytes}`, { next: 'what it holds is in use or cited: keep archives for a shorter time (replication.archiveKeptMs), or raise the quota (limits.blobsBytesMax)' })
     }
     arrivingBytes += bytes
   }
 
   async function publish(temporary: string, digest: Digest, sizeBytes: Bytes): Promise<void> {
+    publishing.set(digest, (publishing.get(digest) ?? 0) + 1)
+    try {
+      // Or the old file's removal would take the new one.
+      await removing.get(digest)?.catch(() => undefined)
+      await place(temporary, digest, sizeBytes)
+    } finally {
+      const others = (publishing.get(digest) ?? 1) - 1
+      if (others === 0) publishing.delete(digest)
+      else publishing.set(digest, others)
+    }
+  }
+
+  async function place(temporary: string, digest: Digest, sizeBytes: Bytes): Promise<void> {
     // Also over a file that is already there: it may have rotted, this one has not.
     const made = await mkdir(folderOf(digest), { recursive: true, mode: 0o700 })
     await rename(temporary, pathOf(digest))
@@ -107,6 +173,8 @@ export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promi
     forget(digest)
     sizes.set(digest, sizeBytes)
     storedBytes += sizeBytes
+    uses.touch(digest, performance.now())
+    notedAtMs.set(digest, performance.now())
   }
 
   async function write(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, bytesMax: Bytes, check?: (digest: Digest) => void): Promise<{ digest: Digest; sizeBytes: Bytes }> {
@@ -121,7 +189,7 @@ export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promi
       for await (const chunk of chunks) {
         fromSource = false
         if (sizeBytes + chunk.byteLength > bytesMax) throw new MeshError('too-large', `the content is over the limit of ${bytesMax} bytes`)
-        countArriving(chunk.byteLength)
+        await countArriving(chunk.byteLength)
         sizeBytes += chunk.byteLength
         for (let at = 0; at < chunk.byteLength; at += limits.blobChunkBytes) {
           const piece = chunk.subarray(at, at + limits.blobChunkBytes)
@@ -185,7 +253,12 @@ export async function openBlobFiles(directory: string, quotaBytes: Bytes): Promi
   }
   return {
     sizeOf: (digest) => sizes.get(digest),
-    digests: () => [...sizes.keys()],
+    get count() {
+      return sizes.size
+    },
+    touch,
+    idleForMs: (digest) => uses.idleForMs(digest, performance.now()),
+    idle: (idleForMs, max, after) => uses.unusedSince(performance.now() - idleForMs, max, after).map((use) => ({ ...use, sizeBytes: sizes.get(use.digest) ?? 0 })),
     usedBytes: () => storedBytes + arrivingBytes,
     write,
     read,

@@ -5,7 +5,6 @@
  */
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
-import { createRecentUse } from '../../protocols/kernel/recent-use.ts'
 import { invariant, MeshError } from '../../protocols/kernel/errors.ts'
 import type { Digest, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -70,10 +69,9 @@ function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
  * @throws MeshError `storage-failed` when the directory cannot be used.
  */
 export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBlobStore> {
-  const files = await openBlobFiles(init.directory, init.quotaBytes ?? Infinity)
+  let askForRoom: ((bytes: Bytes) => Promise<void>) | undefined
+  const files = await openBlobFiles(init.directory, init.quotaBytes ?? Infinity, async (bytes) => await askForRoom?.(bytes))
   const cache = createSmallBlobCache()
-  const uses = createRecentUse(performance.now(), limits.blobUsesKept)
-  const touch = (digest: Digest): void => uses.touch(digest, performance.now())
   const downloads = new Map<Digest, Promise<void>>()
   const fetcher =
     init.fetchFrom === undefined
@@ -81,7 +79,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       : createBlobFetcher({ files, fetchFrom: init.fetchFrom, silenceMsMax: init.silenceMsMax ?? limits.blobFetchTimeoutMs, onHolderFailed: init.onHolderFailed ?? (() => undefined) })
 
   function refTo(digest: Digest, sizeBytes: Bytes, about: BlobAbout): BlobRef {
-    touch(digest)
+    files.touch(digest)
     return {
       $blob: digest,
       sizeBytes,
@@ -98,7 +96,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
   async function remove(digests: readonly Digest[], idleForMs: DurationMs = 0): Promise<readonly Digest[]> {
     const kept: Digest[] = []
     for (const digest of digests) {
-      if (files.sizeOf(digest) !== undefined && uses.idleForMs(digest, performance.now()) < idleForMs) {
+      if (files.sizeOf(digest) !== undefined && files.idleForMs(digest) < idleForMs) {
         kept.push(digest)
         continue
       }
@@ -159,7 +157,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
 
   return {
     async has(digest) {
-      touch(digest)
+      files.touch(digest)
       return files.sizeOf(digest) !== undefined
     },
     async put(bytes, about = {}) {
@@ -167,6 +165,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       // Content that is here and sound is not written again; hashing this little takes less than a millisecond.
       if (bytes.byteLength <= limits.blobChunkBytes) {
         const known = createHash('sha256').update(bytes).digest('hex') as Digest
+        files.touch(known)
         if (cache.get(known) !== undefined || (await readLocal(known)) !== undefined) return refTo(known, bytes.byteLength, about)
       }
       const { digest } = await files.write(piecesOf(bytes), limits.blobBytesMax)
@@ -182,7 +181,7 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       return refTo(digest, sizeBytes, about)
     },
     async get(digest) {
-      touch(digest)
+      files.touch(digest)
       const cached = cache.get(digest)
       if (cached !== undefined) return cached
       const sizeBytes = files.sizeOf(digest)
@@ -198,16 +197,21 @@ export async function openFileBlobStore(init: FileBlobStoreInit): Promise<FileBl
       return await readLocal(digest)
     },
     fetch(ref, alsoTry = []) {
-      touch(ref.$blob)
+      files.touch(ref.$blob)
       return fetch(ref, [...(ref.holders ?? []), ...alsoTry])
     },
     async open(digest) {
-      touch(digest)
+      files.touch(digest)
       const sizeBytes = files.sizeOf(digest)
       return sizeBytes === undefined ? undefined : { sizeBytes, read: (offset) => files.read(digest, offset) }
     },
     remove,
-    usage: () => ({ blobs: files.digests().length, bytes: files.usedBytes() }),
+    idle: async (idleForMs, max, after) => files.idle(idleForMs, max, after),
+    onRoomWanted(listener) {
+      invariant(askForRoom === undefined, 'one is asked for room')
+      askForRoom = listener
+    },
+    usage: () => ({ blobs: files.count, bytes: files.usedBytes() }),
     async close() {
       fetcher?.stop()
       await Promise.allSettled(downloads.values())

@@ -152,7 +152,16 @@ export const limits = Object.freeze({
   blobsSweptAtOnce: 20_000,
   /** What was in use so lately may be about to be cited. */
   blobIdleMsMin: 15 * 60_000,
-  blobUsesKept: 100_000,
+  /** What nothing on this node cites is freed when it has not been used for so long; earlier when its room is needed. */
+  uncitedKeptMs: 24 * 60 * 60_000,
+  /** The use of a blob is written down on the disk at most so often: the next process knows it that exactly. */
+  blobUseNotedMs: 5 * 60_000,
+  /** How long what does not fit into the quota waits for room. */
+  roomPatienceMs: 10_000,
+  /** When no more could be freed, it is not tried again sooner. */
+  roomAgainMs: 15_000,
+  /** How often the disk is looked at. */
+  roomLookMs: 60_000,
   /** Log entries looked through for citations before others have their turn. */
   citationsEntriesAtOnce: 2_000,
   valuesLookedIntoMax: 1_000,
@@ -199,5 +208,6 @@ invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses st
 invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')
 invariant(limits.snapshotTailEntries < limits.snapshotEntries, 'a snapshot leaves a tail for members that are a little behind')
 invariant(limits.archiveSweepMsMin <= limits.archiveSweepMsMax && limits.archiveSweepMsMax < limits.archiveKeptMs, 'an archive is looked for before twice its time has passed')
+invariant(limits.blobUseNotedMs < limits.blobIdleMsMin && limits.blobIdleMsMin <= limits.uncitedKeptMs, 'what was in use lately is known to have been')
 invariant(limits.appendBytesMax < limits.frameBytesMax, 'an append fits in a frame')
 invariant(limits.diskReserveBytes < limits.diskLowBytes, 'what is reserved can be reserved again while there is room')

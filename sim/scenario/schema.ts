@@ -189,6 +189,7 @@ export const Scenario = z.object({
   replication: z.object({
     groupPulseMs: z.number().min(20).max(10_000), electionMsMin: z.number().min(100).max(60_000), electionMsMax: z.number().min(200).max(120_000), lostLeaderMsMax: z.number().min(1).max(60_000),
     registrarShards: z.number().int().min(1).max(64), memberSilentMs: z.number().min(1_000), membersLookMs: z.number().min(100), missionRestMs: z.number().min(100), failedMissionRestMs: z.number().min(100), archiveKeptMs: z.number().min(1_000),
+    uncitedKeptMs: z.number().min(1_000), blobIdleMs: z.number().min(1_000),
     snapshotEntries: z.union([z.number().int().min(8), z.array(z.number().int().min(8)).min(1)]), snapshotTailEntries: z.number().int().min(0),
   }).partial().strict().default({}),
   /** Limits of the nodes that differ from the defaults. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
 import { digestOf } from '../../protocols/kernel/hashing.ts'
-import type { PeerId } from '../../protocols/kernel/ids.ts'
+import type { Digest, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { BlobRef } from '../../protocols/kernel/payload.ts'
 import { faultOf } from './log-store.ts'
@@ -13,6 +13,8 @@ export interface BlobSwarmUnderTest {
   makeLiar(peer: PeerId): void
   /** Lets a promise end, where that takes more than waiting. */
   settle?<T>(promise: Promise<T>): Promise<T>
+  /** The store of another peer, that takes no more than that. */
+  openSmall(peer: PeerId, quotaBytes: number): Promise<BlobStore>
   stop?(): Promise<void>
 }
 
@@ -112,6 +114,23 @@ export function blobStoreContract(name: string, setup: () => BlobSwarmUnderTest 
       expect([await mine.has(first.$blob), await mine.has(second.$blob)]).toEqual([true, false])
     })
 
+    it('tells what is idle, unused for longest first, page by page', async () => {
+      const refs = []
+      for (const size of [1_000, 2_000, 3_000, 4_000]) refs.push(await mine.put(patternBytes(size)))
+      const [first, second, third, fourth] = refs.map(({ $blob }) => $blob)
+      expect(await mine.idle(600_000, 10)).toEqual([])
+      await mine.get(first!)
+      await mine.has(second!)
+      const idle = await mine.idle(0, 10)
+      expect(idle.map(({ digest, sizeBytes }) => [digest, sizeBytes])).toEqual([[third, 3_000], [fourth, 4_000], [first, 1_000], [second, 2_000]])
+      const page = await mine.idle(0, 2)
+      expect(page).toEqual(idle.slice(0, 2))
+      expect(await mine.idle(0, 10, page[1])).toEqual(idle.slice(2))
+      await mine.remove([third!, first!])
+      expect((await mine.idle(0, 10)).map(({ digest }) => digest)).toEqual([fourth, second])
+      expect((await mine.idle(0, 10, page[0])).map(({ digest }) => digest)).toEqual([fourth, second])
+    })
+
     it('says unknown-blob when nobody has it', async () => {
       const bytes = patternBytes(77, 3)
       const fault = await faultOf(settle(mine.fetch({ $blob: digestOf(bytes), sizeBytes: 77, holders: [bob, zoe] })))
@@ -125,6 +144,26 @@ export function blobStoreContract(name: string, setup: () => BlobSwarmUnderTest 
       expect((await faultOf(settle(mine.fetch({ ...ref, sizeBytes: limits.blobBytesMax + 1 })))).code).toBe('too-large')
       expect((await faultOf(settle(mine.fetch({ ...ref, sizeBytes: 4_999 })))).code).toBe('unknown-blob')
       expect(await mine.has(ref.$blob)).toBe(false)
+    })
+
+    it('asks for room when something does not fit, waits for it, and refuses only what still does not fit', async () => {
+      const small = await swarm.openSmall(zoe, 10_000)
+      const [first, second] = [await small.put(patternBytes(4_000, 1)), await small.put(patternBytes(5_000, 2))]
+      expect((await faultOf(settle(small.put(patternBytes(6_000, 3))))).code).toBe('storage-failed')
+      const wanted: number[] = []
+      let frees: Digest[] = []
+      small.onRoomWanted(async (bytes) => {
+        wanted.push(bytes)
+        await small.remove(frees)
+      })
+      expect((await faultOf(settle(small.put(patternBytes(6_000, 3))))).code).toBe('storage-failed')
+      frees = [first.$blob, second.$blob]
+      const third = await settle(small.put(patternBytes(6_000, 3)))
+      expect(wanted).toHaveLength(2)
+      expect(Math.min(...wanted)).toBeGreaterThanOrEqual(5_000)
+      expect([await small.has(first.$blob), await small.has(third.$blob)]).toEqual([false, true])
+      await small.put(patternBytes(3_000, 4))
+      expect(wanted).toHaveLength(2)
     })
 
     it('lets concurrent fetches of one content end together, whoever each of them asks', async () => {

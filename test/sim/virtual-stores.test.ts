@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
-import { createVirtualBlobStore, createVirtualBlobSwarm } from '../../sim/blob-store-virtual-adapter.ts'
+import { digestOf } from '../../protocols/kernel/hashing.ts'
+import { createVirtualBlobStore, createVirtualBlobSwarm, shelfOf } from '../../sim/blob-store-virtual-adapter.ts'
 import { createVirtualLogDisk } from '../../sim/log-store-virtual-adapter.ts'
 import { createVirtualClock } from '../../sim/virtual-clock.ts'
 import { ada, blobStoreContract, bob, patternBytes } from '../contracts/blob-store.ts'
@@ -25,12 +26,13 @@ logStoreContract('the virtual log store', () => {
 blobStoreContract('the virtual blob store', () => {
   const world = createVirtualClock()
   const opened = new Set<PeerId>()
-  const swarm = createVirtualBlobSwarm({ clock: world, reaches: (_from, to) => opened.has(to) })
+  const swarm = createVirtualBlobSwarm({ clock: world, nowMs: () => world.nowMs(), reaches: (_from, to) => opened.has(to) })
   return {
     async open(peer) {
       opened.add(peer)
       return createVirtualBlobStore({ self: peer, swarm })
     },
+    openSmall: async (peer, quotaBytes) => createVirtualBlobStore({ self: peer, swarm, quotaBytes }),
     makeLiar(peer) {
       for (const bytes of swarm.shelves.get(peer)?.values() ?? []) bytes[0] = (bytes[0] ?? 0) ^ 0xff
     },
@@ -131,6 +133,22 @@ describe('the virtual blob swarm', () => {
     await world.runUntil(() => outcome !== '')
     expect(outcome).toContain('none of the 1 nodes')
     expect(swarm.transfers.map((transfer) => transfer.sizeBytes)).toEqual([500])
+  })
+
+  it('remembers use across the lives of a node, and counts from when it is first looked at what came with an older disk', async () => {
+    const world = createVirtualClock()
+    const swarm = createVirtualBlobSwarm({ clock: world, nowMs: () => world.nowMs() })
+    const { $blob } = await createVirtualBlobStore({ self: ada, swarm }).put(patternBytes(10))
+    await world.runFor(1_000)
+    const again = createVirtualBlobStore({ self: ada, swarm })
+    expect(await again.idle(1_001, 10)).toEqual([])
+    expect(await again.idle(1_000, 10)).toMatchObject([{ digest: $blob, sizeBytes: 10 }])
+    shelfOf(swarm, ada).set(digestOf(patternBytes(20)), patternBytes(20))
+    expect(await again.idle(1, 10)).toHaveLength(1)
+    await world.runFor(1)
+    expect(await again.idle(1, 10)).toHaveLength(2)
+    expect(await again.remove([$blob], 1_002)).toEqual([$blob])
+    expect(await again.remove([$blob], 1_001)).toEqual([])
   })
 
   it('keeps to its quota', async () => {

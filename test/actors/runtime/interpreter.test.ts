@@ -8,7 +8,7 @@ import { createDeadLetters } from '../../../actors/runtime/dead-letters.ts'
 import { createTimers } from '../../../actors/runtime/timers.ts'
 import { fault, MeshError } from '../../../protocols/kernel/errors.ts'
 import { digestOfText } from '../../../protocols/kernel/hashing.ts'
-import type { AwardId, Digest, GroupId, Incarnation, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { AwardId, Digest, GroupId, Incarnation, MissionId, PeerId, Principal, TaskId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { Json } from '../../../protocols/kernel/payload.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
@@ -202,8 +202,35 @@ describe('the interpreter', () => {
     expect(await broken.perform({ type: 'sample-hardware' })).toMatchObject([{ kind: 'child-failed', name: 'hardware' }])
   })
 
+  it('tells what is idle, what actors hold, and since when the oldest skill runs that runs still', async () => {
+    const { perform, blobStore, system, clock } = await world()
+    const { $blob } = await blobStore.put(Uint8Array.of(1, 2))
+    expect(await perform({ type: 'find-idle-blobs', idleForMs: 0, max: 5, tag: 'i' })).toEqual([{ kind: 'idle-blobs-found', tag: 'i', blobs: [{ digest: $blob, sizeBytes: 2, usedAtMs: 0 }] }])
+    expect(await perform({ type: 'find-held', tag: 'h' })).toEqual([{ kind: 'held-found', tag: 'h', refs: [] }])
+    const holding: Behaviour<{ input: Json }> = { kind: 'holding', supervision: 'stop', start: () => ({ state: { input: { deep: [{ $blob, sizeBytes: 2 }] } }, effects: [] }), receive: () => [], holds: ({ input }) => [input] }
+    system.spawn('holding', erased(holding))
+    await clock.runFor(7)
+    const run = (runId: string): Effect => ({ type: 'start-skill', run: { runId, capability: 'number.double', version: '1.0', step: 'run', input: { inline: { value: 2 } }, principal: 'local' as Principal, missionId, taskId: 'root/x' as TaskId, attempt: 1, timeLimitMs: 1_000 } })
+    await perform(run('one'))
+    await clock.runFor(3)
+    await perform(run('two'))
+    expect(await perform({ type: 'find-held', tag: 'h' })).toEqual([{ kind: 'held-found', tag: 'h', refs: [{ $blob, sizeBytes: 2 }], runningSinceMs: 7 }])
+    expect(await perform({ type: 'stop-skill', runId: 'one', why: fault('cancelled', 'enough') }, { type: 'find-held', tag: 'h' })).toContainEqual({ kind: 'held-found', tag: 'h', refs: [{ $blob, sizeBytes: 2 }], runningSinceMs: 10 })
+    await clock.runFor(2_000)
+    expect(await perform({ type: 'find-held', tag: 'h' })).toContainEqual({ kind: 'held-found', tag: 'h', refs: [{ $blob, sizeBytes: 2 }] })
+  })
+
+  it('a value that is to be read here is not fetched', async () => {
+    const { perform, blobStore, swarm } = await world()
+    const elsewhere = await createVirtualBlobStore({ self: stranger, swarm }).put(new TextEncoder().encode('"there"'))
+    expect(await perform({ type: 'load-value', payload: { blob: elsewhere }, alsoTry: [], onlyHere: true, tag: 'l' })).toEqual([{ kind: 'value-loaded', tag: 'l' }])
+    expect(await blobStore.has(elsewhere.$blob)).toBe(false)
+    await blobStore.put(new TextEncoder().encode('"there"'))
+    expect(await perform({ type: 'load-value', payload: { blob: elsewhere }, alsoTry: [], onlyHere: true, tag: 'l' })).toEqual([{ kind: 'value-loaded', tag: 'l', value: 'there' }])
+  })
+
   it('a full blob store is said so', async () => {
-    const { perform } = await world({ blobStore: { has: async () => false, put: async () => { throw new MeshError('storage-failed', 'full') }, get: async () => undefined, fetch: async () => undefined, remove: async () => [] } })
+    const { perform } = await world({ blobStore: { has: async () => false, put: async () => { throw new MeshError('storage-failed', 'full') }, get: async () => undefined, fetch: async () => undefined, remove: async () => [], idle: async () => [], onRoomWanted: () => undefined } })
     expect(await perform({ type: 'store-value', value: 'x'.repeat(100_000), tag: 's' })).toMatchObject([{ kind: 'value-stored', tag: 's', fault: { code: 'storage-failed', detail: 'full' } }])
     expect(await perform({ type: 'load-value', payload: { blob: { $blob: '0'.repeat(64) as Digest, sizeBytes: 1 } }, alsoTry: [], tag: 'l' })).toMatchObject([{ kind: 'value-loaded', fault: { code: 'unknown-blob' } }])
   })

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -33,6 +33,11 @@ blobStoreContract('the file blob store', async () => {
   return {
     async open(peer) {
       const store = await openFileBlobStore({ directory: join(parent, peer), self: peer, fetchFrom })
+      stores.set(peer, store)
+      return store
+    },
+    async openSmall(peer, quotaBytes) {
+      const store = await openFileBlobStore({ directory: join(parent, peer), self: peer, quotaBytes })
       stores.set(peer, store)
       return store
     },
@@ -72,6 +77,39 @@ describe('the file blob store', () => {
     expect(await store.get(ref.$blob)).toEqual(big)
     expect(store.usage()).toEqual({ blobs: 1, bytes: big.length })
     expect(await readdir(join(directory, 'incoming'))).toEqual([])
+  })
+
+  it('knows after a restart what was in use before, as exactly as the files say', async () => {
+    const before = await open()
+    const [old, used] = [await before.put(patternBytes(100)), await before.put(patternBytes(200))]
+    const hourAgo = new Date(Date.now() - 3_600_000)
+    for (const { $blob } of [old, used]) await utimes(pathOf($blob), hourAgo, hourAgo)
+    const between = await open()
+    expect((await between.idle(3_600_000 - limits.blobUseNotedMs - 1, 10)).map(({ digest }) => digest).sort()).toEqual([old.$blob, used.$blob].sort())
+    expect(await between.idle(3_600_000, 10)).toEqual([])
+    await between.get(used.$blob)
+    await expect.poll(async () => (await stat(pathOf(used.$blob))).mtimeMs).toBeGreaterThan(hourAgo.getTime())
+    const after = await open()
+    expect((await after.idle(1_800_000, 10)).map(({ digest }) => digest)).toEqual([old.$blob])
+    expect(await after.remove([old.$blob, used.$blob], 1_800_000)).toEqual([used.$blob])
+  })
+
+  it('does not take for old what a clock that went back says is to come', async () => {
+    const { $blob } = await (await open()).put(patternBytes(100))
+    const tomorrow = new Date(Date.now() + 86_400_000)
+    await utimes(pathOf($blob), tomorrow, tomorrow)
+    const store = await open()
+    expect((await store.idle(0, 10)).map(({ digest }) => digest)).toEqual([$blob])
+    expect(await store.remove([$blob], 60_000)).toEqual([$blob])
+  })
+
+  it('keeps what is stored again while it is being freed', async () => {
+    const store = await open()
+    for (let time = 0; time < 20; time++) {
+      await store.put(big)
+      const [, ref] = await Promise.all([store.remove([bigDigest]), store.putStream(inPieces(big.slice(), 200_000)), store.remove([bigDigest])])
+      expect((await store.open(ref.$blob)) === undefined).toBe(!(await stat(pathOf(bigDigest)).then(() => true, () => false)))
+    }
   })
 
   it('stores a stream, and refuses one that is not what was announced or too long', async () => {
