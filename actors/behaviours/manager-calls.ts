@@ -97,8 +97,12 @@ function attemptNumber(state: ManagerState, task: TaskNode): number {
 export function drive(state: ManagerState, input: InitiatorInput, context: ActorContext): Effect[] {
   const outputs = stepInitiator(state.book, input, context.nowMs, (peer) => state.assessments.get(peer) ?? noAssessment)
   const effects = outputs.flatMap((output) => perform(state, output, context))
-  const tickAtMs = nextInitiatorTickMs(state.book, context.nowMs)
-  if (tickAtMs !== undefined) effects.push({ type: 'set-timer', key: 'auction', delayMs: Math.max(1, tickAtMs - context.nowMs), message: { kind: 'tick', what: 'auction' } })
+  const tickAtMs = nextInitiatorTickMs(state.book)
+  // One that rings too early finds nothing to do, and is set anew then.
+  if (tickAtMs !== undefined && (input.type === 'tick' || tickAtMs < state.auctionTickAtMs)) {
+    state.auctionTickAtMs = tickAtMs
+    effects.push({ type: 'set-timer', key: 'auction', delayMs: Math.max(1, tickAtMs - context.nowMs), message: { kind: 'tick', what: 'auction' } })
+  } else if (input.type === 'tick') state.auctionTickAtMs = Infinity
   return effects
 }
 

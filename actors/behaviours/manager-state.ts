@@ -60,6 +60,8 @@ export interface ManagerState {
   paused: boolean
   priority: number | undefined
   readonly book: CallBook
+  /** When the timer of its calls rings. */
+  auctionTickAtMs: InstantMs
   readonly leases: LeaseTable
   /** Awards of an earlier manager, claimed and not answered yet, with the instant when silence means no. */
   readonly adopting: Map<AwardId, InstantMs>
@@ -95,7 +97,7 @@ export interface ManagerState {
 export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
-    book: emptyCallBook(), leases: new Map(), adopting: new Map(), records: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), preparing: new Set(), inputs: new Map(),
+    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), records: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), preparing: new Set(), inputs: new Map(),
     values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
   }
 }

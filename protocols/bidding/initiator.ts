@@ -48,8 +48,13 @@ export interface CallBook {
   readonly freePlaces: Map<PoolKey, number>
   /** Places taken by our own awards that a peer's last word does not count yet. */
   readonly takenSinceBid: Map<PoolKey, number>
-  /** Awarded and not confirmed: a peer that bids now has not heard of these. */
+  /** Awarded and not confirmed: a peer that bids now has not heard of these. And how many they are of each pool. */
   readonly unconfirmed: Map<CallId, PoolKey>
+  readonly unconfirmedOf: Map<PoolKey, number>
+  /** Every call that is undecided and has a proposal is in here; others may be, too. */
+  readonly withBids: Set<CallId>
+  /** Nothing is to be done by time alone before this. */
+  dueAtMs: InstantMs
 }
 
 export interface OpenedCall {
@@ -80,7 +85,7 @@ export type InitiatorOutput =
 export type Assess = (peer: PeerId) => Assessment
 
 export function emptyCallBook(): CallBook {
-  return { auctions: new Map(), freePlaces: new Map(), takenSinceBid: new Map(), unconfirmed: new Map() }
+  return { auctions: new Map(), freePlaces: new Map(), takenSinceBid: new Map(), unconfirmed: new Map(), unconfirmedOf: new Map(), withBids: new Set(), dueAtMs: Infinity }
 }
 
 /** @param assess what this node has learned of a peer; read at the moment of choosing. */
@@ -96,9 +101,10 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
         const pool = poolOf(auction.call, input.peer)
         book.freePlaces.set(pool, bid.slotsFree)
-        book.takenSinceBid.set(pool, [...book.unconfirmed.values()].filter((other) => other === pool).length)
+        book.takenSinceBid.set(pool, book.unconfirmedOf.get(pool) ?? 0)
         auction.refusals.delete(input.peer)
         auction.proposals.set(input.peer, { participant: input.participant, name: input.name, bid, expiresAtMs: nowMs + bid.expiresInMs })
+        book.withBids.add(bid.callId)
       }
       return [...tellOver(input.peer, over), ...choose(book, nowMs, assess)]
     }
@@ -112,7 +118,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         if (auction.decided !== input.peer) auction.proposals.delete(input.peer)
         auction.refusals.set(input.peer, { name: input.name, refusal })
         // Busy, all of those who were asked: others may not be. Silence says nothing: they may be far away.
-        if (!auction.asksAll && auction.announcements === 1 && auction.proposals.size === 0 && answers(auction) >= auction.expectedBidders) auction.announceAtMs = nowMs
+        if (!auction.asksAll && auction.announcements === 1 && auction.proposals.size === 0 && answers(auction) >= auction.expectedBidders) announceAt(book, auction, nowMs)
       }
       return [...tellOver(input.peer, over), ...choose(book, nowMs, assess), ...announceAgain(book, nowMs)]
     }
@@ -120,11 +126,11 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
       const auction = book.auctions.get(input.callId)
       // Of an award that is over already: another may have the call by now.
       if (auction === undefined || auction.decided !== input.peer) return []
-      book.unconfirmed.delete(input.callId)
+      confirm(book, input.callId)
       const name = auction.proposals.get(input.peer)?.name ?? input.peer
-      auction.decided = undefined
       auction.proposals.delete(input.peer)
       auction.refusals.set(input.peer, { name, refusal: input.refusal })
+      reopen(book, input.callId, auction)
       return choose(book, nowMs, assess)
     }
     case 'confirmed':
@@ -135,16 +141,47 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
       return close(book, input.callIds)
     case 'peer-down':
       for (const kind of ['leaf', 'composite'] as const) for (const known of [book.takenSinceBid, book.freePlaces]) known.delete(`${kind} ${input.peer}`)
-      for (const [callId, pool] of book.unconfirmed) if (pool.endsWith(` ${input.peer}`)) book.unconfirmed.delete(callId)
-      for (const auction of book.auctions.values()) {
+      for (const [callId, pool] of book.unconfirmed) if (pool.endsWith(` ${input.peer}`)) confirm(book, callId)
+      for (const [callId, auction] of book.auctions) {
         auction.proposals.delete(input.peer)
         auction.refusals.delete(input.peer)
-        if (auction.decided === input.peer) auction.decided = undefined
+        if (auction.decided === input.peer) reopen(book, callId, auction)
       }
       return []
-    case 'tick':
-      return [...choose(book, nowMs, assess), ...announceAgain(book, nowMs)]
+    case 'tick': {
+      const outputs = [...choose(book, nowMs, assess), ...announceAgain(book, nowMs)]
+      book.dueAtMs = Infinity
+      for (const auction of book.auctions.values()) noteDue(book, auction, nowMs)
+      return outputs
+    }
   }
+}
+
+/** The peer that was awarded the call has heard of it, or never will. */
+function confirm(book: CallBook, callId: CallId): void {
+  const pool = book.unconfirmed.get(callId)
+  if (pool === undefined) return
+  book.unconfirmed.delete(callId)
+  const left = (book.unconfirmedOf.get(pool) ?? 1) - 1
+  if (left === 0) book.unconfirmedOf.delete(pool)
+  else book.unconfirmedOf.set(pool, left)
+}
+
+/** Whoever was to have the call does not: it is to be decided again. */
+function reopen(book: CallBook, callId: CallId, auction: Auction): void {
+  auction.decided = undefined
+  if (auction.proposals.size > 0) book.withBids.add(callId)
+  book.dueAtMs = Math.min(book.dueAtMs, auction.windowEndsAtMs, auction.announceAtMs)
+}
+
+function announceAt(book: CallBook, auction: Auction, atMs: InstantMs): void {
+  auction.announceAtMs = atMs
+  book.dueAtMs = Math.min(book.dueAtMs, atMs)
+}
+
+function noteDue(book: CallBook, auction: Auction, nowMs: InstantMs): void {
+  if (auction.decided !== undefined) return
+  book.dueAtMs = Math.min(book.dueAtMs, auction.windowEndsAtMs > nowMs ? Math.min(auction.windowEndsAtMs, auction.announceAtMs) : auction.announceAtMs)
 }
 
 /** Who answers too late would wait, or hold a place, for a call that is over. */
@@ -152,15 +189,9 @@ function tellOver(participant: PeerId, callIds: readonly CallId[]): InitiatorOut
   return callIds.length > 0 ? [{ type: 'reject', participant, callIds }] : []
 }
 
-/** When `tick` is needed next; undefined when no call is open. */
-export function nextInitiatorTickMs(book: CallBook, nowMs: InstantMs): InstantMs | undefined {
-  let next: InstantMs | undefined
-  for (const auction of book.auctions.values()) {
-    if (auction.decided !== undefined) continue
-    const due = auction.windowEndsAtMs > nowMs ? Math.min(auction.windowEndsAtMs, auction.announceAtMs) : auction.announceAtMs
-    if (next === undefined || due < next) next = due
-  }
-  return next
+/** When `tick` is needed next, at the latest; undefined when no call is open. */
+export function nextInitiatorTickMs(book: CallBook): InstantMs | undefined {
+  return book.auctions.size === 0 || book.dueAtMs === Infinity ? undefined : book.dueAtMs
 }
 
 export function openAuction(book: CallBook, callId: CallId): { announcements: number; bids: number; refusals: RefusalSummary[] } | undefined {
@@ -170,10 +201,12 @@ export function openAuction(book: CallBook, callId: CallId): { announcements: nu
 
 function open(book: CallBook, opened: readonly OpenedCall[], windowMs: DurationMs, nowMs: InstantMs): InitiatorOutput[] {
   for (const { call, expectedBidders, asksAll } of opened) {
-    book.auctions.set(call.callId, {
+    const auction: Auction = {
       call, expectedBidders, asksAll, proposals: new Map(), refusals: new Map(), announcements: 1, openedAtMs: nowMs,
       windowEndsAtMs: nowMs + windowMs, announcedAtMs: nowMs, announceAtMs: nowMs + limits.reannounceMsMin,
-    })
+    }
+    book.auctions.set(call.callId, auction)
+    noteDue(book, auction, nowMs)
   }
   return announcements(opened.map(({ call }) => call), 0)
 }
@@ -183,12 +216,12 @@ function update(book: CallBook, { callId, excluded, expectedBidders }: Extract<I
   if (auction === undefined || auction.decided !== undefined) return []
   const before = auction.call.excluded
   auction.expectedBidders = expectedBidders
-  if (before.length === excluded.length && before.every((peer) => excluded.includes(peer))) return choose(book, nowMs, assess)
+  if (before.length === excluded.length && before.every((peer) => excluded.includes(peer))) return choose(book, nowMs, assess, [callId])
   // Those who were excluded may bid now: they are asked at once.
   auction.call = { ...auction.call, excluded: [...excluded] }
   for (const peer of before) auction.refusals.delete(peer)
   for (const peer of excluded) auction.proposals.delete(peer)
-  auction.announceAtMs = nowMs
+  announceAt(book, auction, nowMs)
   return announceAgain(book, nowMs)
 }
 
@@ -199,6 +232,7 @@ function announcements(calls: readonly Call[], round: number): InitiatorOutput[]
 }
 
 function announceAgain(book: CallBook, nowMs: InstantMs): InitiatorOutput[] {
+  if (nowMs < book.dueAtMs) return []
   const byRound = new Map<number, Call[]>()
   const silent: InitiatorOutput[] = []
   for (const auction of book.auctions.values()) {
@@ -225,31 +259,48 @@ function backoffMs(announcements: number): DurationMs {
   return Math.min(limits.reannounceMsMax, limits.reannounceMsMin * 2 ** (announcements - 1))
 }
 
-function choose(book: CallBook, nowMs: InstantMs, assess: Assess): InitiatorOutput[] {
-  const ready = [...book.auctions.values()]
-    .filter((auction) => auction.decided === undefined && auction.proposals.size > 0 && (nowMs >= auction.windowEndsAtMs || answers(auction) >= auction.expectedBidders))
-    // What was lost or failed before goes before what was never started: its mission has waited for it already.
-    .sort((left, right) => right.call.priority - left.call.priority || right.call.attempt - left.call.attempt || left.openedAtMs - right.openedAtMs)
+/** @param among which of the undecided calls are looked at: by default all that somebody has bid for. */
+function choose(book: CallBook, nowMs: InstantMs, assess: Assess, among: Iterable<CallId> = book.withBids): InitiatorOutput[] {
+  const ready: Auction[] = []
+  for (const callId of among) {
+    const auction = book.auctions.get(callId)
+    if (auction === undefined || auction.decided !== undefined || auction.proposals.size === 0) book.withBids.delete(callId)
+    else if ((nowMs >= auction.windowEndsAtMs || answers(auction) >= auction.expectedBidders) && hasPlace(book, auction)) ready.push(auction)
+  }
+  // What was lost or failed before goes before what was never started: its mission has waited for it already.
+  if (ready.length > 1) ready.sort((left, right) => right.call.priority - left.call.priority || right.call.attempt - left.call.attempt || left.openedAtMs - right.openedAtMs)
   const outputs: InitiatorOutput[] = []
   for (const auction of ready) {
-    const bidders = [...auction.proposals]
-      .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
-      .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, poolOf(auction.call, peer)), assessment: assess(peer) }))
-    const willing = bidders.filter((bidder) => bidder.slotsFree > 0)
-    // A peer whose breaker is open is used only when nobody else bids, nor will when a place comes free.
-    const trusted = willing.filter((bidder) => !bidder.assessment.breakerOpen)
-    if (trusted.length === 0 && nowMs - auction.openedAtMs < limits.untrustedPatienceMs && isAwaited(auction, bidders, assess)) continue
-    const ranked = rank(trusted.length > 0 ? trusted : willing)
-    const winner = ranked[0]
-    const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
-    if (winner === undefined || proposal === undefined) continue
-    auction.decided = winner.peer
-    const pool = poolOf(auction.call, winner.peer)
-    book.unconfirmed.set(auction.call.callId, pool)
-    book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)
-    outputs.push({ type: 'award', call: auction.call, participant: proposal.participant, winner, bids: ranked.slice(0, limits.bidsRecordedMax), refusals: refusalSummaries(auction), why: explain(ranked) })
+    const output = decide(book, auction, nowMs, assess)
+    if (output !== undefined) outputs.push(output)
   }
   return outputs
+}
+
+/** Whether anybody who has bid has a place left, as far as is known. */
+function hasPlace(book: CallBook, { call, proposals }: Auction): boolean {
+  for (const peer of proposals.keys()) if (placesLeft(book, poolOf(call, peer)) > 0) return true
+  return false
+}
+
+function decide(book: CallBook, auction: Auction, nowMs: InstantMs, assess: Assess): InitiatorOutput | undefined {
+  const bidders = [...auction.proposals]
+    .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
+    .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, poolOf(auction.call, peer)), assessment: assess(peer) }))
+  const willing = bidders.filter((bidder) => bidder.slotsFree > 0)
+  // A peer whose breaker is open is used only when nobody else bids, nor will when a place comes free.
+  const trusted = willing.filter((bidder) => !bidder.assessment.breakerOpen)
+  if (trusted.length === 0 && nowMs - auction.openedAtMs < limits.untrustedPatienceMs && isAwaited(auction, bidders, assess)) return undefined
+  const ranked = rank(trusted.length > 0 ? trusted : willing)
+  const winner = ranked[0]
+  const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
+  if (winner === undefined || proposal === undefined) return undefined
+  auction.decided = winner.peer
+  const pool = poolOf(auction.call, winner.peer)
+  book.unconfirmed.set(auction.call.callId, pool)
+  book.unconfirmedOf.set(pool, (book.unconfirmedOf.get(pool) ?? 0) + 1)
+  book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)
+  return { type: 'award', call: auction.call, participant: proposal.participant, winner, bids: ranked.slice(0, limits.bidsRecordedMax), refusals: refusalSummaries(auction), why: explain(ranked) }
 }
 
 /** How many of those that were expected to answer have: the excluded were not. */
@@ -280,9 +331,10 @@ function close(book: CallBook, callIds: readonly CallId[]): InitiatorOutput[] {
   const byPeer = new Map<PeerId, CallId[]>()
   for (const callId of callIds) {
     const auction = book.auctions.get(callId)
-    book.unconfirmed.delete(callId)
+    confirm(book, callId)
     if (auction === undefined) continue
     book.auctions.delete(callId)
+    book.withBids.delete(callId)
     const waiting = [...auction.refusals].filter(([, { refusal }]) => refusal.waiting).map(([peer]) => peer)
     for (const peer of [...auction.proposals.keys(), ...waiting]) {
       if (peer !== auction.decided) byPeer.set(peer, [...(byPeer.get(peer) ?? []), callId])

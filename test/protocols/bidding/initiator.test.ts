@@ -40,12 +40,23 @@ describe('a call is announced', () => {
   it('wider at once when a part was asked and enough of them are busy; silence may only mean distance', () => {
     const one = bench()
     one.open([call('c')], 2, false)
-    expect(nextInitiatorTickMs(one.book, windowMs)).toBe(limits.reannounceMsMin)
+    expect(nextInitiatorTickMs(one.book)).toBe(windowMs)
     expect(one.refuse('y', no('c'))).toEqual([])
     expect(one.refuse('z', no('c'))).toMatchObject([{ type: 'silent' }, { type: 'announce', round: 1 }])
-    expect(nextInitiatorTickMs(one.book, windowMs)).toBe(2 * limits.reannounceMsMin)
+    expect(one.tick(windowMs)).toEqual([])
+    expect(nextInitiatorTickMs(one.book)).toBe(2 * limits.reannounceMsMin)
     // Once: after that patience grows as ever.
     expect(one.refuse('x', no('c'))).toEqual([])
+  })
+
+  it('and what is due is never missed, though it may be looked for too early', () => {
+    const one = bench()
+    one.open([call('c'), call('d')])
+    one.propose('a', bid('c'))
+    expect(winners(one.tick(windowMs))).toEqual(['c→a'])
+    one.step({ type: 'peer-down', peer: 'a' as PeerId })
+    expect(nextInitiatorTickMs(one.book)).toBeLessThanOrEqual(limits.reannounceMsMin)
+    expect(one.tick(limits.reannounceMsMin).filter(({ type }) => type === 'announce')).toMatchObject([{ round: 1, calls: [{ callId: 'c' }, { callId: 'd' }] }])
   })
 
   it('again on silence, wider each time, more and more seldom, with the time that is left', () => {
@@ -53,7 +64,7 @@ describe('a call is announced', () => {
     one.open([call('c', { remainingMs: 60_000 })])
     const heard: { atMs: number; round: number; remainingMs: number | undefined }[] = []
     while (heard.length < 7) {
-      const nextMs = nextInitiatorTickMs(one.book, one.nowMs)
+      const nextMs = nextInitiatorTickMs(one.book)
       expect(nextMs).toBeGreaterThan(one.nowMs)
       for (const output of one.tick(nextMs as number)) if (output.type === 'announce') heard.push({ atMs: one.nowMs, round: output.round, remainingMs: output.calls[0]?.remainingMs })
     }
@@ -78,8 +89,8 @@ describe('a call is announced', () => {
     one.propose('a', bid('c'))
     expect(winners(one.tick(windowMs))).toEqual(['c→a'])
     one.step({ type: 'close', callIds: ['d' as CallId] })
-    expect(nextInitiatorTickMs(one.book, one.nowMs)).toBeUndefined()
     expect(one.tick(60_000)).toEqual([])
+    expect(nextInitiatorTickMs(one.book)).toBeUndefined()
   })
 })
 
