@@ -15,7 +15,7 @@ import { ask } from './missions-questions.ts'
 import { inquire } from './missions-routing.ts'
 import { hearSealed, maySeal, startSealing, type SealingEnded } from './missions-sealing.ts'
 import { claimKey, learnAccepted, learnWhereabouts, reply, unbegun, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
-import type { LedLog } from './orchestrator-state.ts'
+import { hasBegun as hasBegunIn, type LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import { citedBlobs, digestOfRequest, firstEvents, planOf, type Submission } from './submission.ts'
 
@@ -263,6 +263,23 @@ export function onFounded(init: MissionsInit, state: MissionsState, missionId: M
   const events = firstEvents(made.submission, context.self.peer, context.wallMs)
   if (!Array.isArray(events)) return drop(state, tag, events)
   return [{ type: 'spawn', name: actorNames.orchestrator(missionId), behaviour: erased(orchestrator({ missionId, nodeName: init.nodeName, tuning: init.tuning, from: { kind: 'opening', led, events } })) }]
+}
+
+/** The orchestrator that was to begin it has failed, and this is what its log holds. What was appended is committed by another orchestrator; what was not never will be. */
+export function onLedAgain(init: MissionsInit, state: MissionsState, missionId: MissionId, led: LedLog, context: ActorContext): Effect[] {
+  const tag = state.opening.get(missionId)
+  state.opening.delete(missionId)
+  if (tag === undefined) return []
+  if (!hasBegunIn(led)) return drop(state, tag, fault('internal', 'the mission could not be begun: its orchestrator failed, and nothing of it was committed', { retryable: true, next: 'try again with the same key; why it failed is in the node’s log' }))
+  const made = finish(state, tag)
+  return made === undefined ? [] : made.askers.flatMap((asker) => ask(init, state, { op: 'view', missionId }, made.submission.principal, asker, context))
+}
+
+/** Nobody here will hear what has become of a mission that was being begun. */
+export function onOpeningLost(state: MissionsState, missionId: MissionId): Effect[] {
+  const tag = state.opening.get(missionId)
+  state.opening.delete(missionId)
+  return tag === undefined ? [] : drop(state, tag, fault('timeout', 'the orchestrator of the mission failed before it had begun: the outcome is unknown', { next: 'try again with the same key' }))
 }
 
 /** The first events are committed: only now does anybody hear "accepted". */

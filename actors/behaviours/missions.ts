@@ -14,7 +14,7 @@ import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, ty
 import { onSealTime } from './missions-sealing.ts'
 import { closeUnbegun, nextLook, onAppended } from './missions-unbegun.ts'
 import { isAboutWanted, onUnwanted, onWantedEnded, onWantedFound, stillWanted } from './missions-wanted.ts'
-import { onBlobs, onClaimed, onFounded, onGroupSealed, onInputChecked, onNeverBegun, onOffers, onOpened, onSealed, onSealingEnded, onStored, submit } from './missions-submissions.ts'
+import { onBlobs, onClaimed, onFounded, onGroupSealed, onInputChecked, onLedAgain, onNeverBegun, onOffers, onOpened, onOpeningLost, onSealed, onSealingEnded, onStored, submit } from './missions-submissions.ts'
 
 export type { MissionsInit } from './missions-state.ts'
 
@@ -201,6 +201,7 @@ function onGroupLed(init: MissionsInit, state: MissionsState, message: GroupMess
   }
   state.groups.set(group, { leader: context.self.peer, led: message })
   const name = actorNames.orchestrator(group)
+  if (state.opening.has(group) && !context.exists(name)) return [...openOrchestrator(init, state, group, context), ...onLedAgain(init, state, group, message, context)]
   // An orchestrator of an earlier epoch ends first: its place is taken when it has.
   return context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'group-followed', group }), { type: 'set-timer', key: `open ${group}`, delayMs: 1, message: { kind: 'tick', what: `open ${group}` } }] : openOrchestrator(init, state, group, context)
 }
@@ -211,7 +212,8 @@ function onGroupFollowed(state: MissionsState, message: GroupMessage<'group-foll
   state.damaged.delete(group)
   const effects = disown(state, group, context)
   state.groups.set(group, { leader: message.leader, led: undefined })
-  return effects
+  // The orchestrator that would have said so has failed.
+  return context.exists(actorNames.orchestrator(group)) ? effects : [...effects, ...onOpeningLost(state, group)]
 }
 
 /** Its archive is on this disk. Where it was led until now without knowing that, its owner ends. */
@@ -254,7 +256,7 @@ function onOrchestratorFailed(state: MissionsState, name: string, reason: string
   state.reopened.set(missionId, times)
   const log = fact('error', 'mission.stopped', { actor: name, reason, times })
   // What it had appended and not heard of is in the log-keeper's copy only: that is asked for it again.
-  if (times > reopensMax || state.groups.get(missionId)?.led === undefined) return [log]
+  if (times > reopensMax || state.groups.get(missionId)?.led === undefined) return [log, ...onOpeningLost(state, missionId)]
   return [log, tell(at(context.self.peer, actorNames.logKeeper), { kind: 'lead-again', group: missionId })]
 }
 

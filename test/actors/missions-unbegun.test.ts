@@ -14,6 +14,7 @@ import { extend, logOrigin } from '../../protocols/replicated-log/chain.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
 import { virtualPeerId } from '../../sim/identity-virtual-adapter.ts'
 import { submitted } from '../protocols/tasking/histories.ts'
+import { desksWorld } from './desks-world.ts'
 
 const missionId = 'm-00abcdef-abcdefghijkl' as MissionId
 const self = at(virtualPeerId('node'), actorNames.missions)
@@ -102,6 +103,16 @@ describe('a log in which no mission was begun', () => {
     expect(told({ kind: 'appended', tag: `close ${missionId}` })).toMatchObject([{ kind: 'tell-registrar' }, { kind: 'end-unbegun' }])
     expect(look()).toEqual([])
   })
+})
+
+it('a log that was closed is not begun by whoever submits its key again', () => {
+  const world = desksWorld({ a: { replica: true }, b: { replica: true }, c: { replica: true } })
+  world.submit('a', 'k')
+  const [founded] = world.toldOf('a', 'found-group')
+  world.leads('b', founded!.group as MissionId, world.log(founded!.membership, [{ term: 2, by: 'b' }], { type: 'archived', atWallMs: 0, archive: { inline: null } }))
+  world.submit('b', 'k')
+  expect([...world.named('b').orchestrators]).toEqual([])
+  expect(world.named('b').answers).toMatchObject([{ fault: { code: 'unknown-mission', next: 'submit it under a new key' } }])
 })
 
 it('a log with a mission in it is never closed for its age', () => {
