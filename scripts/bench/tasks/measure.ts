@@ -17,6 +17,8 @@ export interface TaskLoadOptions {
   readonly fanOutTasks: number
   readonly fanOutMs: number
   readonly fanOuts: number
+  /** Between two runs, so that what the last one left behind (acknowledgements, archives) is not measured with the next. */
+  readonly restMs?: number
   /** Hears how far it is. */
   say(text: string): void
 }
@@ -30,9 +32,6 @@ export const measureNames = {
   fanOut: (tasks: number, ms: number): string => (ms === 0 ? `fan-out of ${tasks} no-op tasks` : `fan-out of ${tasks} tasks of ${ms} ms`),
 } as const
 
-/** Between two runs, so that what the last one left behind (acknowledgements, archives) is not measured with the next. */
-const restMs = 500
-
 export async function measureTasks(system: TaskSystem, options: TaskLoadOptions): Promise<TaskMeasures> {
   const measures = new Map<string, { readonly unit: string; readonly values: number[] }>()
   const add = (name: string, unit: string, value: number): void => {
@@ -40,7 +39,7 @@ export async function measureTasks(system: TaskSystem, options: TaskLoadOptions)
     measures.set(name, known)
     known.values.push(value)
   }
-  const { runs, say } = options
+  const { runs, say, restMs = 500 } = options
 
   if (options.loads.includes('saturated')) {
     say(`${system.name}: warming up`)

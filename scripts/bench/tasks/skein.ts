@@ -49,7 +49,7 @@ export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles
     await keptByThree(client)
     const processes: NamedProcess[] = [
       { name: 'client (HTTP)', pid: process.pid },
-      ...mesh.living().map(({ name, child }) => ({ name: name === 'submitter' ? 'submitter node' : 'both workers', pid: child.pid ?? 0 })),
+      ...mesh.living().map(({ name, child }) => ({ name: name === 'submitter' ? 'submitter' : 'workers', pid: child.pid ?? 0 })),
     ]
     return { mesh, at: (acknowledgement) => skeinAt(client, acknowledgement, processes, noop, shape), stop: () => mesh.stop() }
   } catch (thrown) {
@@ -83,10 +83,16 @@ async function ended(client: MeshClient, id: MissionId): Promise<MissionView> {
   while (performance.now() < deadlineMs) {
     const view = await client.mission(id).catch(unlessBusy)
     if (view?.state === 'completed') return view
-    if (view?.endedAtWallMs !== undefined) throw new Error(`${id} is ${view.state}: ${view.fault?.detail ?? 'without a word'}`)
+    if (view?.endedAtWallMs !== undefined) throw await failureOf(client, view)
     await sleep(pollMs)
   }
   throw new Error(`${id} is not done after ${missionPatienceMs / 1_000} s`)
+}
+
+/** With what its first dead task died of. */
+async function failureOf(client: MeshClient, { id, state, fault }: MissionView): Promise<Error> {
+  const dead = (await client.dead().catch(() => [])).find(({ missionId }) => missionId === id)
+  return new Error(`${id} is ${state}: ${fault?.detail ?? 'without a word'}${dead === undefined ? '' : ` (${dead.taskId ?? dead.id}: ${dead.reason})`}`)
 }
 
 /** An owner that is too busy to answer in time is asked again: what is measured is how long its mission takes. */
@@ -134,7 +140,7 @@ function skeinAt(client: MeshClient, acknowledgement: Acknowledgement, processes
     async fanOut(tasks, ms) {
       const startedAtMs = performance.now()
       const id = await submit(tasks, ms === 0 ? noop : 'bench.wait', () => ({ input: { ...taskInput(), ...(ms === 0 ? {} : { ms }) } }))
-      for await (const news of client.watch(id)) if (news.type === 'end' && news.state !== 'completed') throw new Error(`${id} is ${news.state}`)
+      for await (const news of client.watch(id)) if (news.type === 'end' && news.state !== 'completed') throw await failureOf(client, await client.mission(id))
       await resultsOf(id, tasks)
       return performance.now() - startedAtMs
     },
