@@ -31,13 +31,19 @@ export function onAttach(state: OrchestratorState, message: MessageOf<'attach'>,
   const fenced = fenceOf(state, message.taskId, message.awardId, from, context)
   if (fenced !== undefined || state.fold === undefined) return fenced?.code === 'timeout' ? [] : [tell(from, { kind: 'record-refused', missionId: message.missionId, requestId: 0, fault: fenced as Fault })]
   if (state.firstKept > 1) {
-    // The log does not begin at the beginning any more: the manager gets its part of the mission as it is now.
+    // The log does not begin at the beginning any more: the manager gets its part of the mission as it is now; one of this node as a
+    // value, since writing down and reading back that of a large mission would hold up everything else here.
+    if (from.peer === context.self.peer) return attached(state.fold, message, from, eventsFor(state, message, state.head.index), { inline: foldSlice(state.fold, message.taskId) }, context)
     const tag = `slice ${state.counter++}`
     state.attaching.set(tag, { message, to: from, upTo: state.head.index })
     return [{ type: 'store-value', value: foldSlice(state.fold, message.taskId), tag }]
   }
-  const events = state.events.filter(({ index, event }) => index <= state.committed && concerns(event, message.taskId)).map(({ index, event }) => ({ index, event: trimmed(event, message.taskId) }))
-  return attached(state.fold, message, from, events, undefined, context)
+  return attached(state.fold, message, from, eventsFor(state, message, 0), undefined, context)
+}
+
+/** Committed events after an index, as far as they are the manager's concern. */
+function eventsFor(state: OrchestratorState, { taskId }: MessageOf<'attach'>, after: number): IndexedEvent[] {
+  return state.events.filter(({ index, event }) => index > after && index <= state.committed && concerns(event, taskId)).map(({ index, event }) => ({ index, event: trimmed(event, taskId) }))
 }
 
 export function onSlicePacked(state: OrchestratorState, tag: string, base: Payload | undefined, context: ActorContext): Effect[] {
@@ -45,8 +51,7 @@ export function onSlicePacked(state: OrchestratorState, tag: string, base: Paylo
   state.attaching.delete(tag)
   // A slice that could not be stored is asked for again.
   if (waiting === undefined || base === undefined || state.fold === undefined) return []
-  const events = state.events.filter(({ index, event }) => index > waiting.upTo && index <= state.committed && concerns(event, waiting.message.taskId)).map(({ index, event }) => ({ index, event: trimmed(event, waiting.message.taskId) }))
-  return attached(state.fold, waiting.message, waiting.to, events, base, context)
+  return attached(state.fold, waiting.message, waiting.to, eventsFor(state, waiting.message, waiting.upTo), base, context)
 }
 
 function attached(fold: MissionFold, message: MessageOf<'attach'>, to: ActorAddress, events: readonly IndexedEvent[], base: Payload | undefined, context: ActorContext): Effect[] {

@@ -1,41 +1,15 @@
 /** A mission's fold as a value: what a snapshot of its log holds, and the part of it that a manager is given. */
 import { z } from 'zod'
 import { Fault, MeshError } from '../kernel/errors.ts'
-import { AwardId, Epoch, MissionId, parentTaskId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { Epoch, MissionId, parentTaskId, PeerId, Principal, type TaskId } from '../kernel/ids.ts'
 import { Payload, type Json } from '../kernel/payload.ts'
 import { Membership } from '../membership/schema.ts'
 import type { MissionFold, TaskNode } from './mission-state.ts'
-import { Acknowledgement, AwardRecord, MissionLimits, missionStates, TaskSpec, taskStates } from './schema.ts'
+import { Acknowledgement, MissionLimits, missionStates } from './schema.ts'
+import { readTask } from './stored-task.ts'
 
 /** Of the shape that `encodeFold` makes. A node that does not know a snapshot's version never leads its mission. */
 export const foldVersion = 1
-
-const StoredAttempt = z.object({
-  award: AwardRecord,
-  awardedAtWallMs: z.number(),
-  endedAtWallMs: z.number().optional(),
-  outcome: z.enum(['running', 'accepted', 'refused', 'lost', 'failed', 'cancelled']),
-  fault: Fault.optional(),
-})
-
-const StoredTask = z.object({
-  spec: TaskSpec,
-  state: z.enum(taskStates),
-  attempts: z.array(StoredAttempt),
-  children: z.array(TaskId),
-  planned: z.boolean(),
-  planResult: Payload.optional(),
-  checkpoint: Payload.optional(),
-  result: Payload.optional(),
-  acceptedAward: AwardId.optional(),
-  tookMs: z.number().optional(),
-  fault: Fault.optional(),
-  failures: z.number().int(),
-  losses: z.number().int(),
-  notBeforeWallMs: z.number(),
-  diedAtWallMs: z.number().optional(),
-  droppedAtWallMs: z.number().optional(),
-})
 
 const StoredFold = z.object({
   missionId: MissionId,
@@ -52,8 +26,8 @@ const StoredFold = z.object({
   submittedAtWallMs: z.number(),
   endedAtWallMs: z.number().optional(),
   request: Payload,
-  /** Parents before their children, as the plans named them. */
-  tasks: z.array(StoredTask),
+  /** Parents before their children, as the plans named them. Read one by one. */
+  tasks: z.array(z.unknown()),
   lastIndex: z.number().int().min(1),
   leaves: z.number().int(),
   spentUsd: z.number(),
@@ -76,9 +50,22 @@ function encode(fold: MissionFold, tasks: readonly TaskNode[]): Json {
 /** @throws MeshError `storage-failed` when it is not what `encodeFold` or `foldSlice` of this version has made. */
 export function decodeFold(value: Json): MissionFold {
   const parsed = StoredFold.safeParse(value)
-  if (!parsed.success) throw new MeshError('storage-failed', `a snapshot of a mission is malformed: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`)
+  if (!parsed.success) throw malformed([], parsed.error)
   const { tasks, ...rest } = parsed.data
-  return { ...rest, tasks: new Map(tasks.map((task) => [task.spec.taskId, task])) } as MissionFold
+  const read = new Map<TaskId, TaskNode>()
+  for (const [i, stored] of tasks.entries()) {
+    try {
+      const task = readTask(stored)
+      read.set(task.spec.taskId, task)
+    } catch (thrown) {
+      throw thrown instanceof z.ZodError ? malformed(['tasks', i], thrown) : thrown
+    }
+  }
+  return { ...rest, tasks: read } as MissionFold
+}
+
+function malformed(path: readonly PropertyKey[], { issues: [first] }: z.ZodError): MeshError {
+  return new MeshError('storage-failed', `a snapshot of a mission is malformed: ${[...path, ...(first?.path ?? [])].map(String).join('.')} ${first?.message ?? ''}`)
 }
 
 /**
