@@ -82,6 +82,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   for (const [path, value] of fromEnv) set(path, value, 'environment', cwd)
   for (const [path, value] of fromFlags) set(path, value, 'flag', cwd)
 
+  if (values.get('data') === '' && origins['data'] === 'default') throw new MeshError('bad-request', 'there is no home directory to keep data in', { next: 'say where they are kept: --data FOLDER, or SKEIN_DATA; or set HOME' })
   const parsed = ConfigSchema.safeParse(treeOf(values))
   if (!parsed.success) {
     const issue = parsed.error.issues[0]

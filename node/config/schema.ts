@@ -1,11 +1,12 @@
 /** What a node can be told, and what it does when it is told nothing. */
-import { homedir, hostname, availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { hostname, availableParallelism } from 'node:os'
+import { isAbsolute, join } from 'node:path'
 import { z } from 'zod'
 import { Duty } from '../../protocols/capability/schema.ts'
 import { Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { ProgramDeclaration } from '../skills/program/declaration.ts'
+import { homeDirectory } from './home.ts'
 
 const Port = z.number().int().min(0).max(65_535)
 const count = z.number().int().min(1)
@@ -106,20 +107,22 @@ export const about: Readonly<Record<string, string>> = {
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly platform: NodeJS.Platform
+  /** Empty when there is none. */
   readonly home: string
   readonly hostname: string
   readonly cores: number
 }
 
 export function surroundingsOf(env: Readonly<Record<string, string | undefined>>): Surroundings {
-  return { env, platform: process.platform, home: homedir(), hostname: hostname(), cores: availableParallelism() }
+  return { env, platform: process.platform, home: homeDirectory(), hostname: hostname(), cores: availableParallelism() }
 }
 
-/** The platform's user data directory: `XDG_DATA_HOME` or `~/.local/share`, on macOS `~/Library/Application Support`. */
-export function defaultDataDir(around: Surroundings): string {
-  if (around.platform === 'darwin') return join(around.home, 'Library', 'Application Support', 'skein')
-  const xdg = around.env['XDG_DATA_HOME']
-  return join(xdg !== undefined && xdg.startsWith('/') ? xdg : join(around.home, '.local', 'share'), 'skein')
+/** The platform's user data directory: `XDG_DATA_HOME` or `~/.local/share`, on macOS `~/Library/Application Support`. Empty where neither is. */
+export function defaultDataDir({ env, home, platform }: Surroundings): string {
+  const xdg = env['XDG_DATA_HOME']
+  if (platform !== 'darwin' && xdg?.startsWith('/') === true) return join(xdg, 'skein')
+  if (!isAbsolute(home)) return ''
+  return platform === 'darwin' ? join(home, 'Library', 'Application Support', 'skein') : join(home, '.local', 'share', 'skein')
 }
 
 export function defaultSettings(around: Surroundings): Settings {

@@ -3,11 +3,11 @@
  * Nothing here needs root.
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, posix, sep } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import { homeDirectory } from '../config/home.ts'
 import type { ToolOutcome } from '../hardware/run-tool.ts'
 import { runTool } from '../hardware/run-tool.ts'
 import { launchdLabel, renderLaunchdPlist } from './launchd-plist.ts'
@@ -144,7 +144,7 @@ export async function removeService(options: RemoveServiceOptions = {}): Promise
 
 function managerFor(options: RemoveServiceOptions): Manager {
   const platform = options.platform ?? process.platform
-  const home = options.home ?? homedir()
+  const home = options.home ?? homeDirectory()
   if (!isAbsolute(home)) throw new MeshError('bad-request', `the home directory ${JSON.stringify(home)} is not an absolute path`, { next: 'set HOME' })
   if (platform === 'linux') return systemd(home)
   if (platform === 'darwin') return launchd(home, options.userId ?? process.getuid?.() ?? 0)

@@ -52,6 +52,14 @@ describe('defaults', () => {
     expect(defaultDataDir({ ...around, env: { XDG_DATA_HOME: '/srv/share' } })).toBe('/srv/share/skein')
     expect(defaultDataDir({ ...around, env: { XDG_DATA_HOME: 'relative' }, home: '/home/x' })).toBe('/home/x/.local/share/skein')
   })
+
+  it.each(['', 'relative'])('say what to do where there is no home (%j), and need none where it is said', (home) => {
+    const homeless = { cwd, env: {}, around: { ...around, home } }
+    expect(() => loadConfig(homeless)).toThrow(expect.objectContaining({ fault: { code: 'bad-request', detail: 'there is no home directory to keep data in', retryable: false, next: expect.stringContaining('--data') as string } }) as Error)
+    expect(loadConfig({ ...homeless, flags: { data } }).config.data).toBe(data)
+    expect(loadConfig({ ...homeless, env: { SKEIN_DATA: data } }).config.data).toBe(data)
+    expect(loadConfig({ ...homeless, around: { ...homeless.around, env: { XDG_DATA_HOME: '/srv/share' } } }).config.data).toBe('/srv/share/skein')
+  })
 })
 
 describe('precedence', () => {

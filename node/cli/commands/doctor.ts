@@ -1,9 +1,9 @@
 /** `doctor`: why can't I see node X? */
 import { writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
+import { homeDirectory } from '../../config/home.ts'
 import { type Cli, type TalkFlags, act, withTalk } from '../cli.ts'
 import { bundleOf, scrub } from '../doctor/bundle.ts'
 import { type Finding, findingsOf } from '../doctor/findings.ts'
@@ -24,7 +24,7 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
       const [subject] = args
       const probes = await probeAll(flags, world, subject)
       const findings = findingsOf(probes, subject)
-      const bundle = bundleOf(probes, findings, homedir())
+      const bundle = bundleOf(probes, findings, homeDirectory())
       const file = flags.bundle === undefined ? undefined : resolve(world.cwd, flags.bundle === true ? 'skein-doctor.json' : flags.bundle)
       if (file !== undefined) await writeBundle(file, bundle)
       const problems = findings.filter((finding) => finding.level === 'problem').length

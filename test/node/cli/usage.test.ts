@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import os, { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exitCodeOf, exitCodeOfState, exitCodes } from '../../../node/cli/exit-codes.ts'
@@ -139,4 +140,24 @@ it('config show tells value and origin, and no secret', async () => {
   expect(said.code).toBe(0)
   expect(JSON.parse(said.out)).toMatchObject({ settings: { slots: { value: 7, from: 'environment' }, 'limits.leaseMs': { value: 9000, from: 'flag' }, mdns: { from: 'default' }, 'http.tokens': { value: ['ada: (secret)'] } } })
   expect(said.out).not.toContain('0123456789abcdef')
+})
+
+it('says what to do for a user whom nobody knows a home of', async () => {
+  const known = os.homedir
+  os.homedir = () => {
+    throw Object.assign(new Error('uv_os_homedir returned ENOENT (no such file or directory)'), { code: 'ERR_SYSTEM_ERROR' })
+  }
+  syncBuiltinESMExports()
+  try {
+    for (const command of [['nodes'], ['top'], ['config', 'show'], ['invite'], ['start']]) {
+      const said = await say(command)
+      expect(said, command.join(' ')).toMatchObject({ code: 2, out: '' })
+      expect(said.err, command.join(' ')).toBe('skein: there is no home directory to keep data in\n  → say where they are kept: --data FOLDER, or SKEIN_DATA; or set HOME\n')
+    }
+    expect((await say(['config', 'show', '--json'], { env: { SKEIN_DATA: home } })).code).toBe(0)
+    expect((await say(['service', 'install', '--dry-run'])).err).not.toContain('    at ')
+  } finally {
+    os.homedir = known
+    syncBuiltinESMExports()
+  }
 })
