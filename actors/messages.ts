@@ -117,6 +117,8 @@ export type LogMessage =
   // ---- to the log-keeper
   /** This node founds the group and leads it under (1, 1): entry 1, `members`, is appended. Answered by `group-led`. `durable: false`: in memory only. */
   | { readonly kind: 'found-group'; readonly group: GroupId; readonly membership: Membership; readonly durable: boolean; /** Voters that it should have. */ readonly aimed: number }
+  /** How many voters a mission's log should have: of its orchestrator, which knows the mission's acknowledgement. Until then its members stay as they are. */
+  | { readonly kind: 'aim-at'; readonly group: MissionId; readonly voters: number }
   /** Of a leader's host: entries that continue its log (`extend`). Answered by `appended` once committed, in the order asked. */
   | { readonly kind: 'append'; readonly tag: string; readonly group: GroupId; readonly entries: readonly LogEntry[] }
   /** Answered by `appended` once this node is known to lead still, and everything appended before is committed (ReadIndex). */

@@ -48,7 +48,12 @@ export function onFolded(init: OrchestratorInit, state: OrchestratorState, led: 
   state.committed = led.commit
   state.membership = led.membership
   if (missionEnded(state.fold)) restLater(init, state, state.fold.state, context)
-  return [fact('info', 'mission.recovered', { mission: init.missionId, entries: last.index, lineage: led.epoch.lineage, term: led.epoch.term }), ...whenConfirmed(init, state, { then: 'start' }, context)]
+  return [aimAt(init, state.fold.acknowledgement, context), fact('info', 'mission.recovered', { mission: init.missionId, entries: last.index, lineage: led.epoch.lineage, term: led.epoch.term }), ...whenConfirmed(init, state, { then: 'start' }, context)]
+}
+
+/** A mission acknowledged `quorum` is kept by several, any other by its owner alone. */
+export function aimAt({ missionId }: OrchestratorInit, acknowledgement: MissionFold['acknowledgement'], context: ActorContext): Effect {
+  return tell(at(context.self.peer, actorNames.logKeeper), { kind: 'aim-at', group: missionId, voters: acknowledgement === 'quorum' ? limits.votersAimed : 1 })
 }
 
 /** Between two changes, when everything folded is committed. */

@@ -15,7 +15,7 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
-import { archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
+import { aimAt, archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
 import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
 import { append, endMission, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
@@ -43,11 +43,13 @@ function begin(init: OrchestratorInit, state: OrchestratorState, context: ActorC
   if (last !== undefined) state.head = { index: last.index, chain: last.chain }
   state.events = from.led.entries.map(({ index, event }) => ({ index, event: event as Extract<typeof event, { type: 'members' }> }))
   state.membership = from.led.membership
+  const [first] = from.events
+  const aim = first?.type === 'submitted' ? [aimAt(init, first.acknowledgement, context)] : []
   const refs = blobRefsIn(from.events)
-  if (refs.length === 0) return append(init, state, from.events, { then: 'opened' }, context)
+  if (refs.length === 0) return [...aim, ...append(init, state, from.events, { then: 'opened' }, context)]
   // A mission's inputs are as safe as the mission before anybody is told that it was accepted.
   state.securing.set('opening', { for: 'opening' })
-  return [tell(at(context.self.peer, actorNames.blobKeeper), { kind: 'secure-blobs', tag: 'opening', voters: votersOf(state), refs, alsoTry: [] })]
+  return [...aim, tell(at(context.self.peer, actorNames.blobKeeper), { kind: 'secure-blobs', tag: 'opening', voters: votersOf(state), refs, alsoTry: [] })]
 }
 
 function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Delivery, context: ActorContext): readonly Effect[] {

@@ -16,6 +16,8 @@ export interface RaftInit {
   readonly electionMsMin: DurationMs
   readonly electionMsMax: DurationMs
   readonly lostLeaderMsMax: DurationMs
+  /** So many entries before a snapshot stay, when one that a leader offers shortens this log. */
+  readonly snapshotTailEntries: number
   /** False for a witness: it asks for votes later than the others, and hands leadership on as soon as somebody else has caught up. */
   likesToLead: boolean
 }

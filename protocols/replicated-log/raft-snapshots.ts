@@ -1,7 +1,6 @@
 /** Snapshots: taken here, or brought by the leader, as a replacement of what this member lacks or only to shorten its log (Raft §7; thesis §5.1). */
 import { invariant } from '../kernel/errors.ts'
 import type { PeerId } from '../kernel/ids.ts'
-import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import { acceptLeader, answer, isForeign } from './raft-following.ts'
 import type { SnapshotMark } from './raft-io.ts'
@@ -64,7 +63,7 @@ function put(state: RaftState, snapshot: LogSnapshot, foreign: boolean): void {
   const { state: _folded, ...mark } = snapshot
   state.snapshot = mark
   if (shortens) {
-    const dropBelow = Math.max(1, at.index + 1 - limits.snapshotTailEntries)
+    const dropBelow = Math.max(1, at.index + 1 - state.init.snapshotTailEntries)
     box.dropBelow = dropBelow
     forgetBelow(state, dropBelow)
   } else {

@@ -98,6 +98,17 @@ describe('a member that was away past the entries that are kept', () => {
   })
 })
 
+it('a snapshot leaves as many entries before it as the node is told to keep, at every member', async () => {
+  const world = await three(3, ...Array.from({ length: 30 }, (_, n) => `note ${n}`))
+  await world.until('all have said so', () => ['b', 'c'].every((name) => world.sent('log-appended', { from: name }).some(({ message }) => message.matched === 31)))
+  await world.runFor(100)
+  world.node('a').host.snapshot(mission, 30, { inline: null })
+  await world.until('all have it', () => names.every((name) => world.node(name).batches.some(({ writes }) => writes.some(({ snapshot }) => snapshot?.at.index === 30))))
+  await world.runFor(1_000)
+  // 27 to 30, and the one after it.
+  expect(names.map((name) => world.node(name).disk.entriesStored(mission))).toEqual([5, 5, 5])
+})
+
 it('a snapshot of what is not committed is not taken', async () => {
   const world = await three(3, 'first')
   world.links.isolate('a', 'b', 'c')

@@ -1,7 +1,7 @@
 /** The host of every log of one node, made up: it notes what the log-keeper tells it, and appends what a test says and the members that are wanted. */
 import type { ActorMessage, LogMessage } from '../../actors/messages.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import { formatEpoch, type Epoch, type GroupId, type PeerId } from '../../protocols/kernel/ids.ts'
+import { formatEpoch, isMissionGroup, type Epoch, type GroupId, type PeerId } from '../../protocols/kernel/ids.ts'
 import type { Payload } from '../../protocols/kernel/payload.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { extend, logOrigin, positionOf } from '../../protocols/replicated-log/chain.ts'
@@ -29,6 +29,8 @@ export interface HostParts {
   nowMs(): number
   wallMs(): number
   led(group: GroupId, epoch: Epoch): void
+  /** That its missions are to have. */
+  readonly voters: number
 }
 
 export type Host = ReturnType<typeof createHost>
@@ -66,6 +68,7 @@ export function createHost(parts: HostParts) {
         const last = entries.at(-1)
         leads.set(group, { epoch, membership, snapshot, entries: [...entries], head: last === undefined ? (snapshot?.at ?? logOrigin) : positionOf(last) })
         parts.led(group, epoch)
+        if (isMissionGroup(group)) parts.tell({ kind: 'aim-at', group, voters: parts.voters })
         return
       }
       case 'group-followed':

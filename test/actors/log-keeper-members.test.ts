@@ -104,6 +104,21 @@ describe('a log that grows from one voter to three', () => {
     await world.until('all three vote', () => isSettled(world, 'a', 'b', 'c'))
   })
 
+  it('one that is to have a single voter does not, and is never asked for more, also after a restart', async () => {
+    const world = logKeeperWorld(5, {}, 1)
+    await nodes(world, 'a', 'b', 'c')
+    world.knowRoster('a', 'b', 'c')
+    await foundBy(world, 'a')
+    await world.runFor(30_000)
+    expect(wantedOf(world, 'a')).toEqual([])
+    world.kill('a')
+    await world.restart('a')
+    await world.until('a leads', () => world.leader()?.name === 'a')
+    await world.runFor(30_000)
+    expect(wantedOf(world, 'a')).toEqual([])
+    expect(world.members()).toMatchObject({ voters: ['a'], learners: [] })
+  })
+
   it('the leader dies in the middle of it: another goes on with what was agreed', async () => {
     const world = logKeeperWorld(4)
     await nodes(world, 'a', 'b', 'c', 'd')

@@ -59,7 +59,8 @@ interface Machine {
 /** A test that asks for what only other nodes have asks in vain. */
 const absent = {} as never
 
-export function logKeeperWorld(seed: number, tuningOf: Partial<Tuning> = {}) {
+/** @param voters that a mission is to have */
+export function logKeeperWorld(seed: number, tuningOf: Partial<Tuning> = {}, voters: number = limits.votersAimed) {
   const tuning: Tuning = { ...defaultTuning, memberSilentMs: 20_000, membersLookMs: 1_000, ...tuningOf }
   const clock = createVirtualClock()
   const swarm = createVirtualBlobSwarm()
@@ -117,7 +118,7 @@ export function logKeeperWorld(seed: number, tuningOf: Partial<Tuning> = {}) {
     const batches: LogBatch[] = []
     const tell = (message: LogMessage): void => system.deliver(actorNames.logKeeper, { message, from: at(peer, actorNames.missions) })
     const host = createHost({
-      tell, nowMs: () => clock.nowMs(), wallMs: () => clock.wallMs(),
+      tell, voters, nowMs: () => clock.nowMs(), wallMs: () => clock.wallMs(),
       led(group, epoch) {
         const under = `${group} ${formatEpoch(epoch)}`
         const by = leaders.get(under) ?? name
@@ -234,8 +235,8 @@ export function logKeeperWorld(seed: number, tuningOf: Partial<Tuning> = {}) {
       }
     },
     member: (name: string): Member => ({ peer: node(name).peer, incarnation: node(name).incarnation }),
-    found(by: string, voters: readonly string[], group: GroupId = mission, durable = true): void {
-      node(by).tell({ kind: 'found-group', group, membership: { voters: voters.map((name) => ({ peer: node(name).peer, incarnation: node(name).incarnation })), learners: [] }, durable, aimed: group === 'roster' ? limits.rosterVotersMax : limits.votersAimed })
+    found(by: string, members: readonly string[], group: GroupId = mission, durable = true): void {
+      node(by).tell({ kind: 'found-group', group, membership: { voters: members.map((name) => ({ peer: node(name).peer, incarnation: node(name).incarnation })), learners: [] }, durable, aimed: group === 'roster' ? limits.rosterVotersMax : voters })
     },
     /** By the leader. */
     append: (...notes: string[]): Append => led().host.note(mission, ...notes),

@@ -78,7 +78,8 @@ export function lookAfterChanging(init: LogKeeperInit, state: LogKeeperState, co
 
 function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, judged: Judged, context: ActorContext): Effect[] {
   const { roster } = state
-  if (roster === undefined || !group.durable || viewOf(group.raft).role !== 'leader') return []
+  const { aimed } = group
+  if (roster === undefined || aimed === undefined || !group.durable || viewOf(group.raft).role !== 'leader') return []
   const heard = hearPulses(state, group, context)
   const view = viewOf(group.raft)
   const { membership } = view
@@ -87,7 +88,7 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, jud
   if (view.commit < view.last.index && !hasOpened(group, view.commit)) return heard
   if (group.membersWanted !== undefined && context.nowMs - group.membersWantedAtMs < askAgainMs && !sameMembers(group.membersWanted, membership)) return heard
   const wanted = nextMembership({
-    group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed: group.aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
+    group: group.group, current: membership, self: { peer: context.self.peer, incarnation: group.incarnation }, aimed, replicas: roster.replicas, followers: view.followers, lastIndex: view.last.index,
     nowMs: context.nowMs, incarnationsHeard: group.strangers, memberSilentMs: init.tuning.memberSilentMs, restless: !isMissionGroup(group.group) && group.group !== 'roster', reachable: (peer) => context.connected(peer), ...judged,
   })
   group.membersWanted = wanted

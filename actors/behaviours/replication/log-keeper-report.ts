@@ -24,7 +24,7 @@ function isUnderReplicated({ roster }: LogKeeperState, { raft, durable, aimed }:
   if (role !== 'leader' || membership === undefined || !durable) return false
   const isThere = (peer: PeerId): boolean => peer === context.self.peer || context.connected(peer)
   const able = (roster?.replicas ?? []).filter(({ peer }) => isThere(peer)).length
-  const full = Math.max(votersFor(aimed, able), membership.voters.length)
+  const full = Math.max(votersFor(aimed ?? 1, able), membership.voters.length)
   return membership.outgoing !== undefined || membership.voters.filter(({ peer }) => isThere(peer)).length < full
 }
 

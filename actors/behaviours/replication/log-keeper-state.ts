@@ -1,6 +1,7 @@
 /** What the log-keeper remembers of its groups, of what is being written, and of the nodes it shares groups with. */
 import type { ActorAddress, GroupId, Incarnation, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
 import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
 import type { InstantMs } from '../../../protocols/kernel/units.ts'
 import type { Membership, RosterView } from '../../../protocols/membership/schema.ts'
 import type { RaftInit, RaftPersist, RaftState } from '../../../protocols/replicated-log/raft.ts'
@@ -22,8 +23,8 @@ export interface Group {
   readonly raft: RaftState
   /** False: nothing of it is written, it ends with the process. */
   readonly durable: boolean
-  /** How many voters it should have. */
-  readonly aimed: number
+  /** How many voters it should have; undefined until its host has said so. */
+  aimed: number | undefined
   /**
    * The write that nothing leaves before: of a log founded here, its founding. Members that had heard of it could go on without a
    * founder that has forgotten it, and that would found it a second time.
@@ -133,15 +134,16 @@ export function hostOf(group: GroupId): string {
 }
 
 export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incarnation, context: ActorContext): RaftInit {
-  const { electionMsMin, electionMsMax, lostLeaderMsMax } = init.tuning
-  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, likesToLead: init.likesToLead }
+  const { electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries } = init.tuning
+  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries, likesToLead: init.likesToLead }
 }
 
-export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number): Group {
+export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {
   return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
-/** Voters that a group should have when the mesh has enough replicas. */
-export function aimedOf(group: GroupId, votersAimed: number, rosterVotersMax: number): number {
-  return group === 'roster' ? rosterVotersMax : votersAimed
+/** Voters that a group should have when the mesh has enough replicas. Of a mission its orchestrator says it, as it depends on the acknowledgement. */
+export function aimedOf(group: GroupId): number | undefined {
+  if (isMissionGroup(group)) return undefined
+  return group === 'roster' ? limits.rosterVotersMax : limits.votersAimed
 }

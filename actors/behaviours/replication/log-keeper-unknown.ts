@@ -90,7 +90,7 @@ function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, 
   if (name === undefined || message.toward !== name || state.groups.size >= limits.groupsPerNodeMax) return undefined
   const as = raftInit(init, message.group, name, context)
   const raft = head === undefined ? joinGroup(as) : openRaft(as, { head, entries: [] }, { nowMs: context.nowMs, wallMs: context.wallMs })
-  const group = newGroup(message.group, name, raft, true, aimedOf(message.group, limits.votersAimed, limits.rosterVotersMax))
+  const group = newGroup(message.group, name, raft, true, aimedOf(message.group))
   group.leaderlessSinceMs = context.nowMs
   state.groups.set(message.group, group)
   return group

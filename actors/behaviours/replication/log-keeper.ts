@@ -4,7 +4,6 @@
  */
 import { fault, type Fault } from '../../../protocols/kernel/errors.ts'
 import { isMissionGroup, type GroupId, type Incarnation, type PeerId } from '../../../protocols/kernel/ids.ts'
-import { limits } from '../../../protocols/kernel/limits.ts'
 import { entriesOf, foundGroup, headOf, joinGroup, openRaft, viewOf } from '../../../protocols/replicated-log/raft.ts'
 import type { RaftMessage } from '../../../protocols/replicated-log/schema.ts'
 import type { MessageOf } from '../../../protocols/wire.ts'
@@ -72,6 +71,7 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
       return lookAfterMembers(init, state, context)
     // ---- hosts of this node
     case 'found-group':
+    case 'aim-at':
     case 'append':
     case 'barrier':
     case 'snapshot-taken':
@@ -171,7 +171,7 @@ function onOpened(init: LogKeeperInit, state: LogKeeperState, found: StoreOnDisk
 
 function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot, entries }: GroupOnDisk, context: ActorContext): Effect[] {
   const raft = openRaft(raftInit(init, head.group, head.incarnation, context), { head, entries, ...(snapshot === undefined ? {} : { snapshot }) }, { nowMs: context.nowMs, wallMs: context.wallMs })
-  const group = newGroup(head.group, head.incarnation, raft, true, aimedOf(head.group, limits.votersAimed, limits.rosterVotersMax))
+  const group = newGroup(head.group, head.incarnation, raft, true, aimedOf(head.group))
   group.snapshot = snapshot
   group.leaderlessSinceMs = context.nowMs
   state.groups.set(head.group, group)
@@ -192,7 +192,7 @@ function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }:
   }
   const incarnation = nextIncarnation(head.incarnation, store)
   const raft = joinGroup(raftInit(init, head.group, incarnation, context))
-  const group = newGroup(head.group, incarnation, raft, true, aimedOf(head.group, limits.votersAimed, limits.rosterVotersMax))
+  const group = newGroup(head.group, incarnation, raft, true, aimedOf(head.group))
   group.leaderlessSinceMs = context.nowMs
   state.groups.set(head.group, group)
   state.waitingWiped.set(head.group, group)
@@ -210,7 +210,7 @@ function onCopyLost(init: LogKeeperInit, state: LogKeeperState, { group: groupId
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
-type FromHost = Extract<LogMessage, { kind: 'found-group' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'end-unbegun' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'leave' | 'hand-over' | 'describe-replication' | 'find-citations' }>
+type FromHost = Extract<LogMessage, { kind: 'found-group' | 'aim-at' | 'append' | 'barrier' | 'snapshot-taken' | 'end-group' | 'end-unbegun' | 'forget-ended' | 'lead-again' | 'cannot-lead' | 'take-over' | 'leave' | 'hand-over' | 'describe-replication' | 'find-citations' }>
 
 function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost, from: Delivery['from'], context: ActorContext): Effect[] {
   switch (message.kind) {
@@ -222,6 +222,11 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       state.groups.set(message.group, group)
       group.foundedBy = outputs.persist?.number ?? 0
       return [...perform(state, group, outputs, context), ...meetAbsent(state, group, context)]
+    }
+    case 'aim-at': {
+      const group = state.groups.get(message.group)
+      if (group !== undefined) group.aimed = message.voters
+      return []
     }
     case 'append':
     case 'barrier': {

@@ -94,7 +94,7 @@ export class Cluster {
   }
 
   private initOf(node: Node): RaftInit {
-    return { group: 'roster', self: node.peer, incarnation: node.member.incarnation, random: this.random.split(), electionMsMin: 1_500, electionMsMax: 3_000, lostLeaderMsMax: 150, likesToLead: node.index !== 2 }
+    return { group: 'roster', self: node.peer, incarnation: node.member.incarnation, random: this.random.split(), electionMsMin: 1_500, electionMsMax: 3_000, lostLeaderMsMax: 150, snapshotTailEntries: 512, likesToLead: node.index !== 2 }
   }
 
   at(inMs: number, run: () => void): void {

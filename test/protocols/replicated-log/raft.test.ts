@@ -16,7 +16,7 @@ const epochOf = (term: number, lineage = 1): Epoch => ({ lineage, term })
 const at = (nowMs: number) => ({ nowMs, wallMs: 1_700_000_000_000 + nowMs })
 
 function initOf(name: Name, change: Partial<RaftInit> = {}): RaftInit {
-  return { group: 'roster', self: peerOf(name), incarnation: memberOf(name).incarnation, random: seededRandom([name.charCodeAt(0), 1]), electionMsMin: 1_500, electionMsMax: 3_000, lostLeaderMsMax: 150, likesToLead: true, ...change }
+  return { group: 'roster', self: peerOf(name), incarnation: memberOf(name).incarnation, random: seededRandom([name.charCodeAt(0), 1]), electionMsMin: 1_500, electionMsMax: 3_000, lostLeaderMsMax: 150, snapshotTailEntries: 512, likesToLead: true, ...change }
 }
 
 const note = (reason: string): LogRecord => ({ type: 'replica-dropped', atWallMs: 1, peer: peerOf('e'), reason })
