@@ -99,6 +99,22 @@ describe('a voter that is stopped in order', () => {
     expect(all.members()).toMatchObject({ voters: ['a', 'b', 'c'], outgoing: [] })
   })
 
+  it('as the last one there, waits for nobody to lead in its place', async () => {
+    const world = await meshOf(9)
+    for (const name of ['b', 'c']) world.kill(name)
+    world.node('a').tell({ kind: 'leave' })
+    world.node('a').tell({ kind: 'hand-over' })
+    await world.until('it has nothing to hand on', () => mayGo(world, 'a') && world.node('a').host.all('leads-nothing').length > 0, 100)
+
+    const two = await meshOf(10)
+    two.kill('c')
+    for (const name of ['a', 'b']) two.node(name).tell({ kind: 'leave' })
+    await two.until('both may go', () => ['a', 'b'].every((name) => mayGo(two, name)), 100)
+    two.links.isolate('b', 'a')
+    two.node('a').tell({ kind: 'hand-over' })
+    await two.until('nothing is handed to one that goes as well', () => two.node('a').host.all('leads-nothing').length > 0, 100)
+  })
+
   it('of a log that one votes for alone, goes and takes nothing along', async () => {
     const world = await meshOf(7, 'd')
     const alone = 'm-05abcdef-abcdefghijkl' as MissionId

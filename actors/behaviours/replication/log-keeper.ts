@@ -141,7 +141,7 @@ function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, contex
     case leavingTimer:
       return onLeavingTime(init, state, context)
     default:
-      return [...onWake(state, what as GroupId, context), ...(state.handingOver === undefined ? [] : sayHandedOver(state))]
+      return [...onWake(state, what as GroupId, context), ...(state.handingOver === undefined ? [] : sayHandedOver(state, context))]
   }
 }
 
@@ -272,8 +272,8 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       return startLeaving(init, state, from, context)
     case 'hand-over': {
       state.handingOver = from
-      const led = ledWithOthers(state)
-      return [...led.flatMap((group) => step(state, group, { type: 'transfer' }, context)), ...sayHandedOver(state)]
+      const led = ledWithOthers(state, context)
+      return [...led.flatMap((group) => step(state, group, { type: 'transfer' }, context)), ...sayHandedOver(state, context)]
     }
   }
 }
@@ -293,16 +293,16 @@ function hasNobodyElse(group: Group, silentMs: number, context: ActorContext): b
   return group.leaderlessSinceMs !== undefined && context.nowMs - group.leaderlessSinceMs >= silentMs
 }
 
-/** Groups led here that somebody else could lead. */
-function ledWithOthers(state: LogKeeperState): Group[] {
+/** Groups led here that somebody else could lead, who is there and stays. */
+function ledWithOthers(state: LogKeeperState, { self, connected }: ActorContext): Group[] {
   return [...state.groups.values()].filter((group) => {
-    const view = viewOf(group.raft)
-    return view.role === 'leader' && (view.membership?.voters.length ?? 0) > 1
+    const { role, membership } = viewOf(group.raft)
+    return role === 'leader' && membership?.voters.some(({ peer }) => peer !== self.peer && connected(peer) && !state.leaving.has(peer)) === true
   })
 }
 
-function sayHandedOver(state: LogKeeperState): Effect[] {
-  if (state.handingOver === undefined || ledWithOthers(state).length > 0) return []
+function sayHandedOver(state: LogKeeperState, context: ActorContext): Effect[] {
+  if (state.handingOver === undefined || ledWithOthers(state, context).length > 0) return []
   const to = state.handingOver
   state.handingOver = undefined
   return [tell(to, { kind: 'leads-nothing' })]
@@ -317,5 +317,5 @@ function fromMember(init: LogKeeperInit, state: LogKeeperState, message: RaftMes
   // Who hears a leader gives no vote: what pulses have said of it since the group was last awake counts first.
   const heard = message.kind === 'vote-ask' ? hearPulses(state, group, context) : []
   const effects = [...heard, ...step(state, group, { type: 'message', from, message }, context)]
-  return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state)]
+  return state.handingOver === undefined ? effects : [...effects, ...sayHandedOver(state, context)]
 }
