@@ -1,7 +1,7 @@
 /**
  * What a task costs: a mission of many no-op children over three real nodes, and how long a fan-out takes. Printed, not asserted.
  *
- * `npm run bench:tasks [-- --ack ephemeral,local,quorum] [--load saturated,unloaded,fan-out] [--runs 3] [--tasks 2000] [--one-by-one 100] [--fan-outs 10]`.
+ * `npm run bench:tasks [-- --ack ephemeral,local,quorum] [--load saturated,unloaded,fan-out] [--runs 3] [--tasks 2000] [--one-by-one 100] [--fan-outs 10] [--fan-out 100]`.
  * `--threads`: the no-op runs in a thread instead of on its node's loop; `--composite`: its skill plans the children, on a worker.
  * `--profiles DIR`: each node leaves a profile of its processor time there, which `npm run bench:profile -- FILE …` sums up. `--json`: one object instead of a table.
  */
@@ -19,7 +19,7 @@ import { tasksPerWorker, workerCount } from './tasks/system.ts'
 const { values: flags } = parseArgs({
   options: {
     ack: { type: 'string', default: Acknowledgement.options.join(',') }, load: { type: 'string', default: loads.join(',') },
-    runs: { type: 'string', default: '3' }, tasks: { type: 'string', default: '2000' }, 'one-by-one': { type: 'string', default: '100' }, 'fan-outs': { type: 'string', default: '10' },
+    runs: { type: 'string', default: '3' }, tasks: { type: 'string', default: '2000' }, 'one-by-one': { type: 'string', default: '100' }, 'fan-outs': { type: 'string', default: '10' }, 'fan-out': { type: 'string', default: '100' },
     threads: { type: 'boolean', default: false }, composite: { type: 'boolean', default: false }, profiles: { type: 'string' }, json: { type: 'boolean', default: false },
   },
 })
@@ -28,7 +28,7 @@ const wanted = flags.load.split(',')
 const unknown = wanted.find((load) => !loads.some((known) => known === load))
 if (unknown !== undefined) throw new Error(`--load names "${unknown}"; there are ${loads.join(', ')}`)
 const acknowledgements = flags.ack.split(',').map((level) => Acknowledgement.parse(level))
-const fanOut = { tasks: 100, ms: 50 }
+const fanOut = { tasks: numberOf('fan-out', flags['fan-out']), ms: 50 }
 const options = {
   loads: wanted as Load[], runs: numberOf('runs', flags.runs), tasks: numberOf('tasks', flags.tasks), oneByOne: numberOf('one-by-one', flags['one-by-one']),
   fanOuts: numberOf('fan-outs', flags['fan-outs']), fanOutTasks: fanOut.tasks, fanOutMs: fanOut.ms, say: (what: string) => console.error(`${what} …`),
