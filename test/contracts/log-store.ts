@@ -282,6 +282,9 @@ export function logStoreContract(name: string, setup: () => LogStoreUnderTest | 
       await store.write({ writes: [], removed: [another], former: [sealed] })
       await reopen()
       expect(await store.formerCopy(another), 'and what was promised instead of a copy').toEqual(sealed)
+      const { sealed: _, ...putAway } = { ...sealed, voted: { as: 'life01' as Incarnation, head: { ...head, epoch: { lineage: 1, term: 3 }, votedFor: you } } }
+      await store.write({ writes: [], removed: [another], former: [putAway] })
+      expect(await store.formerCopy(another), 'or whom an empty one had voted for').toEqual(putAway)
     })
 
     it('refuses a write that removes what it writes', async () => {
