@@ -11,8 +11,9 @@ import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import { indexChildren, noteChild } from './manager-children.ts'
 import { lookUpProviders } from './manager-preparing.ts'
-import { foldOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { beginCall, endCall, foldOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
 const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
 
@@ -64,8 +65,12 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     const task = taskOf(state, taskId)
     const offer = offers[i]
     // Withdrawn in the meantime, it is prepared again when its time has come.
-    if (!state.preparing.delete(taskId)) return
-    if (offer === undefined || task.state !== 'pending' || state.callOf.has(taskId)) return
+    if (!state.preparing.has(taskId)) return
+    if (offer === undefined || task.state !== 'pending') {
+      endCall(state, taskId)
+      noteChild(state, taskId)
+      return
+    }
     const { excluded, expectedBidders, asksAll, connected } = weigh(state, task, offer, context)
     const input = state.inputs.get(taskId) ?? task.spec.input
     const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
@@ -76,7 +81,7 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
       priority: state.priority ?? task.spec.priority, effort: task.spec.effort, inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0),
       holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: Math.max(0, foldOf(state).limits.budgetUsd - foldOf(state).spentUsd), remainingMs: state.deadlineAtMs - context.nowMs,
     }
-    state.callOf.set(taskId, call.callId)
+    beginCall(state, taskId, call.callId)
     calls.push({ call, expectedBidders, asksAll })
     effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
     if (connected === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
@@ -167,9 +172,9 @@ function award(state: ManagerState, output: Extract<InitiatorOutput, { type: 'aw
 
 /** Nobody need bid for it any more. */
 export function closeCall(state: ManagerState, taskId: TaskId, context: ActorContext): Effect[] {
-  const callId = state.callOf.get(taskId)
-  if (callId === undefined) return []
-  state.callOf.delete(taskId)
+  if (!state.callOf.has(taskId)) return []
+  const callId = endCall(state, taskId) as CallId
+  noteChild(state, taskId)
   return drive(state, { type: 'close', callIds: [callId] }, context)
 }
 
@@ -183,6 +188,8 @@ export function withdrawCalls(state: ManagerState, context: ActorContext): Effec
   const callIds: CallId[] = [...state.callOf.values()]
   state.callOf.clear()
   state.preparing.clear()
+  state.underWay.clear()
+  indexChildren(state)
   return drive(state, { type: 'close', callIds }, context)
 }
 
@@ -190,6 +197,7 @@ export function withdrawCalls(state: ManagerState, context: ActorContext): Effec
 export function withdrawUndecided(state: ManagerState, context: ActorContext): Effect[] {
   const decided = new Set<TaskId | undefined>([...state.committing.values()].map(({ award }) => award.taskId))
   for (const awardId of state.contracts.keys()) decided.add(taskIdOf(awardId, state))
-  state.preparing.clear()
+  for (const taskId of [...state.preparing]) endCall(state, taskId)
+  indexChildren(state)
   return [...state.callOf.keys()].filter((taskId) => !decided.has(taskId)).flatMap((taskId) => closeCall(state, taskId, context))
 }

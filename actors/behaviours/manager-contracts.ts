@@ -12,7 +12,7 @@ import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { closeCall, drive } from './manager-calls.ts'
 import { lookUpProviders } from './manager-preparing.ts'
-import { childrenOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, endCall, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
 /** An award is in the log: now the worker may hear of it. */
 export function onAwardCommitted(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
@@ -32,9 +32,8 @@ export function onConfirm(state: ManagerState, awardId: AwardId, from: PeerId, c
   const contract = state.contracts.get(awardId)
   const taskId = taskIdOf(awardId, state)
   if (contract?.peer !== from || taskId === undefined) return []
-  const callId = state.callOf.get(taskId)
+  const callId = endCall(state, taskId)
   if (callId === undefined) return []
-  state.callOf.delete(taskId)
   return [note(state, { taskId, note: 'running', worker: contract.peer }), ...drive(state, { type: 'confirmed', callId }, context)]
 }
 

@@ -13,11 +13,12 @@ import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { advance } from './manager-advance.ts'
 import { closeCall, withdrawCalls, withdrawUndecided } from './manager-calls.ts'
+import { indexChildren, noteChild } from './manager-children.ts'
 import { onCheckpointCommitted, onCheckpointRefused } from './manager-checkpoints.ts'
 import { adoptLiveAwards, endAward, onAwardCommitted } from './manager-contracts.ts'
 import { cancelAll, end, stopSkill } from './manager-ending.ts'
 import { fail, startPlanning } from './manager-planning.ts'
-import { attach, foldOf, record, taskOf, type ManagerState } from './manager-state.ts'
+import { attach, foldOf, record, settleRecord, taskOf, type ManagerState } from './manager-state.ts'
 
 export function onAttached(state: ManagerState, message: MessageOf<'attached'>, context: ActorContext): Effect[] {
   if (state.phase === 'finished') return []
@@ -50,6 +51,7 @@ function begin(state: ManagerState, message: MessageOf<'attached'>, base: Json |
   }
   state.fold = base === undefined ? foldEvents(events) : foldAfter(base, events)
   takeTerms(state, message, context)
+  indexChildren(state)
   const task = taskOf(state, state.init.taskId)
   if (!task.planned) return startPlanning(state, context)
   state.phase = 'running'
@@ -81,20 +83,26 @@ function onRefreshed(state: ManagerState, message: MessageOf<'attached'>, contex
 }
 
 export function onRecorded(state: ManagerState, requestId: number, firstIndex: number, context: ActorContext): Effect[] {
-  const pending = state.records.get(requestId)
-  if (pending === undefined || state.fold === undefined) return []
-  state.records.delete(requestId)
+  const events = state.fold === undefined ? undefined : settleRecord(state, requestId)
+  if (events === undefined) return []
   const effects: Effect[] = []
-  for (const [i, proposed] of pending.events.entries()) {
+  for (const [i, proposed] of events.entries()) {
     // The owner has made what it cites its own before it appended it. Those who named it first may be gone when it is needed.
     const event = withHolder(proposed, state.orchestrator.peer)
     const verdict = judgeEvent(foldOf(state), event, state.init.taskId)
     if (typeof verdict === 'object') return [...effects, ...resync(state, verdict.detail, context)]
     if (verdict === 'apply') applyEvent(foldOf(state), event, firstIndex + i)
+    noteChanged(state, event)
     effects.push(...onCommitted(state, { index: firstIndex + i, event }, context))
     if (state.phase === 'finished') return effects
   }
   return [...effects, ...advance(state, context)]
+}
+
+function noteChanged(state: ManagerState, event: MissionEvent): void {
+  if (event.type === 'planned') indexChildren(state)
+  else if (event.type === 'awarded') noteChild(state, event.award.taskId)
+  else if (event.type !== 'checkpointed' && 'taskId' in event) noteChild(state, event.taskId)
 }
 
 /** What follows from an event that is in the log. */
@@ -130,19 +138,18 @@ function acknowledge(state: ManagerState, awardId: AwardId): Effect[] {
 }
 
 export function onRecordRefused(state: ManagerState, message: MessageOf<'record-refused'>, context: ActorContext): Effect[] {
-  const pending = state.records.get(message.requestId)
-  state.records.delete(message.requestId)
+  const events = settleRecord(state, message.requestId)
   const { code, detail } = message.fault
   // Fenced: a successor has the task, and the children with it. This manager only has to go.
   if (code === 'fenced') return [fact('info', 'manager.fenced', { task: state.init.taskId, detail }), ...end(state, context)]
   // The mission is over, and everything of it that still runs.
   if (code === 'cancelled') return [fact('info', 'manager.over', { task: state.init.taskId, detail }), ...cancelAll(state, detail, context)]
-  if (pending === undefined) return []
-  const checkpointed = pending.events.find((event): event is Extract<MissionEvent, { type: 'checkpointed' }> => event.type === 'checkpointed')
+  if (events === undefined) return []
+  const checkpointed = events.find((event): event is Extract<MissionEvent, { type: 'checkpointed' }> => event.type === 'checkpointed')
   if (checkpointed !== undefined) return onCheckpointRefused(state, checkpointed.awardId, message.fault)
-  const awarded = pending.events.find((event): event is Extract<MissionEvent, { type: 'awarded' }> => event.type === 'awarded')
-  const accepted = pending.events.find((event): event is Extract<MissionEvent, { type: 'accepted' }> => event.type === 'accepted')
-  if (pending.events.some((event) => event.type === 'planned')) return fail(state, { ...message.fault, retryable: false }, context)
+  const awarded = events.find((event): event is Extract<MissionEvent, { type: 'awarded' }> => event.type === 'awarded')
+  const accepted = events.find((event): event is Extract<MissionEvent, { type: 'accepted' }> => event.type === 'accepted')
+  if (events.some((event) => event.type === 'planned')) return fail(state, { ...message.fault, retryable: false }, context)
   if (awarded !== undefined && code === 'over-limit') {
     state.committing.delete(awarded.award.awardId)
     return [...closeCall(state, awarded.award.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: awarded.award.taskId, fault: { ...message.fault, retryable: false } }], context)]
@@ -170,8 +177,8 @@ export function attachAgain(state: ManagerState, context: ActorContext, eager = 
     return []
   }
   const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
-  Object.assign(state, { phase: 'attaching', fold: undefined, draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
-  for (const collection of [state.leases, state.adopting, state.records, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints]) collection.clear()
+  Object.assign(state, { phase: 'attaching', fold: undefined, unsettled: 0, draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
+  for (const collection of [state.leases, state.adopting, state.records, state.unsettledOf, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints]) collection.clear()
   return eager ? [...left, attach(state, context)] : left
 }
 

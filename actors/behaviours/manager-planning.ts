@@ -3,7 +3,6 @@ import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { taskDepth } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import { finish, outcomeDue, type Outcome } from '../../protocols/leasing/holder.ts'
-import { isTerminal } from '../../protocols/tasking/mission-state.ts'
 import { planFault, referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
 import { Plan } from '../../protocols/tasking/schema.ts'
 import { specify } from '../../protocols/tasking/specify.ts'
@@ -75,16 +74,15 @@ export function onPlanOffers(state: ManagerState, offers: readonly Offer[], cont
 /** @returns the effects that end this task when all of its children have ended; undefined while some have not. */
 export function finishIfDone(state: ManagerState, context: ActorContext): Effect[] | undefined {
   if (state.phase !== 'running' || hasUnsettled(state)) return undefined
-  const children = childrenOf(state)
-  const broken = children.find((child) => child.state === 'dead' && !child.spec.optional)
-  if (broken !== undefined) {
+  const { open, broken: [brokenId] } = state.children
+  if (brokenId !== undefined) {
     // What runs is awaited.
-    const busy = children.some((child) => child.state === 'awarded' || state.callOf.has(child.spec.taskId))
-    if (busy) return undefined
+    for (const taskId of open) if (taskOf(state, taskId).state === 'awarded' || state.callOf.has(taskId)) return undefined
+    const broken = taskOf(state, brokenId)
     const problem = broken.fault ?? fault('skill-failed', 'it failed')
     return fail(state, { ...problem, detail: `task ${taskName(broken.spec.taskId)} failed: ${problem.detail}`.slice(0, 4_000), retryable: false }, context)
   }
-  if (!children.every((child) => isTerminal(child.state))) return undefined
+  if (open.size > 0) return undefined
   if (state.init.award === undefined) return synthesiseGiven(state, context)
   const run = skillRun(state, 'synthesise', context)
   if (run === undefined) return undefined
@@ -99,17 +97,18 @@ export function synthesiseGiven(state: ManagerState, context: ActorContext): Eff
   const children = childrenOf(state)
   const template = task.planResult !== undefined && 'inline' in task.planResult ? task.planResult.inline : Object.fromEntries(children.map((child) => [taskName(child.spec.taskId), { $from: taskName(child.spec.taskId) }]))
   // The whole of one task's output needs no loading: it is that task's payload.
-  const only = children.find((child) => isWholeOf(template, taskName(child.spec.taskId)))
+  const whole = wholeOf(template)
+  const only = whole === undefined ? undefined : children.find((child) => taskName(child.spec.taskId) === whole)
   if (only?.result !== undefined) {
     state.phase = 'finishing'
     return complete(state, only.result, context)
   }
-  const wanted = referencesIn(template)
+  const wanted = new Set(referencesIn(template))
   const outputs = new Map<string, unknown>()
   const loads: Effect[] = []
   for (const child of children) {
     const name = taskName(child.spec.taskId)
-    if (!wanted.includes(name) || child.result === undefined) continue
+    if (!wanted.has(name) || child.result === undefined) continue
     const value = 'inline' in child.result ? child.result.inline : state.values.get(child.spec.taskId)
     if (value !== undefined) outputs.set(name, value)
     else if (!state.loading.has(child.spec.taskId)) {
@@ -122,8 +121,10 @@ export function synthesiseGiven(state: ManagerState, context: ActorContext): Eff
   return [{ type: 'store-value', value: resolveReferences(template, outputs), tag: 'result' }, note(state, { taskId: state.init.taskId, note: 'synthesising' })]
 }
 
-function isWholeOf(template: unknown, name: string): boolean {
-  return typeof template === 'object' && template !== null && Object.keys(template).length === 1 && '$from' in template && template.$from === name
+/** The task whose whole output the template stands for, if that is all there is to it. */
+function wholeOf(template: unknown): string | undefined {
+  if (typeof template !== 'object' || template === null || !('$from' in template) || Object.keys(template).length !== 1) return undefined
+  return typeof template.$from === 'string' ? template.$from : undefined
 }
 
 function cited(state: ManagerState) {

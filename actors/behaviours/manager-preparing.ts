@@ -1,37 +1,49 @@
 /** What a manager does before it calls for proposals: it finds the tasks that are ready, puts their inputs together, and asks who offers what they need. */
 import type { TaskId } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { Payload } from '../../protocols/kernel/payload.ts'
 import { isTerminal, type TaskNode } from '../../protocols/tasking/mission-state.ts'
 import { referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { childrenOf, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { takeStartable } from './manager-children.ts'
+import { beginPreparing, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
 
-/** Starts whatever can be started now. */
+/**
+ * Starts whatever can be started now, and ends what never can. Of each capability so many calls are open at most as bidders need to
+ * choose from, and for every task that runs one more, so that a mesh of any size is kept busy: those that wait here cost nobody anything.
+ */
 export function startReadyTasks(state: ManagerState, context: ActorContext): Effect[] {
   if (state.phase !== 'running' || state.paused) return []
-  const unsettled = tasksOfRecords(state)
   const ready: TaskNode[] = []
-  for (const child of childrenOf(state)) {
-    if (child.state !== 'pending' || state.preparing.has(child.spec.taskId) || state.callOf.has(child.spec.taskId) || child.notBeforeWallMs > context.wallMs) continue
-    if (unsettled.has(child.spec.taskId)) continue
-    if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready.push(child)
-  }
-  for (const child of ready) state.preparing.add(child.spec.taskId)
-  return [...ready.flatMap((child) => resolveInput(state, child)), ...lookUpProviders(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
-}
-
-/** Tasks that something proposed and not yet committed is about. */
-function tasksOfRecords(state: ManagerState): Set<TaskId> {
-  const taskIds = new Set<TaskId>()
-  for (const { events } of state.records.values()) {
-    for (const event of events) {
-      if (event.type === 'awarded') taskIds.add(event.award.taskId)
-      else if (event.type !== 'checkpointed' && 'taskId' in event) taskIds.add(event.taskId)
+  const never: TaskNode[] = []
+  const most = limits.callsOpenMax + state.contracts.size
+  for (const taskId of takeStartable(state, (capability) => (state.underWay.get(capability) ?? 0) < most)) {
+    const child = taskOf(state, taskId)
+    if (!isStartable(state, child, context)) continue
+    if (child.spec.after.some((needed) => taskOf(state, needed).state === 'cancelled')) never.push(child)
+    else {
+      ready.push(child)
+      beginPreparing(state, child)
     }
   }
-  return taskIds
+  return [...cancelNever(state, never, context), ...prepare(state, ready, context)]
+}
+
+/** What is only too early is looked at again with the next tick. */
+function isStartable(state: ManagerState, { spec: { taskId, after }, state: taskState, notBeforeWallMs }: TaskNode, context: ActorContext): boolean {
+  if (taskState !== 'pending' || state.preparing.has(taskId) || state.callOf.has(taskId) || state.unsettledOf.has(taskId) || notBeforeWallMs > context.wallMs) return false
+  return after.every((needed) => isTerminal(taskOf(state, needed).state))
+}
+
+/** A task whose dependency was cancelled can never start. One that needs an optional task's output goes on without it. */
+function cancelNever(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext): Effect[] {
+  return record(state, tasks.map(({ spec: { taskId } }) => ({ type: 'task-cancelled', atWallMs: context.wallMs, taskId, reason: 'a task it needs was cancelled' })), context)
+}
+
+function prepare(state: ManagerState, ready: readonly TaskNode[], context: ActorContext): Effect[] {
+  return [...ready.flatMap((child) => resolveInput(state, child)), ...lookUpProviders(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
 }
 
 /** An input that refers to other tasks' outputs is put together once all of those are loaded. */

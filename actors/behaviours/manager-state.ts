@@ -39,6 +39,17 @@ export interface Contract {
   readonly adopted: boolean
 }
 
+/** See `manager-children.ts`. */
+export interface ChildrenIndex {
+  /** By priority and capability; some that cannot be started may be among them. */
+  readonly startable: Map<number, Map<string, Set<TaskId>>>
+  readonly open: Set<TaskId>
+  /** Dead, and not optional. */
+  readonly broken: Set<TaskId>
+  /** Which children wait for the end of one. */
+  readonly neededBy: Map<TaskId, TaskId[]>
+}
+
 export interface ManagerState {
   readonly init: ManagerInit
   phase: Phase
@@ -65,13 +76,19 @@ export interface ManagerState {
   readonly leases: LeaseTable
   /** Awards of an earlier manager, claimed and not answered yet, with the instant when silence means no. */
   readonly adopting: Map<AwardId, InstantMs>
+  readonly children: ChildrenIndex
   /** Proposed events that are not known to be committed. */
   readonly records: Map<number, { readonly events: readonly MissionEvent[]; sentAtMs: InstantMs }>
+  /** How many of these decide what comes next, and of each task. A checkpoint on its way decides nothing. */
+  unsettled: number
+  readonly unsettledOf: Map<TaskId, number>
   nextRequest: number
   /** Awards that are being committed, with what the accept-proposal needs. */
   readonly committing: Map<AwardId, { readonly award: Award; readonly participant: ActorAddress }>
   readonly contracts: Map<AwardId, Contract>
   readonly callOf: Map<TaskId, CallId>
+  /** How many tasks of a capability are in `preparing` or `callOf`. */
+  readonly underWay: Map<string, number>
   /** Tasks between "ready" and "announced": inputs are being resolved, providers looked up. */
   readonly preparing: Set<TaskId>
   readonly inputs: Map<TaskId, Payload>
@@ -97,7 +114,7 @@ export interface ManagerState {
 export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
-    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), records: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), preparing: new Set(), inputs: new Map(),
+    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, records: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
     values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
   }
 }
@@ -127,6 +144,31 @@ export function taskName(taskId: TaskId): string {
   return taskId.slice(taskId.lastIndexOf('/') + 1)
 }
 
+/** Its call is being prepared. */
+export function beginPreparing(state: ManagerState, task: TaskNode): void {
+  state.preparing.add(task.spec.taskId)
+  state.underWay.set(task.spec.capability, (state.underWay.get(task.spec.capability) ?? 0) + 1)
+}
+
+/** It is prepared: its call is open from now on. */
+export function beginCall(state: ManagerState, taskId: TaskId, callId: CallId): void {
+  state.preparing.delete(taskId)
+  state.callOf.set(taskId, callId)
+}
+
+/** Neither prepared nor called for any more. @returns the call that was open. */
+export function endCall(state: ManagerState, taskId: TaskId): CallId | undefined {
+  const callId = state.callOf.get(taskId)
+  const wasUnderWay = state.preparing.delete(taskId) || callId !== undefined
+  state.callOf.delete(taskId)
+  if (!wasUnderWay) return undefined
+  const { capability } = taskOf(state, taskId).spec
+  const left = (state.underWay.get(capability) ?? 1) - 1
+  if (left === 0) state.underWay.delete(capability)
+  else state.underWay.set(capability, left)
+  return callId
+}
+
 /** The task of one of this manager's own awards; undefined for an award of somebody else. */
 export function taskIdOf(awardId: AwardId, state: ManagerState): TaskId | undefined {
   const taskId = awardId.slice(state.init.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId
@@ -144,12 +186,33 @@ export function record(state: ManagerState, events: readonly MissionEvent[], con
   if (events.length === 0) return []
   const requestId = state.nextRequest++
   state.records.set(requestId, { events, sentAtMs: context.nowMs })
+  countUnsettled(state, events, 1)
   return [tell(state.orchestrator, { kind: 'record', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId, requestId, events: [...events] }, state.init.principal)]
 }
 
-/** Whether something proposed decides what comes next, and is not known to be committed. A checkpoint on its way decides nothing. */
-export function hasUnsettled(state: ManagerState): boolean {
-  return [...state.records.values()].some(({ events }) => events.some(({ type }) => type !== 'checkpointed'))
+/** The answer to a record has come. */
+export function settleRecord(state: ManagerState, requestId: number): readonly MissionEvent[] | undefined {
+  const pending = state.records.get(requestId)
+  if (pending === undefined) return undefined
+  state.records.delete(requestId)
+  countUnsettled(state, pending.events, -1)
+  return pending.events
+}
+
+function countUnsettled(state: ManagerState, events: readonly MissionEvent[], by: 1 | -1): void {
+  for (const event of events) {
+    if (event.type === 'checkpointed') continue
+    state.unsettled += by
+    const taskId = event.type === 'awarded' ? event.award.taskId : 'taskId' in event ? event.taskId : undefined
+    if (taskId === undefined) continue
+    const count = (state.unsettledOf.get(taskId) ?? 0) + by
+    if (count === 0) state.unsettledOf.delete(taskId)
+    else state.unsettledOf.set(taskId, count)
+  }
+}
+
+export function hasUnsettled({ unsettled }: ManagerState): boolean {
+  return unsettled > 0
 }
 
 export function note(state: ManagerState, ...notes: ProgressNote[]): Effect {

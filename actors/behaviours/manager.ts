@@ -15,6 +15,7 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { advance, finishGiven } from './manager-advance.ts'
 import { drive, onOffers, withdrawUndecided } from './manager-calls.ts'
+import { indexChildren } from './manager-children.ts'
 import { onCheckpoint } from './manager-checkpoints.ts'
 import { claimAgain, endAward, onAwardRefused, onConfirm, onHolding, onPeerDown } from './manager-contracts.ts'
 import { cancelAll, end, handBack } from './manager-ending.ts'
@@ -226,5 +227,6 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
   }
   if (state.fold === undefined || state.phase === 'finished') return effects
   if (state.paused && context.nowMs - state.attachSentAtMs >= pausedLookMs) effects.push(attach(state, context))
+  indexChildren(state)
   return [...effects, ...onSilence(state, context), ...advance(state, context)]
 }

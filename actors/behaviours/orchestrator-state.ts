@@ -2,11 +2,12 @@
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { awardIdOf, type ActorAddress, type Epoch, type MissionId, type PeerId, type Principal, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { chainOrigin, extend } from '../../protocols/replicated-log/chain.ts'
 import type { EndedMission, LogEntry, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 import { applyEvent, foldEvents, missionEnded, type MissionFold } from '../../protocols/tasking/mission-state.ts'
-import type { IndexedEvent, MissionEvent, ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { IndexedEvent, MissionEvent, MissionState, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
@@ -61,6 +62,12 @@ export type Securing =
   /** Newcomers among the voters get what the log cites before they count. */
   | { readonly for: 'members'; readonly membership: Membership; readonly since: Membership | undefined; readonly left: Set<PeerId> }
 
+/** Something to go on with once the log is committed up to there. */
+export interface Awaited {
+  readonly upTo: number
+  readonly continuation: Continuation
+}
+
 export interface OrchestratorState {
   fold: MissionFold | undefined
   /** Of the log; those before `firstKept` are only in the snapshot. */
@@ -69,7 +76,9 @@ export interface OrchestratorState {
   head: { index: number; chain: string }
   committed: number
   membership: Membership | undefined
-  readonly appends: Map<string, { readonly upTo: number; readonly continuation: Continuation }>
+  readonly appends: Map<string, readonly Awaited[]>
+  /** Folded in this turn, and to be appended at its end, all at once. */
+  outgoing: { readonly entries: LogEntry[]; readonly awaited: Awaited[] }
   readonly securing: Map<string, Securing>
   readonly watchers: Map<string, { readonly to: ActorAddress; sent: number; renewedAtMs: number }>
   readonly notes: Map<TaskId, ProgressNote>
@@ -84,6 +93,8 @@ export interface OrchestratorState {
   saidOpened: boolean
   /** The registrar knows by whom it is led. */
   isTold: boolean
+  /** What the node's list of missions shows of it: as of when, and in which state. */
+  shown: { readonly atMs: InstantMs; readonly state: MissionState } | undefined
   restAtMs: number
   isArchiving: boolean
   counter: number
@@ -91,8 +102,8 @@ export interface OrchestratorState {
 
 export function newOrchestratorState(): OrchestratorState {
   return {
-    fold: undefined, events: [], firstKept: 1, head: { index: 0, chain: chainOrigin }, committed: 0, membership: undefined, appends: new Map(), securing: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(),
-    attaching: new Map(), snapshotting: undefined, damaged: undefined, saidOpened: false, isTold: false, restAtMs: Infinity, isArchiving: false, counter: 0,
+    fold: undefined, events: [], firstKept: 1, head: { index: 0, chain: chainOrigin }, committed: 0, membership: undefined, appends: new Map(), outgoing: { entries: [], awaited: [] }, securing: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(),
+    attaching: new Map(), snapshotting: undefined, damaged: undefined, saidOpened: false, isTold: false, shown: undefined, restAtMs: Infinity, isArchiving: false, counter: 0,
   }
 }
 
@@ -114,10 +125,13 @@ export function keepersOf(init: OrchestratorInit, state: OrchestratorState): rea
   return init.from.kind === 'ended' ? init.from.ended.members : membersOf(state)
 }
 
-/** Folds the events at once and proposes them; nobody is told before they are committed. */
+/** Folds the events at once, and proposes them at the end of the turn (`flushAppends`); nobody is told before they are committed. */
 export function append(init: OrchestratorInit, state: OrchestratorState, events: readonly MissionEvent[], continuation: Continuation, context: ActorContext): Effect[] {
   // A repeated message adds nothing: what it adds to must be committed all the same.
   if (events.length === 0) return whenConfirmed(init, state, continuation, context)
+  // A change of members may be refused: what is appended beside it would be refused with it.
+  const isAlone = events.some(({ type }) => type === 'members')
+  const before = isAlone ? flushAppends(init, state, context) : []
   const entries = extend(state.head, epochOf(init), events)
   for (const { index, event } of entries as readonly { index: number; event: MissionEvent }[]) {
     // Before it stand the members, and whoever took over a log that was founded and never begun.
@@ -128,8 +142,18 @@ export function append(init: OrchestratorInit, state: OrchestratorState, events:
   }
   const last = entries.at(-1)
   if (last !== undefined) state.head = { index: last.index, chain: last.chain }
+  state.outgoing.entries.push(...entries)
+  state.outgoing.awaited.push({ upTo: state.head.index, continuation })
+  return isAlone ? [...before, ...flushAppends(init, state, context)] : []
+}
+
+/** However many messages there were in this turn, the log is appended to once. */
+export function flushAppends(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
+  const { entries, awaited } = state.outgoing
+  if (entries.length === 0) return []
+  state.outgoing = { entries: [], awaited: [] }
   const tag = `append ${state.counter++}`
-  state.appends.set(tag, { upTo: state.head.index, continuation })
+  state.appends.set(tag, awaited)
   return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'append', tag, group: init.missionId, entries })]
 }
 
@@ -140,9 +164,10 @@ export function isAhead(state: OrchestratorState): boolean {
 
 /** Waits until everything folded so far is committed and this node is known to lead still. */
 export function whenConfirmed(init: OrchestratorInit, state: OrchestratorState, continuation: Continuation, context: ActorContext): Effect[] {
+  const before = flushAppends(init, state, context)
   const tag = `barrier ${state.counter++}`
-  state.appends.set(tag, { upTo: state.head.index, continuation })
-  return [tell(at(context.self.peer, actorNames.logKeeper), { kind: 'barrier', tag, group: init.missionId })]
+  state.appends.set(tag, [{ upTo: state.head.index, continuation }])
+  return [...before, tell(at(context.self.peer, actorNames.logKeeper), { kind: 'barrier', tag, group: init.missionId })]
 }
 
 /** The root's own end is the mission's end. */
@@ -190,9 +215,20 @@ export function viewNow(init: OrchestratorInit, state: OrchestratorState): Json 
   return (state.fold === undefined ? null : missionView(state.fold, state.notes, init.nodeName)) as unknown as Json
 }
 
+/** The node's list of missions shows a large one as it was a moment ago: to count its tasks after every one of them would be most of the work. */
+const shownAtOnceTasksMax = 64
+const shownEveryMs = 100
+export const showTimer = 'show'
+
 export function tellMissions(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
-  if (state.fold === undefined) return []
-  return [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-changed', view: missionView(state.fold, state.notes, init.nodeName), dead: deadViews(state.fold), ended: missionEnded(state.fold) })]
+  const { fold, shown } = state
+  if (fold === undefined) return []
+  if (shown !== undefined && shown.state === fold.state && fold.tasks.size > shownAtOnceTasksMax) {
+    const waitMs = shown.atMs + shownEveryMs - context.nowMs
+    if (waitMs > 0) return [{ type: 'set-timer', key: showTimer, delayMs: waitMs, message: { kind: 'tick', what: showTimer } }]
+  }
+  state.shown = { atMs: context.nowMs, state: fold.state }
+  return [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-changed', view: missionView(fold, state.notes, init.nodeName), dead: deadViews(fold), ended: missionEnded(fold) })]
 }
 
 /** A leader that was deposed cannot tell what became of what it proposed. */

@@ -17,7 +17,7 @@ import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
 import { aimAt, archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
 import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
-import { append, endMission, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endMission, flushAppends, showTimer, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const watcherKeptMs = 30_000
 const eventsPerFrame = 200
@@ -29,9 +29,10 @@ export function orchestrator(init: OrchestratorInit): Behaviour<OrchestratorStat
     start(context) {
       const state = newOrchestratorState()
       const tick: Effect = { type: 'set-timer', key: 'tick', delayMs: 1_000, message: { kind: 'tick' } }
-      return { state, effects: [tick, ...begin(init, state, context)] }
+      return { state, effects: [tick, ...begin(init, state, context), ...flushAppends(init, state, context)] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
+    endTurn: (state, context) => flushAppends(init, state, context),
   }
 }
 
@@ -92,6 +93,7 @@ function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Del
     case 'child-failed':
       return endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: fault('internal', `the mission's manager failed: ${message.reason}`) }, context)
     case 'tick':
+      if (message.what === showTimer) return tellMissions(init, state, context)
       return message.what === 'base' && init.from.kind === 'led' ? recover(init, state, init.from.led, context) : onTick(init, state, context)
     default:
       return []
@@ -135,35 +137,39 @@ function onLoaded(init: OrchestratorInit, state: OrchestratorState, tag: string,
 // ---- what was committed, or was not ----------------------------------------------------------------------------------
 
 function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: string, problem: Fault | undefined, context: ActorContext): Effect[] {
-  const pending = state.appends.get(tag)
-  if (pending === undefined) return []
+  const awaited = state.appends.get(tag)
+  if (awaited === undefined) return []
   state.appends.delete(tag)
-  const { continuation } = pending
-  if (continuation.then === 'opened') state.saidOpened = true
-  if (problem !== undefined) return [...refused(init, continuation, unknownOutcome(problem), context), ...startOver(init, tag, problem, context)]
-  state.committed = Math.max(state.committed, pending.upTo)
+  if (awaited.some(({ continuation }) => continuation.then === 'opened')) state.saidOpened = true
+  if (problem !== undefined) return [...awaited.flatMap(({ continuation }) => refused(init, continuation, unknownOutcome(problem), context)), ...startOver(init, tag, problem, context)]
+  state.committed = Math.max(state.committed, awaited.at(-1)?.upTo ?? 0)
   const effects: Effect[] = [...flushWatchers(init, state), ...tellMissions(init, state, context), ...stopManagers(init, state, context), ...snapshotIfDue(init, state)]
+  const goesOn = awaited.flatMap(({ continuation }) => goOn(init, state, continuation, context))
+  return [...effects, ...goesOn, ...(awaited.some(({ continuation }) => continuation.then === 'recorded') ? endWithRoot(init, state, context) : [])]
+}
+
+function goOn(init: OrchestratorInit, state: OrchestratorState, continuation: Continuation, context: ActorContext): readonly Effect[] {
   switch (continuation.then) {
     case 'opened':
-      return [...effects, tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened', missionId: init.missionId }), ...startRootManager(init, state, context)]
+      return [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened', missionId: init.missionId }), ...startRootManager(init, state, context)]
     case 'start': {
-      return [...effects, tellWhere(init, state, context), ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
+      return [tellWhere(init, state, context), ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
     }
     case 'deliver':
-      return [...effects, ...receive(init, state, continuation.delivery, context)]
+      return receive(init, state, continuation.delivery, context)
     case 'answer-ask': {
       const { message, from, principal } = continuation
-      if (isAhead(state)) return [...effects, ...whenConfirmed(init, state, continuation, context)]
-      return [...effects, ...answer(init, state, message.requestId, message.operation, principal, from, context)]
+      if (isAhead(state)) return whenConfirmed(init, state, continuation, context)
+      return answer(init, state, message.requestId, message.operation, principal, from, context)
     }
     case 'recorded':
-      return [...effects, tell(continuation.to, { kind: 'recorded', missionId: init.missionId, requestId: continuation.requestId, firstIndex: continuation.firstIndex }), ...endWithRoot(init, state, context)]
+      return [tell(continuation.to, { kind: 'recorded', missionId: init.missionId, requestId: continuation.requestId, firstIndex: continuation.firstIndex })]
     case 'answer':
-      return [...effects, tell(continuation.to, { kind: 'local-answer', requestId: continuation.requestId, answer: viewNow(init, state) }), ...(continuation.restartManager === true ? restartManager(init, state, context) : [])]
+      return [tell(continuation.to, { kind: 'local-answer', requestId: continuation.requestId, answer: viewNow(init, state) }), ...(continuation.restartManager === true ? restartManager(init, state, context) : [])]
     case 'archived':
-      return [...effects, ...onArchived(init, continuation.ended, context)]
+      return onArchived(init, continuation.ended, context)
     case 'nothing':
-      return effects
+      return []
   }
 }
 

@@ -36,6 +36,8 @@ interface State {
   /** Award actors that are alive, running or keeping a result. */
   readonly held: Set<AwardId>
   readonly hosted: Set<MissionId>
+  /** Something has happened that may let it bid for what waits. */
+  mayBid: boolean
   leaving: boolean
   stalled: boolean
   /** Of the machine: its capabilities have them too. */
@@ -49,10 +51,12 @@ export function participant(init: ParticipantInit): Behaviour<State> {
     kind: 'participant',
     supervision: 'resume',
     start(context) {
-      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Set(), hosted: new Set(), leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
+      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Set(), hosted: new Set(), mayBid: false, leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
       return { state, effects: [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
+    // Places come free many at a time: what waits is looked through once for all of them.
+    endTurn: (state, context) => (state.mayBid ? bidAgain(init, state, context) : []),
   }
 }
 
@@ -75,7 +79,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return send(init, hearCfp(state.core, message, view, context.nowMs), context)
     case 'reject-proposal':
       forgetCalls(state.core, message.callIds)
-      return bidAgain(init, state, context)
+      return bidLater(state)
     case 'accept-proposal': {
       const { award } = message
       if (award.manager.peer !== from.peer) return [fact('warn', 'award.forged', { from: from.peer, award: award.awardId })]
@@ -101,13 +105,14 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'award-finished':
       endAward(state.core, message.awardId)
       if (message.runMs !== undefined) learnSpeed(state.core.speeds, speedKey(message.capability, message.version), message.effort, message.runMs)
-      return bidAgain(init, state, context)
+      return bidLater(state)
     case 'award-forgotten': {
       // Its slot came free when the skill ended; only an award that is given up while it runs frees one now.
       const wasRunning = state.core.running.has(message.awardId)
       endAward(state.core, message.awardId)
       state.held.delete(message.awardId)
-      return [...(wasRunning ? bidAgain(init, state, context) : []), ...sayDrained(state)]
+      if (wasRunning) state.mayBid = true
+      return sayDrained(state)
     }
     case 'child-failed': {
       const awardId = message.name.slice('award/'.length) as AwardId
@@ -118,12 +123,12 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return [
         { type: 'stop-skill', runId: awardId, why: fault('internal', message.reason) },
         tell(award.manager, { kind: 'failure', awardId, fault: fault('internal', `the actor that ran it failed: ${message.reason}`, { retryable: true }), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }),
-        ...bidAgain(init, state, context), ...sayDrained(state),
+        ...bidLater(state), ...sayDrained(state),
       ]
     }
     case 'peer-down':
       forgetInitiator(state.core, message.peer)
-      return bidAgain(init, state, context)
+      return bidLater(state)
     case 'capabilities-changed':
       state.capabilities = message.capabilities
       return [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
@@ -136,7 +141,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return []
     case 'machine-sampled':
       Object.assign(state, { stalled: message.stalled, onBattery: message.onBattery, attributes: message.attributes })
-      return bidAgain(init, state, context)
+      return bidLater(state)
     case 'load-asked':
       return [tell(from, { kind: 'load', slots: init.slots, slotsBusy: init.slots - slotsFree(state.core, view), waiting: state.core.calls.size, managers: init.tuning.managersPerNodeMax - managersFree(state.core, view), missionsOwned: state.hosted.size })]
     case 'local-ask':
@@ -146,7 +151,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       state.drainAsker = from
       return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: init.tuning.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
     case 'tick':
-      if (message.what === 'bid') return bidAgain(init, state, context)
+      if (message.what === 'bid') return bidLater(state)
       return [...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'tick' as const, what: 'hand-back' }))
     default:
       return []
@@ -165,7 +170,13 @@ function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], cont
 /** When the bids that left now must have been answered. */
 const bidTimer: Effect = { type: 'set-timer', key: 'bid', delayMs: limits.bidPatienceMs, message: { kind: 'tick', what: 'bid' } }
 
+function bidLater(state: State): readonly Effect[] {
+  state.mayBid = true
+  return []
+}
+
 function bidAgain(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
+  state.mayBid = false
   if (state.leaving || state.core.calls.size === 0) return []
   const { outputs, heldBack } = bidForWaiting(state.core, viewOf(init, state, context), context.nowMs)
   return [...send(init, outputs, context), ...(heldBack ? [bidTimer] : [])]

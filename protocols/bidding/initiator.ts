@@ -14,6 +14,7 @@ import type { Bid, BidSummary, Call, Refusal, RefusalSummary } from './schema.ts
 import { explain, rank } from './score.ts'
 
 interface Proposal {
+  readonly pool: PoolKey
   readonly participant: ActorAddress
   readonly name: string
   readonly bid: Bid
@@ -103,7 +104,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         book.freePlaces.set(pool, bid.slotsFree)
         book.takenSinceBid.set(pool, book.unconfirmedOf.get(pool) ?? 0)
         auction.refusals.delete(input.peer)
-        auction.proposals.set(input.peer, { participant: input.participant, name: input.name, bid, expiresAtMs: nowMs + bid.expiresInMs })
+        auction.proposals.set(input.peer, { pool, participant: input.participant, name: input.name, bid, expiresAtMs: nowMs + bid.expiresInMs })
         book.withBids.add(bid.callId)
       }
       return [...tellOver(input.peer, over), ...choose(book, nowMs, assess)]
@@ -261,29 +262,41 @@ function backoffMs(announcements: number): DurationMs {
 
 /** @param among which of the undecided calls are looked at: by default all that somebody has bid for. */
 function choose(book: CallBook, nowMs: InstantMs, assess: Assess, among: Iterable<CallId> = book.withBids): InitiatorOutput[] {
+  const free = poolsWithPlaces(book)
+  if (free.size === 0) return []
   const ready: Auction[] = []
   for (const callId of among) {
     const auction = book.auctions.get(callId)
     if (auction === undefined || auction.decided !== undefined || auction.proposals.size === 0) book.withBids.delete(callId)
-    else if ((nowMs >= auction.windowEndsAtMs || answers(auction) >= auction.expectedBidders) && hasPlace(book, auction)) ready.push(auction)
+    else if ((nowMs >= auction.windowEndsAtMs || answers(auction) >= auction.expectedBidders) && hasPlace(auction, free)) ready.push(auction)
   }
   // What was lost or failed before goes before what was never started: its mission has waited for it already.
   if (ready.length > 1) ready.sort((left, right) => right.call.priority - left.call.priority || right.call.attempt - left.call.attempt || left.openedAtMs - right.openedAtMs)
   const outputs: InitiatorOutput[] = []
   for (const auction of ready) {
-    const output = decide(book, auction, nowMs, assess)
-    if (output !== undefined) outputs.push(output)
+    if (free.size === 0) break
+    const output = hasPlace(auction, free) ? decide(book, auction, nowMs, assess) : undefined
+    if (output === undefined) continue
+    outputs.push(output)
+    const pool = poolOf(output.call, output.winner.peer)
+    if (placesLeft(book, pool) === 0) free.delete(pool)
   }
   return outputs
 }
 
+function poolsWithPlaces(book: CallBook): Set<PoolKey> {
+  const free = new Set<PoolKey>()
+  for (const pool of book.freePlaces.keys()) if (placesLeft(book, pool) > 0) free.add(pool)
+  return free
+}
+
 /** Whether anybody who has bid has a place left, as far as is known. */
-function hasPlace(book: CallBook, { call, proposals }: Auction): boolean {
-  for (const peer of proposals.keys()) if (placesLeft(book, poolOf(call, peer)) > 0) return true
+function hasPlace({ proposals }: Auction, free: ReadonlySet<PoolKey>): boolean {
+  for (const { pool } of proposals.values()) if (free.has(pool)) return true
   return false
 }
 
-function decide(book: CallBook, auction: Auction, nowMs: InstantMs, assess: Assess): InitiatorOutput | undefined {
+function decide(book: CallBook, auction: Auction, nowMs: InstantMs, assess: Assess): Extract<InitiatorOutput, { type: 'award' }> | undefined {
   const bidders = [...auction.proposals]
     .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
     .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, poolOf(auction.call, peer)), assessment: assess(peer) }))

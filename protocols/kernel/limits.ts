@@ -55,6 +55,8 @@ export const limits = Object.freeze({
   bidPatienceMs: 300,
   refusalRepeatMs: 10_000,
   untrustedPatienceMs: 5_000,
+  /** Calls that a manager has open beyond those for what runs. */
+  callsOpenMax: 256,
   callsPerAnnouncementMax: 64,
   bidWindowMs: 150,
   bidExpiryMs: 5_000,

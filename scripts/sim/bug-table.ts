@@ -30,6 +30,7 @@ const quorum = 'protocols/replicated-log/raft-quorum.ts'
 const orchestrator = 'actors/behaviours/orchestrator.ts'
 const calls = 'actors/behaviours/manager-calls.ts'
 const preparing = 'actors/behaviours/manager-preparing.ts'
+const children = 'actors/behaviours/manager-children.ts'
 const outcomes = 'actors/behaviours/manager-outcomes.ts'
 const planning = 'actors/behaviours/manager-planning.ts'
 const participant = 'actors/behaviours/participant.ts'
@@ -81,15 +82,16 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'out-of-turn', promise: 'S9', scenario: 'calm',
     why: 'what a task needs will be there by the time it runs',
-    edits: [{ file: preparing, find: 'if (child.spec.after.every((needed) => isTerminal(taskOf(state, needed).state))) ready', replace: 'if (child.spec.after.length < 100 || isTerminal(child.state)) ready' }],
+    edits: [{ file: preparing, find: 'return after.every((needed) => isTerminal(taskOf(state, needed).state))', replace: 'return after.length < 100 || isTerminal(taskState)' }],
   },
   {
     name: 'awarded-while-running', promise: 'S9', scenario: 'calm',
     why: 'two workers are faster than one',
     edits: [
       { file: rules, find: 'if (liveAttempt(task) !== undefined) return', replace: 'if (task.attempts.length > 3) return' },
-      { file: preparing, find: `if (child.state !== 'pending' || state.preparing`, replace: `if ((child.state !== 'pending' && child.state !== 'awarded') || state.preparing` },
-      { file: calls, find: `if (offer === undefined || task.state !== 'pending' || state.callOf`, replace: `if (offer === undefined || state.callOf` },
+      { file: children, find: `if (task.state !== 'pending') return`, replace: `if (task.state !== 'pending' && task.state !== 'awarded') return` },
+      { file: preparing, find: `if (taskState !== 'pending' || state.preparing`, replace: `if ((taskState !== 'pending' && taskState !== 'awarded') || state.preparing` },
+      { file: calls, find: `if (offer === undefined || task.state !== 'pending') {`, replace: `if (offer === undefined) {` },
     ],
   },
   {
