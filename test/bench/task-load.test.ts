@@ -13,7 +13,7 @@ function steadySystem(done: string[]): TaskSystem {
     },
     oneByOne(tasks) {
       done.push(`one by one ${tasks}`)
-      return Promise.resolve(Array.from({ length: tasks }, (_, index) => index + 1))
+      return Promise.resolve({ timesMs: Array.from({ length: tasks }, (_, index) => index + 1), more: [{ what: 'its waiting', unit: 'ms', value: 3 }] })
     },
     fanOut(tasks, ms) {
       done.push(`fan-out ${tasks} ${ms}`)
@@ -34,6 +34,7 @@ describe('the load of tasks', () => {
     ])
     expect(measures.get(measureNames.rate)).toEqual({ unit: 'tasks/s', values: [500, 500] })
     expect(measures.get('its own')).toEqual({ unit: 'ms', values: [7, 7] })
+    expect(measures.get('its waiting')).toEqual({ unit: 'ms', values: [3, 3] })
     expect(measures.get(measureNames.p50)?.values).toEqual([10, 10])
     expect(measures.get(measureNames.p95)?.values).toEqual([19, 19])
     expect(measures.get(measureNames.fanOut(100, 0))?.values).toEqual([10])

@@ -39,7 +39,7 @@ export async function startPeer(name: string, place: PeerPlace, broker: number |
         return { tookMs: await only(submitter.ask({ op: 'saturate', tasks })) }
       },
       async oneByOne(tasks) {
-        return [...await submitter.ask({ op: 'one-by-one', tasks })]
+        return { timesMs: await submitter.ask({ op: 'one-by-one', tasks }) }
       },
       fanOut: (tasks, ms) => only(submitter.ask({ op: 'fan-out', tasks, ms })),
     }

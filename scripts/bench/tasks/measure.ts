@@ -49,7 +49,7 @@ export async function measureTasks(system: TaskSystem, options: TaskLoadOptions)
       say(`${system.name}: saturated, run ${run} of ${runs}`)
       const { value, micros } = await cpuDuring(system.processes, () => system.saturate(options.tasks))
       add(measureNames.rate, 'tasks/s', options.tasks / (value.tookMs / 1_000))
-      for (const { what, unit, value: more } of value.more ?? []) add(what, unit, more)
+      for (const { what, unit, value: aside } of value.more ?? []) add(what, unit, aside)
       for (const [name, used] of micros) add(`${cpuPrefix}${name}`, 'µs', used / options.tasks)
       add(measureNames.cpuOfAll, 'µs', [...micros.values()].reduce((sum, used) => sum + used, 0) / options.tasks)
     }
@@ -59,9 +59,10 @@ export async function measureTasks(system: TaskSystem, options: TaskLoadOptions)
     for (let run = 1; run <= runs; run++) {
       await sleep(restMs)
       say(`${system.name}: unloaded, run ${run} of ${runs}`)
-      const times = await system.oneByOne(options.oneByOne)
-      add(measureNames.p50, 'ms', quantileOf(times, 0.5))
-      add(measureNames.p95, 'ms', quantileOf(times, 0.95))
+      const { timesMs, more = [] } = await system.oneByOne(options.oneByOne)
+      add(measureNames.p50, 'ms', quantileOf(timesMs, 0.5))
+      add(measureNames.p95, 'ms', quantileOf(timesMs, 0.95))
+      for (const { what, unit, value } of more) add(what, unit, value)
     }
   }
   if (options.loads.includes('fan-out')) {

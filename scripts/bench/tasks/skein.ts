@@ -6,12 +6,13 @@ import { MeshError } from '../../../protocols/kernel/errors.ts'
 import type { MissionId } from '../../../protocols/kernel/ids.ts'
 import type { Acknowledgement } from '../../../protocols/tasking/schema.ts'
 import type { MissionView } from '../../../protocols/tasking/views.ts'
+import { quantileOf } from '../figure.ts'
 import type { NamedProcess } from '../process-cpu.ts'
 import { until } from '../replication/figures.ts'
 import { type BenchMesh, createBenchMesh } from '../replication/nodes.ts'
 import { fillStore } from '../replication/restart.ts'
 import { extraSkills, taskSkills } from './skills.ts'
-import { type Saturated, type TaskSystem, expectedResult, taskInput, tasksPerWorker, workerCount } from './system.ts'
+import { type Aside, type OneByOne, type Saturated, type TaskSystem, expectedResult, taskInput, tasksPerWorker, workerCount } from './system.ts'
 
 export interface SkeinOptions {
   /** `bench.noop` runs on the loop of its node, `bench.noop.thread` in a thread. */
@@ -34,7 +35,7 @@ export interface SkeinUnderLoad {
   stop(): Promise<void>
 }
 
-const pollMs = 20
+const pollMs = 50
 const missionPatienceMs = 300_000
 
 export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, extraCapabilities = 0, finishedMissions = 0 }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
@@ -128,14 +129,32 @@ function skeinAt(client: MeshClient, acknowledgement: Acknowledgement, processes
       const tookMs = performance.now() - startedAtMs
       return { tookMs, more: [{ what: 'of the same: until 202', unit: 'ms', value: acknowledgedAtMs - startedAtMs }, ...await phasesOf(client, id, tasks)] }
     },
-    async oneByOne(tasks) {
+    async oneByOne(tasks): Promise<OneByOne> {
       const id = await submit(tasks, noop, (index) => ({ input: taskInput(), ...(index === 0 ? {} : { after: [`task-${index}`] }) }))
       const heardAtMs: number[] = []
+      const toAwardMs: number[] = []
+      const toAcceptanceMs: number[] = []
+      let lastAtMs = Number.NaN
       for await (const news of client.watch(id)) {
-        if (news.type === 'event' && news.event.type === 'accepted' && news.event.taskId !== 'root') heardAtMs.push(performance.now())
+        if (news.type !== 'event') continue
+        const { event } = news
+        if (event.type === 'awarded' && event.award.taskId !== 'root') {
+          if (heardAtMs.length > 0) toAwardMs.push(event.atWallMs - lastAtMs)
+          lastAtMs = event.atWallMs
+        } else if (event.type === 'accepted' && event.taskId !== 'root') {
+          toAcceptanceMs.push(event.atWallMs - lastAtMs)
+          lastAtMs = event.atWallMs
+          heardAtMs.push(performance.now())
+        }
       }
       await resultsOf(id, tasks)
-      return heardAtMs.slice(1).map((atMs, index) => atMs - (heardAtMs[index] ?? Number.NaN))
+      return {
+        timesMs: heardAtMs.slice(1).map((atMs, index) => atMs - (heardAtMs[index] ?? Number.NaN)),
+        more: [
+          { what: 'of the same: from an acceptance to the award of the next, p50', unit: 'ms', value: quantileOf(toAwardMs, 0.5) },
+          { what: 'of the same: from an award to its acceptance, p50', unit: 'ms', value: quantileOf(toAcceptanceMs, 0.5) },
+        ],
+      }
     },
     async fanOut(tasks, ms) {
       const startedAtMs = performance.now()
@@ -148,7 +167,7 @@ function skeinAt(client: MeshClient, acknowledgement: Acknowledgement, processes
 }
 
 /** Where the time of a mission went, by its own log, read when it is over. */
-async function phasesOf(client: MeshClient, id: MissionId, tasks: number): Promise<NonNullable<Saturated['more']>> {
+async function phasesOf(client: MeshClient, id: MissionId, tasks: number): Promise<Aside[]> {
   let submittedAtMs = Number.NaN
   let awardedAtMs: number | undefined
   let endedAtMs = Number.NaN

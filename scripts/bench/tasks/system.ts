@@ -20,14 +20,26 @@ export interface TaskSystem {
   readonly processes: readonly NamedProcess[]
   /** Hands in so many no-op tasks at once, and resolves when the submitter has every result. */
   saturate(tasks: number): Promise<Saturated>
-  /** One no-op task after the other, each begun when the submitter has the result of the last. @returns milliseconds of each. */
-  oneByOne(tasks: number): Promise<number[]>
+  /** One no-op task after the other, each begun when the submitter has the result of the last. */
+  oneByOne(tasks: number): Promise<OneByOne>
   /** So many tasks at once that take `ms` each (0: no-op). @returns milliseconds until the submitter has every result. */
   fanOut(tasks: number, ms: number): Promise<number>
 }
 
+/** What a system can tell of the same load besides, in its own words. */
+export interface Aside {
+  readonly what: string
+  readonly unit: string
+  readonly value: number
+}
+
 export interface Saturated {
   readonly tookMs: number
-  /** More that the system can tell of the same load, in its own words. */
-  readonly more?: readonly { readonly what: string; readonly unit: string; readonly value: number }[]
+  readonly more?: readonly Aside[]
+}
+
+export interface OneByOne {
+  /** Of each task. */
+  readonly timesMs: readonly number[]
+  readonly more?: readonly Aside[]
 }
