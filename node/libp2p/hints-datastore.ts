@@ -1,17 +1,33 @@
 /**
  * What libp2p keeps on disk (peers' addresses, DHT records) are hints: it learns them again. A disk that is full must not cost
  * connections, nor keep a node from stopping, so a write that fails is told and otherwise forgotten.
+ * libp2p does not wait for its own last ones when it stops (what it knows of itself changes with every protocol that it lets go of).
  */
 import type { LevelDatastore } from 'datastore-level'
 import type { Telemetry } from '../../actors/ports/telemetry.ts'
 
 const toldEveryMs = 60_000
 
-/** @returns the same store, whose writes never reject. Reads are passed on as they are. */
-export function hintsDatastore(store: LevelDatastore, telemetry: Telemetry): LevelDatastore {
-  let toldAtMs = -Infinity
+export interface HintsDatastore {
+  /** The same store, whose writes never reject. Reads are passed on as they are. */
+  readonly datastore: LevelDatastore
+  /** Resolves when what is being written is. What comes later is not kept: the store may be closed then. */
+  close(): Promise<void>
+}
 
-  async function attempt<T>(work: () => Promise<T>, otherwise: T): Promise<T> {
+export function hintsDatastore(store: LevelDatastore, telemetry: Telemetry): HintsDatastore {
+  let toldAtMs = -Infinity
+  let isClosed = false
+  const writing = new Set<Promise<unknown>>()
+
+  function attempt<T>(work: () => Promise<T>, otherwise: T): Promise<T> {
+    if (isClosed) return Promise.resolve(otherwise)
+    const written = told(work, otherwise).finally(() => writing.delete(written))
+    writing.add(written)
+    return written
+  }
+
+  async function told<T>(work: () => Promise<T>, otherwise: T): Promise<T> {
     try {
       return await work()
     } catch (thrown) {
@@ -35,10 +51,17 @@ export function hintsDatastore(store: LevelDatastore, telemetry: Telemetry): Lev
     }
   }
   const own: Readonly<Record<PropertyKey, unknown>> = { put, delete: remove, batch }
-  return new Proxy(store, {
+  const datastore = new Proxy(store, {
     get(target, name) {
       const found: unknown = own[name] ?? Reflect.get(target, name, target)
       return typeof found === 'function' ? (found.bind(target) as unknown) : found
     },
   })
+  return {
+    datastore,
+    async close() {
+      isClosed = true
+      await Promise.all(writing)
+    },
+  }
 }

@@ -124,10 +124,11 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     denyDialPeer: denies,
     denyInboundEncryptedConnection: denies,
   }
+  const hints = options.datastore === undefined ? undefined : hintsDatastore(options.datastore, telemetry)
   const libp2p = await createLibp2pNode({
     privateKey: options.privateKey,
     meshKey,
-    ...(options.datastore === undefined ? {} : { datastore: hintsDatastore(options.datastore, telemetry) }),
+    ...(hints === undefined ? {} : { datastore: hints.datastore }),
     listen,
     announce: options.announce ?? [],
     mdns: options.mdns ?? true,
@@ -155,6 +156,7 @@ async function startHost(options: HostOptions, listen: readonly string[]): Promi
     await transport.stop()
     gossip.stop()
     await libp2p.stop()
+    await hints?.close()
   }
 
   try {

@@ -147,6 +147,15 @@ describe('a host', () => {
     await after.stop()
   })
 
+  it('leaves its store alone when it has stopped, whatever libp2p still wants to write', async () => {
+    const store = await openNodeDatastore(dataDir)
+    const host = await mesh.addHost({ privateKey: await loadIdentityKey(store), datastore: store.datastore })
+    await host.stop()
+    await store.close()
+    await host.learnAddrs(host.peerId, ['/ip4/127.0.0.1/tcp/4747'])
+    expect(host.facts.filter(({ name }) => name === 'libp2p.hints-not-kept')).toEqual([])
+  })
+
   it('stops twice without complaint, and what waits is told', async () => {
     const first = await mesh.addHost()
     const second = await mesh.addHost()
