@@ -82,8 +82,6 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
 
     const skills = config.duties.includes('worker') ? await loadSkills({ skills: config.skills, from: process.cwd() }) : []
     let host: Host | undefined = undefined as Host | undefined
-    // LevelDB would make it readable by everybody.
-    await mkdir(join(config.data, 'log'), { recursive: true, mode: 0o700 })
     const levelStore = await openLevelLogStore(join(config.data, 'log'))
     opened.push(() => levelStore.close())
     const { founds, store: logStore } = await founding(config.data, config.join.length > 0, measuredLogStore(levelStore, (tookMs) => telemetry.metrics.observeSync(tookMs)))

@@ -8,6 +8,7 @@
  *
  * @packageDocumentation
  */
+import { mkdir } from 'node:fs/promises'
 import { Level } from 'level'
 import type { GroupOnDisk, LogStore, StoreOnDisk } from '../../actors/ports/log-store.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
@@ -79,6 +80,8 @@ export async function openLevelLogStore(directory: string, init: LevelLogStoreIn
 type Reserve = Awaited<ReturnType<typeof openDiskReserve>>
 
 async function openOnce(directory: string, openReserve: () => Promise<Reserve>): Promise<LevelLogStore> {
+  // Before there is a Level, which opens itself in the next tick, and would make one that others can read.
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   const database: Database = new Level<string, Uint8Array>(directory, { keyEncoding: 'utf8', valueEncoding: 'view' })
   await database.open()
   let watermark: WatermarkFile | undefined
