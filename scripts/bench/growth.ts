@@ -1,22 +1,25 @@
 /**
  * Whether a task costs more in a mesh that has grown: with more capabilities, with more finished missions in the stores, with more nodes. Printed, not asserted.
  *
- * `npm run bench:growth [-- --only capabilities,missions,nodes] [--runs 3] [--tasks 1000] [--capabilities 1,100,1000] [--finished 1000,10000,100000] [--nodes 20] [--json]`.
- * `nodes` (twenty real nodes on this machine) is measured only when it is named.
+ * `npm run bench:growth [-- --only capabilities,missions,nodes] [--runs 3] [--tasks 1000] [--capabilities 1,100,1000] [--finished 1000,10000,100000] [--nodes 20] [--profiles DIR] [--json]`.
+ * `nodes` (twenty real nodes on this machine) is measured only when it is named. `--profiles`: each node leaves a profile of its processor time in DIR/SIZE.
  */
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { MeshClient, MissionRequestInput } from '../../node/http/client.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { type Collected, medianOf, numberOf, quantileOf, reportOf } from './figure.ts'
 import { measureNames, measureTasks } from './tasks/measure.ts'
 import { type SkeinOptions, startSkein } from './tasks/skein.ts'
+import { capabilitiesLeast } from './tasks/skills.ts'
 import { taskInput } from './tasks/system.ts'
 
 const parts = ['capabilities', 'missions', 'nodes'] as const
 const { values: flags } = parseArgs({
   options: {
     only: { type: 'string', default: 'capabilities,missions' }, runs: { type: 'string', default: '3' }, tasks: { type: 'string', default: '1000' },
-    capabilities: { type: 'string', default: '1,100,1000' }, finished: { type: 'string', default: '1000,10000,100000' }, nodes: { type: 'string', default: '20' }, json: { type: 'boolean', default: false },
+    capabilities: { type: 'string', default: '1,100,1000' }, finished: { type: 'string', default: '1000,10000,100000' }, nodes: { type: 'string', default: '20' }, profiles: { type: 'string' }, json: { type: 'boolean', default: false },
   },
 })
 const wanted = flags.only.split(',')
@@ -28,13 +31,19 @@ const numbersOf = (name: string, list: string): number[] => list.split(',').map(
 const say = (text: string): void => console.error(`${text} …`)
 const count = (value: number): string => value.toLocaleString('en-US')
 
+function profilesFolder(name: string): string {
+  const folder = resolve(flags.profiles ?? '.', name)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
 /** One mesh of each size, and the cost of a task in each beside that in the smallest. */
 async function measureSizes({ figures }: Collected, what: string, sizes: readonly number[], optionsOf: (size: number) => SkeinOptions): Promise<void> {
   let smallest: { readonly what: string; readonly cpu: number; readonly rate: number } | undefined
   for (const size of sizes) {
     const name = `${count(size)} ${what}`
     say(`starting a mesh with ${name}`)
-    const skein = await startSkein(optionsOf(size))
+    const skein = await startSkein({ ...optionsOf(size), ...(flags.profiles === undefined ? {} : { profiles: profilesFolder(`${size}-${what.replaceAll(' ', '-')}`) }) })
     try {
       const system = skein.at('quorum')
       const measures = await measureTasks(system, { loads: ['saturated'], runs, tasks, oneByOne: 1, fanOuts: 1, fanOutTasks: 1, fanOutMs: 1, say: (text) => say(`${name}: ${text}`) })
@@ -79,7 +88,9 @@ async function measureNodes({ figures }: Collected): Promise<void> {
 }
 
 await reportOf('growth', flags.json, async (report) => {
-  if (wanted.includes('capabilities')) await measureSizes(report, 'capabilities that nobody asks for', numbersOf('capabilities', flags.capabilities), (extraCapabilities) => ({ extraCapabilities }))
+  // No worker offers fewer than those that come with Skein and those of the load.
+  const capabilities = numbersOf('capabilities', flags.capabilities).map((size) => Math.max(size, capabilitiesLeast))
+  if (wanted.includes('capabilities')) await measureSizes(report, 'capabilities of a worker', capabilities, (size) => ({ capabilities: size }))
   if (wanted.includes('missions')) await measureSizes(report, 'finished missions', numbersOf('finished', flags.finished), (finishedMissions) => ({ finishedMissions }))
   if (wanted.includes('nodes')) await measureNodes(report)
 })

@@ -11,7 +11,7 @@ import type { NamedProcess } from '../process-cpu.ts'
 import { until } from '../replication/figures.ts'
 import { type BenchMesh, createBenchMesh } from '../replication/nodes.ts'
 import { fillStore } from '../replication/restart.ts'
-import { extraSkills, taskSkills } from './skills.ts'
+import { capabilitiesLeast, extraSkills, taskSkills } from './skills.ts'
 import { type Aside, type OneByOne, type Saturated, type TaskSystem, expectedResult, taskInput, tasksPerWorker, workerCount } from './system.ts'
 
 export interface SkeinOptions {
@@ -23,8 +23,8 @@ export interface SkeinOptions {
   readonly profiles?: string
   /** How many nodes work; default: as many as of every peer. */
   readonly workers?: number
-  /** Skills that nobody asks for, which every worker offers too. */
-  readonly extraCapabilities?: number
+  /** So many are offered by every worker: besides those that come with Skein and those of the load, some that nobody asks for. */
+  readonly capabilities?: number
   /** Missions that ended before, in the store of every node. */
   readonly finishedMissions?: number
 }
@@ -38,11 +38,11 @@ export interface SkeinUnderLoad {
 const pollMs = 50
 const missionPatienceMs = 300_000
 
-export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, extraCapabilities = 0, finishedMissions = 0 }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
+export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, capabilities = 0, finishedMissions = 0 }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
   const mesh = createBenchMesh((name) => (profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', profiles, `--cpu-prof-name=${name}-\${pid}.cpuprofile`]))
   try {
     await mesh.start('submitter', ['--duties', 'replica,bridge'])
-    const skills = [...taskSkills(mesh.folder), ...extraSkills(mesh.folder, extraCapabilities)]
+    const skills = [...taskSkills(mesh.folder), ...extraSkills(mesh.folder, capabilities - capabilitiesLeast)]
     for (let worker = 1; worker <= workers; worker++) await mesh.start(`worker-${worker}`, ['--slots', String(tasksPerWorker), ...skills])
     await mesh.joined()
     if (finishedMissions > 0) await fillStores(mesh, finishedMissions)

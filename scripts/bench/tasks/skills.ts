@@ -1,6 +1,7 @@
 /** The skills of the benchmark, written as a person would write them. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import builtIn from '../../../node/skills/built-in.ts'
 
 /**
  * `bench.noop` on the node's loop, `bench.noop.thread` in a thread, `bench.wait` in a thread for `ms`; `bench.split` is a composite that
@@ -31,9 +32,12 @@ export default [
   return ['--skill', file]
 }
 
+/** Of a worker that loads `taskSkills` and nothing else. */
+export const capabilitiesLeast = builtIn.length + 4
+
 /** Skills that nobody asks for. @returns the flags that load them. */
 export function extraSkills(folder: string, count: number): string[] {
-  if (count === 0) return []
+  if (count <= 0) return []
   const file = join(folder, 'extra.skill.ts')
   writeFileSync(file, `import { defineSkill, z } from 'skein/skill'
 export default Array.from({ length: ${count} }, (_, index) => defineSkill({
