@@ -1,13 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import { manager } from '../../actors/behaviours/manager.ts'
+import { heldBy, newManagerState } from '../../actors/behaviours/manager-state.ts'
 import type { IdleBlob } from '../../actors/ports/blob-store.ts'
 import type { Effect } from '../../actors/runtime/effects.ts'
+import { defaultTuning } from '../../actors/tuning.ts'
+import { fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import type { Digest } from '../../protocols/kernel/ids.ts'
-import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
+import type { AwardId, Digest, Principal } from '../../protocols/kernel/ids.ts'
+import { blobRefsIn, type BlobRef, type Json } from '../../protocols/kernel/payload.ts'
 import { createVirtualBlobStore, shelfOf } from '../../sim/blob-store-virtual-adapter.ts'
 import type { ScriptedSkill } from '../../sim/skill-runner-scripted-adapter.ts'
 import { missionWorld, startNodes, type MissionWorld } from './mission-world.ts'
 import { here, inside, other, own, record, removedBy, shared, sweeping, toldBy } from './retention-sweeping.ts'
+import { firstEpoch, missionId, root } from '../protocols/tasking/histories.ts'
 import { capability } from './virtual-missions.ts'
 
 const minuteMs = 60_000
@@ -23,10 +28,10 @@ describe('what nobody cites', () => {
   const has = (world: MissionWorld, on: string, { $blob }: BlobRef): boolean => shelf(world, on).has($blob)
 
   /** Three that keep logs and do not work, and one that works and keeps none. */
-  async function keepersAndWorker(seed: number, skill: ScriptedSkill, worker: { readonly quotaBytes?: number } = {}): Promise<MissionWorld> {
+  async function keepersAndWorker(seed: number, skill: ScriptedSkill, worker: { readonly quotaBytes?: number } = {}, uncitedKeptMs = tuning.uncitedKeptMs): Promise<MissionWorld> {
     const world = missionWorld(seed, () => [skill])
-    await startNodes(world, ['a', 'b', 'c'], { skills: [], duties: ['replica', 'bridge'], tuning })
-    await world.start('w', { duties: ['worker'], tuning, ...worker })
+    await startNodes(world, ['a', 'b', 'c'], { skills: [], duties: ['replica', 'bridge'], tuning: { ...tuning, uncitedKeptMs } })
+    await world.start('w', { duties: ['worker'], tuning: { ...tuning, uncitedKeptMs }, ...worker })
     await world.runFor(1_500)
     return world
   }
@@ -50,6 +55,34 @@ describe('what nobody cites', () => {
     expect(has(world, 'a', input)).toBe(true)
     expect(['a', 'b', 'c'].filter((name) => shelf(world, name).size >= 2).length).toBeGreaterThanOrEqual(2)
     expect((await world.result('b', id) as { one: Json })).toBeDefined()
+  })
+
+  it('is not what a live log cites, however long nobody uses it', async () => {
+    let runs = 0
+    // The second attempts are long in coming: meanwhile nobody asks for what the missions cite.
+    const moody: ScriptedSkill = { capability: capability('page.make'), run: () => (++runs > 2 ? { afterMs: 5, output: 1 } : { afterMs: 5, fault: fault('skill-failed', 'not now', { retryable: true }) }) }
+    const world = await keepersAndWorker(24, moody, {}, 3 * minuteMs)
+    const [cited, within, stray] = [await upload(world, 'a', 'cited'), await upload(world, 'a', 'within'), await upload(world, 'a', 'stray')]
+    const submit = (input: unknown) => world.submit('a', { plan: { tasks: { one: { capability: 'page.make', input, retry: { attemptsMax: 2, backoffMs: 10 * minuteMs } } } } })
+    // What the second one cites stands in a value that is too large for the log.
+    const missions = [await submit({ file: cited }), await submit({ file: within, text: 'n'.repeat(40_000) })]
+    await world.runFor(9 * minuteMs)
+    expect(runs).toBe(2)
+    expect(has(world, 'a', stray)).toBe(false)
+    expect(['a', 'b', 'c'].filter((name) => has(world, name, cited) && has(world, name, within)).length).toBeGreaterThanOrEqual(2)
+    for (const { id } of missions) expect((await world.ended('a', id, 30 * minuteMs)).state).toBe('completed')
+  })
+
+  it('is not a result that was not acknowledged', async () => {
+    const world = await keepersAndWorker(25, { ...making, run: () => ({ afterMs: 20_000, output: page }) })
+    const { id } = await world.submit('a', plan(1))
+    await world.until(() => world.node('w').skills.running().length === 1, 'the skill runs')
+    for (const name of ['a', 'b', 'c']) world.kill(name)
+    await world.runFor(50 * minuteMs)
+    expect(shelf(world, 'w').size).toBe(1)
+    for (const name of ['a', 'b', 'c']) await world.restart(name)
+    expect((await world.ended('a', id, 10 * minuteMs)).state).toBe('completed')
+    expect(world.runs).toHaveLength(1)
   })
 
   it('gives way at once, oldest first, to what does not fit, and no more than that', async () => {
@@ -79,6 +112,18 @@ describe('what nobody cites', () => {
     await world.ended('a', id, 15 * minuteMs)
     await world.until(() => !has(world, 'w', made), 'it is freed when nobody runs any more', 60 * minuteMs)
   })
+})
+
+it('a manager holds what it has made or been given and not brought into the log', () => {
+  const blobOf = (digest: Digest) => ({ blob: { $blob: digest, sizeBytes: 40_000 } })
+  const state = newManagerState({ missionId, taskId: root, awardId: 'x' as AwardId, epoch: firstEpoch, orchestrator: { peer: here, actor: 'o' }, principal: 'local' as Principal, tuning: defaultTuning }, undefined, 0)
+  expect(blobRefsIn(heldBy(state))).toEqual([])
+  state.inputs.set(root, blobOf(own))
+  state.records.set(1, { events: [{ type: 'accepted', atWallMs: 1, taskId: root, awardId: 'x' as AwardId, result: blobOf(shared), cites: [], tookMs: 1 }], sentAtMs: 0 })
+  state.draft = { plan: { tasks: {} } as never, inputs: new Map([['one', blobOf(inside)]]) }
+  state.attachBase = blobOf(other)
+  expect(blobRefsIn(heldBy(state)).map(({ $blob }) => $blob).sort()).toEqual([own, shared, inside, other].sort())
+  expect(manager(state.init).holds).toBe(heldBy)
 })
 
 describe('a sweep of what nobody cites', () => {
