@@ -79,6 +79,8 @@ export interface OrchestratorState {
   readonly appends: Map<string, readonly Awaited[]>
   /** Folded in this turn, and to be appended at its end, all at once. */
   outgoing: { readonly entries: LogEntry[]; readonly awaited: Awaited[] }
+  /** Who waits for a moment at which nothing is ahead, and what managers propose until then; undefined while nobody waits. */
+  held: { readonly waiting: Continuation[]; readonly proposals: Map<string, Delivery> } | undefined
   readonly securing: Map<string, Securing>
   readonly watchers: Map<string, { readonly to: ActorAddress; sent: number; renewedAtMs: number }>
   readonly notes: Map<TaskId, ProgressNote>
@@ -102,7 +104,7 @@ export interface OrchestratorState {
 
 export function newOrchestratorState(): OrchestratorState {
   return {
-    fold: undefined, events: [], firstKept: 1, head: { index: 0, chain: chainOrigin }, committed: 0, membership: undefined, appends: new Map(), outgoing: { entries: [], awaited: [] }, securing: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(),
+    fold: undefined, events: [], firstKept: 1, head: { index: 0, chain: chainOrigin }, committed: 0, membership: undefined, appends: new Map(), outgoing: { entries: [], awaited: [] }, held: undefined, securing: new Map(), watchers: new Map(), notes: new Map(), asks: [], results: new Map(),
     attaching: new Map(), snapshotting: undefined, damaged: undefined, saidOpened: false, isTold: false, shown: undefined, restAtMs: Infinity, isArchiving: false, counter: 0,
   }
 }
@@ -168,6 +170,15 @@ export function whenConfirmed(init: OrchestratorInit, state: OrchestratorState, 
   const tag = `barrier ${state.counter++}`
   state.appends.set(tag, [{ upTo: state.head.index, continuation }])
   return [...before, tell(at(context.self.peer, actorNames.logKeeper), { kind: 'barrier', tag, group: init.missionId })]
+}
+
+/**
+ * Waits until nothing is ahead: whoever asked was confirmed already, and something is on its way. Of a busy mission something always
+ * would be, so what its managers propose waits meanwhile, for as long as what is on its way takes.
+ */
+export function whenCaughtUp(state: OrchestratorState, continuation: Continuation): void {
+  state.held ??= { waiting: [], proposals: new Map() }
+  state.held.waiting.push(continuation)
 }
 
 /** The root's own end is the mission's end. */

@@ -17,7 +17,7 @@ import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
 import { aimAt, archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
 import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
-import { append, endMission, flushAppends, showTimer, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endMission, flushAppends, showTimer, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenCaughtUp, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const watcherKeptMs = 30_000
 const eventsPerFrame = 200
@@ -68,8 +68,10 @@ function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Del
     case 'attach':
       return state.fold !== undefined && isAhead(state) ? whenConfirmed(init, state, { then: 'deliver', delivery }, context) : onAttach(state, message, from, context)
     case 'record':
+      if (state.held !== undefined) return hold(state.held.proposals, `${from.peer} ${from.actor} ${message.requestId}`, delivery)
       return onRecord(init, state, message, from, context)
     case 'blobs-secured':
+      if (state.held !== undefined) return hold(state.held.proposals, message.tag, delivery)
       return onSecured(init, state, message.tag, message, context)
     case 'progress':
       return onProgress(init, state, message.notes, from, context)
@@ -98,6 +100,22 @@ function receive(init: OrchestratorInit, state: OrchestratorState, delivery: Del
     default:
       return []
   }
+}
+
+// ---- what waits until nothing is ahead --------------------------------------------------------------------------------
+
+/** Whoever is not answered says the same again. */
+function hold(proposals: Map<string, Delivery>, key: string, delivery: Delivery): Effect[] {
+  proposals.set(key, delivery)
+  return []
+}
+
+/** Those who waited first; what one of them changes, the others wait for again. */
+function release(init: OrchestratorInit, state: OrchestratorState, context: ActorContext): Effect[] {
+  const { held } = state
+  if (held === undefined || isAhead(state)) return []
+  state.held = undefined
+  return [...held.waiting.flatMap((continuation) => goOn(init, state, continuation, context)), ...[...held.proposals.values()].flatMap((delivery) => receive(init, state, delivery, context))]
 }
 
 // ---- questions -----------------------------------------------------------------------------------------------------
@@ -141,11 +159,12 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
   if (awaited === undefined) return []
   state.appends.delete(tag)
   if (awaited.some(({ continuation }) => continuation.then === 'opened')) state.saidOpened = true
-  if (problem !== undefined) return [...awaited.flatMap(({ continuation }) => refused(init, continuation, unknownOutcome(problem), context)), ...startOver(init, tag, problem, context)]
+  if (problem !== undefined) return [...awaited.flatMap(({ continuation }) => refused(init, continuation, unknownOutcome(problem), context)), ...startOver(init, tag, problem, context), ...release(init, state, context)]
   state.committed = Math.max(state.committed, awaited.at(-1)?.upTo ?? 0)
   const effects: Effect[] = [...flushWatchers(init, state), ...tellMissions(init, state, context), ...stopManagers(init, state, context), ...snapshotIfDue(init, state)]
   const goesOn = awaited.flatMap(({ continuation }) => goOn(init, state, continuation, context))
-  return [...effects, ...goesOn, ...(awaited.some(({ continuation }) => continuation.then === 'recorded') ? endWithRoot(init, state, context) : [])]
+  const ended = awaited.some(({ continuation }) => continuation.then === 'recorded') ? endWithRoot(init, state, context) : []
+  return [...effects, ...goesOn, ...ended, ...release(init, state, context)]
 }
 
 function goOn(init: OrchestratorInit, state: OrchestratorState, continuation: Continuation, context: ActorContext): readonly Effect[] {
@@ -156,11 +175,14 @@ function goOn(init: OrchestratorInit, state: OrchestratorState, continuation: Co
       return [tellWhere(init, state, context), ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
     }
     case 'deliver':
-      return receive(init, state, continuation.delivery, context)
+      if (!isAhead(state)) return receive(init, state, continuation.delivery, context)
+      whenCaughtUp(state, continuation)
+      return []
     case 'answer-ask': {
       const { message, from, principal } = continuation
-      if (isAhead(state)) return whenConfirmed(init, state, continuation, context)
-      return answer(init, state, message.requestId, message.operation, principal, from, context)
+      if (!isAhead(state)) return answer(init, state, message.requestId, message.operation, principal, from, context)
+      whenCaughtUp(state, continuation)
+      return []
     }
     case 'recorded':
       return [tell(continuation.to, { kind: 'recorded', missionId: init.missionId, requestId: continuation.requestId, firstIndex: continuation.firstIndex })]
@@ -211,7 +233,10 @@ function onDeposed(init: OrchestratorInit, state: OrchestratorState, context: Ac
   const results = [...state.results.values()].map(({ to, requestId }) => tell(to, { kind: 'local-answer' as const, requestId, fault: gone }))
   // Whoever submitted it waits at the desk, and so would everybody who names the same key after them.
   const opening = init.from.kind === 'opening' && !state.saidOpened ? [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened' as const, missionId: init.missionId, fault: gone })] : []
-  return [...opening, ...asks, ...results, fact('info', 'mission.deposed', { mission: init.missionId }), { type: 'stop-self' }]
+  // Not sent yet, not answered yet, or not begun yet.
+  const open = [...[...state.appends.values(), state.outgoing.awaited].flat().map(({ continuation }) => continuation), ...(state.held?.waiting ?? [])]
+  const abandoned = open.flatMap((continuation) => (continuation.then === 'opened' ? [] : refused(init, continuation, gone, context)))
+  return [...opening, ...asks, ...results, ...abandoned, fact('info', 'mission.deposed', { mission: init.missionId }), { type: 'stop-self' }]
 }
 
 /** New voters are given the blobs that the log cites before they count: with them a majority holds what it has promised. */
@@ -296,6 +321,6 @@ function onTick(init: OrchestratorInit, state: OrchestratorState, context: Actor
     const waits = missionView(fold, state.notes, init.nodeName).waitingFor
     return [...effects, ...endMission(init, state, { type: 'failed', atWallMs: context.wallMs, fault: fault('deadline-exceeded', `the mission was not done within ${Math.round(fold.limits.durationMs / 1_000)} s${waits === undefined ? '' : `; it waited for ${waits}`}`, { next: 'submit it with a longer limit: --limit durationMs=N' }) }, context)]
   }
-  if (context.nowMs < state.restAtMs || state.watchers.size > 0 || state.appends.size > 0) return effects
+  if (context.nowMs < state.restAtMs || state.watchers.size > 0 || state.appends.size > 0 || isAhead(state)) return effects
   return init.from.kind === 'ended' ? [{ type: 'stop-self' }] : [...effects, ...archive(init, state)]
 }

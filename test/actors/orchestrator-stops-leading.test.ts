@@ -54,6 +54,26 @@ describe('a new mission whose owner is deposed', () => {
   })
 })
 
+describe('whoever asked an owner that is deposed', () => {
+  const tagsOf = (effects: readonly Effect[], kind: 'append' | 'barrier') => effects.flatMap((effect) => (effect.type === 'tell' && effect.message.kind === kind ? [effect.message.tag] : []))
+  const answersIn = (effects: readonly Effect[]) => effects.flatMap((effect) => (effect.type === 'tell' && effect.message.kind === 'local-answer' ? [{ requestId: effect.message.requestId, code: effect.message.fault?.code }] : []))
+
+  it('hears that the outcome is unknown: before the barrier, before the append has left, and while others are waited for', () => {
+    const { hear, effects } = started({ kind: 'opening', led: log, events: [{ ...submitted(), missionId, request: { inline: {} } }] })
+    const confirm = (tags: readonly string[]) => tags.flatMap((tag) => hear({ kind: 'appended', tag }))
+    const asks = (requestId: string, operation: Extract<ActorMessage, { kind: 'mission-ask' }>['operation']) => tagsOf(hear({ kind: 'mission-ask', requestId, principal: 'me' as Principal, operation }), 'barrier')
+    confirm(tagsOf(effects, 'append'))
+    // In one turn, at the end of which the append would leave.
+    const pause = asks('pause', { op: 'pause', missionId })
+    const view = asks('view', { op: 'view', missionId })
+    expect(answersIn(confirm([...pause, ...view]))).toEqual([])
+    asks('why', { op: 'why', missionId })
+    const left = hear(followed)
+    expect(answersIn(left).sort((one, other) => one.requestId.localeCompare(other.requestId))).toEqual(['pause', 'view', 'why'].map((requestId) => ({ requestId, code: 'timeout' })))
+    expect(left.at(-1)).toEqual({ type: 'stop-self' })
+  })
+})
+
 describe('a mission that was folded by a newer release', () => {
   const newer = () => started({ kind: 'led', led: { ...log, snapshot: { at: { index: 5, chain: chainOrigin }, membership, version: foldVersion + 1, state: { inline: 1 } }, entries: [], commit: 5 } })
 
