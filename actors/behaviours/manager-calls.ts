@@ -13,7 +13,7 @@ import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { indexChildren, noteChild } from './manager-children.ts'
 import { lookUpProviders } from './manager-preparing.ts'
-import { beginCall, endCall, foldOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
 const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
 
@@ -24,13 +24,12 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 
 /** Notes who offers a task's capability. @returns whom to exclude from its call, and how many answers to expect. */
 function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
-  const { taskId, capability } = task.spec
   const providers = offer.providers.filter((provider) => provider.connected)
-  state.providers.set(capability, { population: offer.population, shards: offer.shards })
+  state.providers.set(task.spec.capability, { population: offer.population, shards: offer.shards })
   for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
   // In a mesh that is known in part, announcing is what connects.
-  if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovidedSinceMs.delete(taskId)
-  else if (!state.unprovidedSinceMs.has(taskId)) state.unprovidedSinceMs.set(taskId, context.nowMs)
+  if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovided.delete(needOf(task.spec))
+  else noteUnprovided(state, needOf(task.spec), context)
   const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
   // Who failed at it or was lost with it is avoided, unless there is nobody else.
   const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
@@ -40,6 +39,13 @@ function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: Actor
   const known = fit > 0 && asksAll && !offer.partial
   const expectedBidders = known ? fit : asksAll ? Number.MAX_SAFE_INTEGER : limits.biddersEnough
   return { excluded, expectedBidders, asksAll, connected: offer.partial ? offer.population : providers.length }
+}
+
+/** What nobody has asked for in a while may have been offered meanwhile. */
+function noteUnprovided(state: ManagerState, need: string, { nowMs }: ActorContext): void {
+  const known = state.unprovided.get(need)
+  const isFollowed = known !== undefined && nowMs - known.lookedAtMs < state.init.tuning.noProviderMs
+  state.unprovided.set(need, { sinceMs: isFollowed ? known.sinceMs : nowMs, lookedAtMs: nowMs })
 }
 
 /** A call that stays open follows those who come and go. */
@@ -120,15 +126,17 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
     case 'reject':
       return [tell(at(output.participant, actorNames.participant), { kind: 'reject-proposal', callIds: [...output.callIds] })]
     case 'silent': {
+      const { proposals, refusals, openForMs } = output
       const task = taskOf(state, output.call.taskId)
-      const sinceMs = state.unprovidedSinceMs.get(output.call.taskId)
-      if (sinceMs !== undefined && output.proposals === 0 && output.refusals.length === 0 && context.nowMs - sinceMs >= state.init.tuning.noProviderMs) {
-        return giveUp(state, task, fault('no-provider', noProviderText(task), { retryable: false, next: 'start a node that offers it, then: skein mission retry' }), context)
+      const sinceMs = state.unprovided.get(needOf(task.spec))?.sinceMs
+      const isHopeless = proposals === 0 && refusals.every(({ retryable }) => !retryable)
+      const hopelessForMs = sinceMs !== undefined ? context.nowMs - sinceMs : refusals.length > 0 ? openForMs : 0
+      const text = refusals.length > 0 ? `${refusals.length} refused: ${refusals.slice(0, 3).map(({ name, detail }) => `${name}: ${detail}`).join('; ')}` : sinceMs !== undefined ? noProviderText(task) : 'no node has answered yet'
+      if (isHopeless && hopelessForMs >= state.init.tuning.noProviderMs) {
+        const next = refusals.length > 0 ? 'see why: skein mission why' : 'start a node that offers it, then: skein mission retry'
+        return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next }), context)
       }
-      const permanent = output.refusals.length > 0 && output.proposals === 0 && output.refusals.every((refusal) => !refusal.retryable)
-      const text = output.refusals.length > 0 ? `${output.refusals.length} refused: ${output.refusals.slice(0, 3).map((refusal) => `${refusal.name}: ${refusal.detail}`).join('; ')}` : sinceMs !== undefined ? noProviderText(task) : 'no node has answered yet'
-      if (permanent && output.openForMs >= state.init.tuning.noProviderMs) return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next: 'see why: skein mission why' }), context)
-      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...output.refusals] }), ...lookUpProviders(state, [task], context, 'update')]
+      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...refusals] }), ...lookUpProviders(state, [task], context, 'update')]
     }
   }
 }

@@ -5,7 +5,7 @@
 import type { TaskId } from '../../protocols/kernel/ids.ts'
 import { parentTaskId } from '../../protocols/kernel/ids.ts'
 import { isTerminal } from '../../protocols/tasking/mission-state.ts'
-import { childrenOf, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, needOf, taskOf, type ManagerState } from './manager-state.ts'
 
 /** Looks at all children: after the log was folded, and now and then, so that nothing that can be started is ever overlooked for long. */
 export function indexChildren(state: ManagerState): void {
@@ -39,29 +39,30 @@ function noteState(state: ManagerState, taskId: TaskId): void {
   if (task.state === 'dead' && !task.spec.optional) broken.add(taskId)
   else broken.delete(taskId)
   if (task.state !== 'pending') return
-  const { priority, capability } = task.spec
-  let byCapability = startable.get(priority)
-  if (byCapability === undefined) startable.set(priority, (byCapability = new Map()))
-  const taskIds = byCapability.get(capability)
-  if (taskIds === undefined) byCapability.set(capability, new Set([taskId]))
+  const { priority } = task.spec
+  const need = needOf(task.spec)
+  let byNeed = startable.get(priority)
+  if (byNeed === undefined) startable.set(priority, (byNeed = new Map()))
+  const taskIds = byNeed.get(need)
+  if (taskIds === undefined) byNeed.set(need, new Set([taskId]))
   else taskIds.add(taskId)
 }
 
 /**
  * Children that may be startable, the highest priority first, then in the plan's order, as long as there is room for another of their
- * capability. Each is taken out: whoever takes one and does not start it notes it again when something has changed.
+ * need. Each is taken out: whoever takes one and does not start it notes it again when something has changed.
  */
-export function* takeStartable({ children: { startable } }: ManagerState, hasRoom: (capability: string) => boolean): Generator<TaskId> {
+export function* takeStartable({ children: { startable } }: ManagerState, hasRoom: (need: string) => boolean): Generator<TaskId> {
   for (const priority of [...startable.keys()].sort((left, right) => right - left)) {
-    const byCapability = startable.get(priority) as Map<string, Set<TaskId>>
-    for (const [capability, taskIds] of byCapability) {
+    const byNeed = startable.get(priority) as Map<string, Set<TaskId>>
+    for (const [need, taskIds] of byNeed) {
       for (const taskId of taskIds) {
-        if (!hasRoom(capability)) break
+        if (!hasRoom(need)) break
         taskIds.delete(taskId)
         yield taskId
       }
-      if (taskIds.size === 0) byCapability.delete(capability)
+      if (taskIds.size === 0) byNeed.delete(need)
     }
-    if (byCapability.size === 0) startable.delete(priority)
+    if (byNeed.size === 0) startable.delete(priority)
   }
 }

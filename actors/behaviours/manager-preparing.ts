@@ -11,15 +11,15 @@ import { takeStartable } from './manager-children.ts'
 import { beginPreparing, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
 
 /**
- * Starts whatever can be started now, and ends what never can. Of each capability so many calls are open at most as bidders need to
- * choose from, and for every task that runs one more, so that a mesh of any size is kept busy: those that wait here cost nobody anything.
+ * Starts whatever can be started now, and ends what never can. For each need so many calls are open at most as bidders can choose from,
+ * and for every task that runs one more, so that a mesh of any size is kept busy: those that wait here cost nobody anything.
  */
 export function startReadyTasks(state: ManagerState, context: ActorContext): Effect[] {
   if (state.phase !== 'running' || state.paused) return []
   const ready: TaskNode[] = []
   const never: TaskNode[] = []
   const most = limits.callsOpenMax + state.contracts.size
-  for (const taskId of takeStartable(state, (capability) => (state.underWay.get(capability) ?? 0) < most)) {
+  for (const taskId of takeStartable(state, (need) => (state.underWay.get(need) ?? 0) < most)) {
     const child = taskOf(state, taskId)
     if (!isStartable(state, child, context)) continue
     if (child.spec.after.some((needed) => taskOf(state, needed).state === 'cancelled')) never.push(child)

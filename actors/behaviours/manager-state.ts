@@ -9,7 +9,7 @@ import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { Holder } from '../../protocols/leasing/holder.ts'
 import type { LeaseTable } from '../../protocols/leasing/lease.ts'
 import type { MissionFold, TaskNode } from '../../protocols/tasking/mission-state.ts'
-import type { IndexedEvent, MissionEvent, Plan, ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { IndexedEvent, MissionEvent, Plan, ProgressNote, TaskSpec } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
@@ -41,7 +41,7 @@ export interface Contract {
 
 /** See `manager-children.ts`. */
 export interface ChildrenIndex {
-  /** By priority and capability; some that cannot be started may be among them. */
+  /** By priority and need (`needOf`); some that cannot be started may be among them. */
   readonly startable: Map<number, Map<string, Set<TaskId>>>
   readonly open: Set<TaskId>
   /** Dead, and not optional. */
@@ -87,7 +87,7 @@ export interface ManagerState {
   readonly committing: Map<AwardId, { readonly award: Award; readonly participant: ActorAddress }>
   readonly contracts: Map<AwardId, Contract>
   readonly callOf: Map<TaskId, CallId>
-  /** How many tasks of a capability are in `preparing` or `callOf`. */
+  /** How many tasks of one need (`needOf`) are in `preparing` or `callOf`. */
   readonly underWay: Map<string, number>
   /** Tasks between "ready" and "announced": inputs are being resolved, providers looked up. */
   readonly preparing: Set<TaskId>
@@ -98,7 +98,8 @@ export interface ManagerState {
   readonly questions: Map<string, readonly TaskId[]>
   /** By capability: how many nodes of the mesh offer it, and into how many shards they are divided. */
   readonly providers: Map<string, { readonly population: number; readonly shards: number }>
-  readonly unprovidedSinceMs: Map<TaskId, InstantMs>
+  /** By need: since when nobody has offered it, and when that was looked at last. */
+  readonly unprovided: Map<string, { readonly sinceMs: InstantMs; readonly lookedAtMs: InstantMs }>
   readonly attemptsMade: Map<TaskId, number>
   /** Outcomes that arrived and are not committed yet: whom to acknowledge. */
   readonly settling: Map<AwardId, ActorAddress>
@@ -115,7 +116,7 @@ export function newManagerState(init: ManagerInit, holder: Holder | undefined, n
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
     book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, records: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovidedSinceMs: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
   }
 }
 
@@ -144,10 +145,16 @@ export function taskName(taskId: TaskId): string {
   return taskId.slice(taskId.lastIndexOf('/') + 1)
 }
 
+/** What a task asks of a node: those that ask the same find the same providers. */
+export function needOf({ capability, version, attributes }: TaskSpec): string {
+  return version === undefined && attributes === undefined ? capability : `${capability} ${JSON.stringify([version, attributes])}`
+}
+
 /** Its call is being prepared. */
-export function beginPreparing(state: ManagerState, task: TaskNode): void {
-  state.preparing.add(task.spec.taskId)
-  state.underWay.set(task.spec.capability, (state.underWay.get(task.spec.capability) ?? 0) + 1)
+export function beginPreparing(state: ManagerState, { spec }: TaskNode): void {
+  const need = needOf(spec)
+  state.preparing.add(spec.taskId)
+  state.underWay.set(need, (state.underWay.get(need) ?? 0) + 1)
 }
 
 /** It is prepared: its call is open from now on. */
@@ -162,10 +169,10 @@ export function endCall(state: ManagerState, taskId: TaskId): CallId | undefined
   const wasUnderWay = state.preparing.delete(taskId) || callId !== undefined
   state.callOf.delete(taskId)
   if (!wasUnderWay) return undefined
-  const { capability } = taskOf(state, taskId).spec
-  const left = (state.underWay.get(capability) ?? 1) - 1
-  if (left === 0) state.underWay.delete(capability)
-  else state.underWay.set(capability, left)
+  const need = needOf(taskOf(state, taskId).spec)
+  const left = (state.underWay.get(need) ?? 1) - 1
+  if (left === 0) state.underWay.delete(need)
+  else state.underWay.set(need, left)
   return callId
 }
 

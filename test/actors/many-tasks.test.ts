@@ -46,6 +46,17 @@ it('what nobody can do keeps nothing else waiting', async () => {
   expect((await view(world, world.node('n0'), id)).tasks.accepted).toBe(5)
 })
 
+it('nor what nobody can do at the model it asks for, and all of that is given up together', async () => {
+  const chat = (model: string): ScriptedSkill => ({ capability: capability('llm.chat', 'leaf', { attributes: { model } }), run: () => ({ afterMs: 10, output: null }) })
+  const world = await meshOf(5, [], [chat('small')], [chat('large')])
+  const asking = (model: string, count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`${model}${i}`, { capability: 'llm.chat', attributes: { model }, input: {}, optional: true }]))
+  world.kill(world.node('n2'))
+  const { id } = await submit(world, world.node('n0'), { plan: { tasks: { ...asking('large', many), ...asking('small', 5) } }, limits: { leavesMax: many + 5 } })
+  await world.clock.runFor(5_000)
+  expect((await view(world, world.node('n0'), id)).tasks.accepted).toBe(5)
+  expect(await ended(world, world.node('n0'), id, 1.5 * limits.noProviderMs)).toMatchObject({ state: 'completed', tasks: { accepted: 5, dead: many } })
+})
+
 it('the urgent ones go first, wherever they stand in the plan', async () => {
   const started: number[] = []
   const noting: ScriptedSkill = { ...doubling(50), run: (run, ...rest) => {
