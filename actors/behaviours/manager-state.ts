@@ -145,9 +145,16 @@ export function taskName(taskId: TaskId): string {
   return taskId.slice(taskId.lastIndexOf('/') + 1)
 }
 
+/** Every waiting task is asked at every tick. */
+const needs = new WeakMap<TaskSpec, string>()
+
 /** What a task asks of a node: those that ask the same find the same providers. */
-export function needOf({ capability, version, attributes }: TaskSpec): string {
-  return version === undefined && attributes === undefined ? capability : `${capability} ${JSON.stringify([version, attributes])}`
+export function needOf(spec: TaskSpec): string {
+  const { capability, version, attributes } = spec
+  if (version === undefined && attributes === undefined) return capability
+  let need = needs.get(spec)
+  if (need === undefined) needs.set(spec, (need = `${capability} ${JSON.stringify([version, attributes])}`))
+  return need
 }
 
 /** Its call is being prepared. */
