@@ -139,7 +139,8 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
       return onOpened(init, state, message.missionId, message.fault, context)
     // ---- orchestrators
     case 'mission-changed':
-      if (!state.groups.has(message.view.id)) return []
+      // Its orchestrator may have said so before it heard that another leads.
+      if (state.groups.get(message.view.id)?.led === undefined) return []
       state.views.set(message.view.id, message.view)
       if (message.dead.length > 0) state.dead.set(message.view.id, message.dead)
       else state.dead.delete(message.view.id)
