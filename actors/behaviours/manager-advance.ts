@@ -7,6 +7,7 @@ import { startReadyTasks } from './manager-preparing.ts'
 import { hasUnsettled, type ManagerState } from './manager-state.ts'
 
 export function advance(state: ManagerState, context: ActorContext): Effect[] {
+  state.mayAdvance = false
   if (state.phase !== 'running') return []
   // Once a task that is needed is dead nothing new is started: what runs may finish, so that a retry finds it done.
   const isBroken = state.children.broken.size > 0

@@ -96,7 +96,8 @@ export function onRecorded(state: ManagerState, requestId: number, firstIndex: n
     effects.push(...onCommitted(state, { index: firstIndex + i, event }, context))
     if (state.phase === 'finished') return effects
   }
-  return [...effects, ...advance(state, context)]
+  state.mayAdvance = true
+  return effects
 }
 
 function noteChanged(state: ManagerState, event: MissionEvent): void {

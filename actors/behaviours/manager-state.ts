@@ -77,6 +77,8 @@ export interface ManagerState {
   /** Awards of an earlier manager, claimed and not answered yet, with the instant when silence means no. */
   readonly adopting: Map<AwardId, InstantMs>
   readonly children: ChildrenIndex
+  /** Something was committed in this turn: what that allows is looked at once, at its end. */
+  mayAdvance: boolean
   /** Proposed events that are not known to be committed. */
   readonly records: Map<number, { readonly events: readonly MissionEvent[]; sentAtMs: InstantMs }>
   /** How many of these decide what comes next, and of each task. A checkpoint on its way decides nothing. */
@@ -115,7 +117,7 @@ export interface ManagerState {
 export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
-    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, records: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
+    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, mayAdvance: false, records: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
     values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
   }
 }

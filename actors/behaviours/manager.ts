@@ -38,6 +38,7 @@ export function manager(init: ManagerInit): Behaviour<ManagerState> {
       return { state, effects: [tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }), attach(state, context), nextTick()] }
     },
     receive: (state, delivery, context) => receive(state, delivery, context),
+    endTurn: (state, context) => (state.mayAdvance ? advance(state, context) : []),
     holds: heldBy,
   }
 }

@@ -60,17 +60,41 @@ export function canonicalJson(value: unknown): string {
 
 /** @returns undefined for what JSON leaves out. */
 function textOf(value: unknown): string | undefined {
-  if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  if (Array.isArray(value)) return `[${value.map((inner) => textOf(inner) ?? 'null').join()}]`
-  const parts: string[] = []
-  for (const key of Object.keys(value).sort()) {
-    const text = textOf((value as Readonly<Record<string, unknown>>)[key])
-    if (text !== undefined) parts.push(`${quoted(key)}:${text}`)
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) ? String(value) : 'null'
+    case 'boolean':
+      return value ? 'true' : 'false'
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? listText(value) : objectText(value as Readonly<Record<string, unknown>>)
+    default:
+      return JSON.stringify(value)
   }
-  return `{${parts.join()}}`
+}
+
+function listText(value: readonly unknown[]): string {
+  let text = '['
+  for (let i = 0; i < value.length; i++) text += `${i === 0 ? '' : ','}${textOf(value[i]) ?? 'null'}`
+  return `${text}]`
+}
+
+function objectText(value: Readonly<Record<string, unknown>>): string {
+  let text = ''
+  for (const key of Object.keys(value).sort()) {
+    const inner = textOf(value[key])
+    if (inner !== undefined) text += `${text === '' ? '' : ','}${quoted(key)}:${inner}`
+  }
+  return `{${text}}`
 }
 
 /** Most keys are names of our own fields, met over and over. */
+const quotedKeys = new Map<string, string>()
+const quotedKeysMax = 1_000
+
 function quoted(key: string): string {
-  return /^[A-Za-z0-9_-]*$/.test(key) ? `"${key}"` : JSON.stringify(key)
+  const known = quotedKeys.get(key)
+  if (known !== undefined) return known
+  const text = JSON.stringify(key)
+  if (quotedKeys.size < quotedKeysMax && key.length <= 64) quotedKeys.set(key, text)
+  return text
 }

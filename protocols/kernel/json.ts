@@ -42,6 +42,24 @@ export function unplain(value: unknown, depthMax: number = limits.jsonDepthMax):
   return undefined
 }
 
+/** Whether two values of plain data say the same. What is undefined counts as left out. */
+export function sameValue(left: unknown, right: unknown): boolean {
+  if (left === right) return true
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+  if (Array.isArray(left) || Array.isArray(right)) {
+    return Array.isArray(left) && Array.isArray(right) && left.length === right.length && left.every((inner, i) => sameValue(inner, right[i]))
+  }
+  const [ours, theirs] = [left as Readonly<Record<string, unknown>>, right as Readonly<Record<string, unknown>>]
+  let more = 0
+  for (const key of Object.keys(ours)) {
+    if (ours[key] === undefined) continue
+    if (!Object.hasOwn(theirs, key) || !sameValue(ours[key], theirs[key])) return false
+    more += 1
+  }
+  for (const key of Object.keys(theirs)) if (theirs[key] !== undefined) more -= 1
+  return more === 0
+}
+
 /**
  * The value as it comes back from any disk or wire: text is well-formed Unicode (a lone half of a surrogate pair becomes
  * U+FFFD), what is undefined is left out, and no key is `__proto__`. What is plain already is returned as it is.

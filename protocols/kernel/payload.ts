@@ -53,17 +53,23 @@ export function blobRefsIn(value: unknown): BlobRef[] {
   return [...found.values()]
 }
 
-/** The same value with `holder` added to every blob reference in it. */
+/** The same value with `holder` added to every blob reference in it; what holds none is returned as it is. */
 export function withHolder<T>(value: T, holder: PeerId): T {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   if (isBlobRef(value)) {
     const holders = value.holders ?? []
     return holders.includes(holder) ? value : { ...value, holders: [...holders, holder].slice(-limits.blobHoldersMax) }
   }
-  if (Array.isArray(value)) return value.map((inner: unknown) => withHolder(inner, holder)) as T
-  if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withHolder(inner as unknown, holder)])) as T
+  let changed: object | undefined
+  for (const key of Object.keys(value)) {
+    const inner = (value as Readonly<Record<string, unknown>>)[key]
+    const held = withHolder(inner, holder)
+    if (held === inner) continue
+    changed ??= Array.isArray(value) ? [...(value as unknown[])] : { ...value }
+    // A key may be named `__proto__`.
+    Object.defineProperty(changed, key, { value: held, enumerable: true, writable: true, configurable: true })
   }
-  return value
+  return (changed as T | undefined) ?? value
 }
 
 /** Whether two payloads say the same. Who holds their blobs does not matter; the order of an object's keys does. */

@@ -114,7 +114,8 @@ export function attend(state: RaftState, leading: Leading, now: RaftNow): void {
 function advanceCommit(state: RaftState, leading: Leading, nowMs: InstantMs): void {
   const { membership } = state
   leading.moved = false
-  if (membership === undefined) return
+  // By members that a crash could make this leader forget nothing is decided yet.
+  if (membership === undefined || state.membershipIndex > state.syncedIndex) return
   const index = agreedValue(membership, (member) => matchedOf(state, leading, member))
   if (index <= state.commit || index < leading.openedAt) return
   const changedAt = state.commit < state.membershipIndex && state.membershipIndex <= index

@@ -135,7 +135,8 @@ function miscited(fold: MissionFold, task: TaskNode, cites: readonly AwardId[]):
     if (child === undefined || !isTerminal(child.state)) return fault('wrong-state', `${childId} has not ended, so ${task.spec.taskId} cannot be synthesised`)
     if (child.state === 'accepted' && child.acceptedAward !== undefined) accepted.add(child.acceptedAward)
   }
-  for (const award of accepted) if (!cites.includes(award)) return fault('wrong-state', `the synthesis of ${task.spec.taskId} does not cite ${award}`)
+  const cited = new Set(cites)
+  for (const award of accepted) if (!cited.has(award)) return fault('wrong-state', `the synthesis of ${task.spec.taskId} does not cite ${award}`)
   const foreign = cites.find((award) => !accepted.has(award))
   return foreign === undefined ? undefined : fault('wrong-state', `the synthesis of ${task.spec.taskId} cites ${foreign}, which is not an accepted child`)
 }

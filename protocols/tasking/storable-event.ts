@@ -1,7 +1,6 @@
 /** What may enter a log: messages between the actors of one node are not checked on their way, and what a disk cannot give back is lost with all that follows it. */
 import { fault, type Fault } from '../kernel/errors.ts'
-import { canonicalJson } from '../kernel/hashing.ts'
-import { storable, unplain } from '../kernel/json.ts'
+import { sameValue, storable, unplain } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { MissionEvent } from './schema.ts'
 
@@ -16,5 +15,5 @@ export function storableEvent(event: MissionEvent): Fault | undefined {
   const parsed = MissionEvent.safeParse(stored)
   if (!parsed.success) return fault('bad-request', `an event '${event.type}' cannot be stored: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`)
   // A reader that knows its schema drops what that does not name and fills defaults in: the entry's chain would not fit it then.
-  return canonicalJson(parsed.data) === canonicalJson(stored) ? undefined : fault('bad-request', `an event '${event.type}' cannot be stored: it holds something that its schema does not name, or leaves out what that fills in`)
+  return sameValue(parsed.data, stored) ? undefined : fault('bad-request', `an event '${event.type}' cannot be stored: it holds something that its schema does not name, or leaves out what that fills in`)
 }

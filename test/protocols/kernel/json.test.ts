@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { storable, unplain } from '../../../protocols/kernel/json.ts'
+import { canonicalJson } from '../../../protocols/kernel/hashing.ts'
+import { sameValue, storable, unplain } from '../../../protocols/kernel/json.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 
 describe('plain data', () => {
@@ -26,6 +27,20 @@ describe('plain data', () => {
     const cyclic: unknown[] = []
     cyclic.push(cyclic)
     expect(unplain(cyclic)).toContain('nested')
+  })
+})
+
+describe('two values', () => {
+  const values: readonly unknown[] = [null, 0, 1, '', 'a', true, [], [0], [0, 1], [[]], {}, { a: 1 }, { a: 2 }, { b: 1 }, { a: 1, b: 1 }, { a: { b: [1, null] } }, { a: { b: [1] } }, [undefined], { 0: 0 }]
+
+  it('say the same exactly when their canonical texts are the same', () => {
+    for (const left of values) for (const right of values) expect(sameValue(left, structuredClone(right)), `${JSON.stringify(left)} ${JSON.stringify(right)}`).toBe(canonicalJson(left) === canonicalJson(right))
+  })
+
+  it('say the same whatever the order of their keys, and whether or not nothing is named', () => {
+    expect(sameValue({ a: 1, b: { c: 2, d: undefined } }, { b: { c: 2 }, a: 1, e: undefined })).toBe(true)
+    expect(sameValue({ a: undefined }, { b: 1 })).toBe(false)
+    expect(sameValue({ b: 1 }, { a: undefined })).toBe(false)
   })
 })
 

@@ -26,6 +26,11 @@ describe('blob references', () => {
     const value = { a: [ref('a')], b: ref('b', 1, ['other']), c: 7 }
     expect(withHolder(value, me)).toEqual({ a: [ref('a', 10, ['me'])], b: ref('b', 1, ['other', 'me']), c: 7 })
     expect(value.a[0]).toEqual(ref('a'))
+    const without = { a: [1, { b: 'text' }], c: null }
+    expect(withHolder(without, me)).toBe(without)
+    const odd = JSON.parse('{"__proto__":{"a":0}}') as Record<string, unknown>
+    Object.defineProperty(odd, '__proto__', { value: ref('a'), enumerable: true, writable: true, configurable: true })
+    expect(Object.entries(withHolder(odd, me))).toEqual([['__proto__', ref('a', 10, ['me'])]])
     expect(withHolder(withHolder(value, me), me)).toEqual(withHolder(value, me))
     const held = withHolder(ref('a', 1, Array.from({ length: limits.blobHoldersMax }, (_, i) => `p${i}`)), me)
     expect(held.holders).toHaveLength(limits.blobHoldersMax)
