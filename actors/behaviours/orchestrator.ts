@@ -167,7 +167,14 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
   return [...effects, ...goesOn, ...ended, ...release(init, state, context)]
 }
 
+/** What is answered from the fold as it is then, of which nothing may be ahead. */
+const tellsOfNow: ReadonlySet<Continuation['then']> = new Set(['deliver', 'answer-ask', 'answer'])
+
 function goOn(init: OrchestratorInit, state: OrchestratorState, continuation: Continuation, context: ActorContext): readonly Effect[] {
+  if (isAhead(state) && tellsOfNow.has(continuation.then)) {
+    whenCaughtUp(state, continuation)
+    return []
+  }
   switch (continuation.then) {
     case 'opened':
       return [tell(at(context.self.peer, actorNames.missions), { kind: 'mission-opened', missionId: init.missionId }), ...startRootManager(init, state, context)]
@@ -175,14 +182,10 @@ function goOn(init: OrchestratorInit, state: OrchestratorState, continuation: Co
       return [tellWhere(init, state, context), ...state.asks.splice(0).flatMap((ask) => onAsk(init, state, ask, context)), ...callOffEnded(init, state, context), ...startRootManager(init, state, context)]
     }
     case 'deliver':
-      if (!isAhead(state)) return receive(init, state, continuation.delivery, context)
-      whenCaughtUp(state, continuation)
-      return []
+      return receive(init, state, continuation.delivery, context)
     case 'answer-ask': {
       const { message, from, principal } = continuation
-      if (!isAhead(state)) return answer(init, state, message.requestId, message.operation, principal, from, context)
-      whenCaughtUp(state, continuation)
-      return []
+      return answer(init, state, message.requestId, message.operation, principal, from, context)
     }
     case 'recorded':
       return [tell(continuation.to, { kind: 'recorded', missionId: init.missionId, requestId: continuation.requestId, firstIndex: continuation.firstIndex })]
