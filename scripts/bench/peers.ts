@@ -5,13 +5,15 @@
  * A saturated run of a peer has `--peer-tasks`: Linux counts processor time in hundredths of a second.
  * The peers' packages and servers are fetched into FOLDER (default: among the user's caches) at the versions of `peers/versions.json`; those that cannot be had are left out.
  */
+import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Collected, type Yardstick, medianOf, numberOf, reportOf } from './figure.ts'
+import { type Collected, type Yardstick, medianOf, numberOf, quantileOf, reportOf } from './figure.ts'
 import { defaultPeersFolder, installPackages, peerVersions, serverProgram } from './peers/folder.ts'
 import { batchBlocks, replicateLive } from './peers/hypercore.ts'
 import type { TaskPeer } from './peers/load.ts'
 import { type RunningServer, freePort, jetStreamSync, startNats, startRedis } from './peers/servers.ts'
 import { startPeer } from './peers/systems.ts'
+import { syncTimes } from './replication/disk.ts'
 import { committedRate } from './replication/groups.ts'
 import { type TaskMeasures, figuresOf, loads, measureTasks } from './tasks/measure.ts'
 import { startSkein } from './tasks/skein.ts'
@@ -32,9 +34,17 @@ const say = (text: string): void => console.error(`${text} …`)
 const options = { loads, runs: numberOf('runs', flags.runs), tasks: numberOf('tasks', flags.tasks), oneByOne: numberOf('one-by-one', flags['one-by-one']), fanOuts: numberOf('fan-outs', flags['fan-outs']), fanOutTasks: 100, fanOutMs: 50, say }
 const blocks = Math.ceil(numberOf('blocks', flags.blocks) / batchBlocks) * batchBlocks
 
+/** What everything that syncs waits for, as it was before each system: they are fair to one another where these are alike. */
+const syncsMs: number[] = []
+
+async function lookAtDisk(): Promise<void> {
+  syncsMs.push(quantileOf(await syncTimes(tmpdir(), 100), 0.5))
+}
+
 interface Measured { readonly name: string; readonly measures: TaskMeasures }
 
 async function measurePeer(name: string, peer: TaskPeer, ports: readonly number[], server: RunningServer | undefined): Promise<Measured> {
+  await lookAtDisk()
   const running = await startPeer(name, { peer, folder, ports }, server?.pid)
   try {
     return { name, measures: await measureTasks(running.system, { ...options, tasks: numberOf('peer-tasks', flags['peer-tasks']) }) }
@@ -107,6 +117,7 @@ async function measureSkein({ figures }: Collected, peers: readonly Measured[]):
   const skein = await startSkein()
   try {
     for (const acknowledgement of ['ephemeral', 'local', 'quorum'] as const) {
+      await lookAtDisk()
       const system = skein.at(acknowledgement)
       const measures = await measureTasks(system, options)
       figures.push(...figuresOf(system.name, new Map([...measures].filter(([measure]) => peers.length === 0 || yardsticks(measure).length > 0)), yardsticks))
@@ -139,5 +150,6 @@ await reportOf('peers', flags.json, async (report) => {
   await measurePeers(report, peers)
   for (const { name, measures } of peers) report.figures.push(...figuresOf(name, measures))
   if (wanted.includes('skein')) await measureSkein(report, peers)
+  if (syncsMs.length > 0) report.figures.push({ name: 'a sync of this disk alone, p50 of a hundred before each system', unit: 'ms', values: syncsMs })
   if (wanted.includes('hypercore')) await measureLogs(report)
 })
