@@ -33,22 +33,33 @@ export function unmetAttribute(offered: Attributes, wanted: Attributes | undefin
   return undefined
 }
 
+/** Of lists that were looked into: nobody changes one, an offer that is another is another list. */
+const byName = new WeakMap<readonly Capability[], ReadonlyMap<string, readonly Capability[]>>()
+const none: readonly Capability[] = []
+
+/** A node may offer a thousand capabilities, and is asked for one of them with every task. */
+function named(offered: readonly Capability[], name: string): readonly Capability[] {
+  let index = byName.get(offered)
+  if (index === undefined) byName.set(offered, (index = Map.groupBy(offered, (capability) => capability.name as string)))
+  return index.get(name) ?? none
+}
+
 /** The highest version among `offered` that answers the query, or why none does. What a capability states goes before what its node has. */
 export function match(offered: readonly Capability[], query: CapabilityQuery, ofNode: Attributes = {}): Match {
+  const candidates = named(offered, query.capability)
   let best: Capability | undefined
-  for (const capability of offered) {
-    if (capability.name !== query.capability || !versionSatisfies(capability.version, query.version)) continue
+  for (const capability of candidates) {
+    if (!versionSatisfies(capability.version, query.version)) continue
     if (query.attributes !== undefined && unmetAttribute({ ...ofNode, ...capability.attributes }, query.attributes) !== undefined) continue
     if (best === undefined || compareVersions(capability.version, best.version) > 0) best = capability
   }
-  return best === undefined ? whyNot(offered, query, ofNode) : { capability: best }
+  return best === undefined ? whyNot(candidates, query, ofNode) : { capability: best }
 }
 
-function whyNot(offered: readonly Capability[], query: CapabilityQuery, ofNode: Attributes): Match {
-  const named = offered.filter((capability) => capability.name === query.capability)
-  if (named.length === 0) return { unmet: 'no-capability', detail: `${query.capability} is not offered` }
-  const versioned = named.find((capability) => versionSatisfies(capability.version, query.version))
-  if (versioned === undefined) return { unmet: 'version-mismatch', detail: `offers ${named.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
+function whyNot(candidates: readonly Capability[], query: CapabilityQuery, ofNode: Attributes): Match {
+  if (candidates.length === 0) return { unmet: 'no-capability', detail: `${query.capability} is not offered` }
+  const versioned = candidates.find((capability) => versionSatisfies(capability.version, query.version))
+  if (versioned === undefined) return { unmet: 'version-mismatch', detail: `offers ${candidates.map((capability) => `${capability.name}@${capability.version}`).join(', ')}, asked for ${query.version ?? 'any'}` }
   return { unmet: 'attributes-unmet', detail: unmetAttribute({ ...ofNode, ...versioned.attributes }, query.attributes) ?? '' }
 }
 
