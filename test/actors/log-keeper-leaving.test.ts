@@ -57,6 +57,14 @@ describe('a voter that is stopped in order', () => {
     await expectGoesOn(world, 'without c')
   })
 
+  it('nor is it waited for longer when its word is heard after its connection has closed', async () => {
+    const world = await meshOf(12, 'd')
+    world.kill('c')
+    await world.runFor(1_000)
+    for (const to of ['a', 'b', 'd']) world.links.again({ atMs: 0, from: 'c', to, message: { kind: 'member-leaves' } })
+    await world.until('d votes instead', () => world.members().voters.join() === 'a,b,d' && world.members().outgoing.length === 0, 60_000)
+  })
+
   it('after another waits until a spare votes: a majority is left', async () => {
     const world = await meshOf(3, 'd')
     await leave(world, 'c')

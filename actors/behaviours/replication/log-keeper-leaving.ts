@@ -74,7 +74,8 @@ export function onMemberLeaves(init: LogKeeperInit, state: LogKeeperState, from:
   const isKnown = state.roster?.replicas.some(({ peer }) => peer === from) === true || [...state.groups.values()].some(({ raft }) => peersOf(viewOf(raft).membership).includes(from))
   if (!isKnown) return []
   const said = state.leaving.has(from) ? [] : [fact('info', 'group.member-leaves', { peer: from })]
-  state.leaving.set(from, undefined)
+  // Its connection may have closed before its word came.
+  state.leaving.set(from, context.connected(from) ? undefined : (state.leaving.get(from) ?? context.nowMs))
   return [...said, tell(at(from, actorNames.logKeeper), { kind: 'leaving-heard' }), ...lookAfterMembers(init, state, context)]
 }
 
