@@ -55,7 +55,7 @@ export const limits = Object.freeze({
   bidPatienceMs: 300,
   refusalRepeatMs: 10_000,
   untrustedPatienceMs: 5_000,
-  /** Calls that a manager has open beyond those for what runs. */
+  /** Calls asking for the same that a manager has open, beyond one for each task that runs. */
   callsOpenMax: 256,
   callsPerAnnouncementMax: 64,
   bidWindowMs: 150,
