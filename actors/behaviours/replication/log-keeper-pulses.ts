@@ -17,16 +17,15 @@ import type { Group, LogKeeperState } from './log-keeper-state.ts'
 /** Unanswered pulses that are remembered of a peer. */
 const pulsedMax = 16
 
-function digestOf(group: Group, view: RaftView): number {
-  const of = view.epoch === undefined ? '' : formatEpoch(view.epoch)
-  if (group.digest.of !== of) group.digest = { of, value: hash32(`${group.group} ${of}`) }
+/** What changes seldom is worked out once: with every pulse each group of the node is looked at. */
+function digestOf(group: Group, { epoch }: RaftView): number {
+  if (group.digest === undefined || group.digest.of !== epoch) group.digest = { of: epoch, value: hash32(`${group.group} ${epoch === undefined ? '' : formatEpoch(epoch)}`) }
   return group.digest.value
 }
 
-function othersIn(view: RaftView, self: PeerId): Set<PeerId> {
-  const peers = new Set(peersOf(view.membership))
-  peers.delete(self)
-  return peers
+function othersIn(group: Group, { membership }: RaftView, self: PeerId): readonly PeerId[] {
+  if (group.others === undefined || group.others.of !== membership) group.others = { of: membership, peers: peersOf(membership).filter((peer) => peer !== self) }
+  return group.others.peers
 }
 
 /** To every connected node that is in a group led here. */
@@ -36,7 +35,7 @@ export function sendPulses(state: LogKeeperState, context: ActorContext): Effect
     const view = viewOf(group.raft)
     if (view.role !== 'leader') continue
     const value = digestOf(group, view)
-    for (const peer of othersIn(view, context.self.peer)) {
+    for (const peer of othersIn(group, view, context.self.peer)) {
       const sum = sums.get(peer)
       if (sum === undefined) sums.set(peer, { groups: 1, digest: value })
       else {
@@ -74,7 +73,7 @@ export function onPulseHeard(state: LogKeeperState, message: MessageOf<'group-pu
   if (!message.agrees) {
     const shared = [...state.groups.values()].flatMap((group) => {
       const view = viewOf(group.raft)
-      return view.role === 'leader' && view.epoch !== undefined && othersIn(view, context.self.peer).has(from) ? [{ group: group.group, epoch: view.epoch }] : []
+      return view.role === 'leader' && view.epoch !== undefined && othersIn(group, view, context.self.peer).includes(from) ? [{ group: group.group, epoch: view.epoch }] : []
     })
     const effects: Effect[] = []
     for (let i = 0; i < shared.length; i += limits.groupTermsMax) effects.push(tell(at(from, actorNames.logKeeper), { kind: 'group-terms', beat: message.beat, groups: shared.slice(i, i + limits.groupTermsMax) }))

@@ -1,5 +1,5 @@
 /** What the log-keeper remembers of its groups, of what is being written, and of the nodes it shares groups with. */
-import type { ActorAddress, GroupId, Incarnation, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
+import type { ActorAddress, Epoch, GroupId, Incarnation, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
 import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { InstantMs } from '../../../protocols/kernel/units.ts'
@@ -44,7 +44,9 @@ export interface Group {
   /** When the timer of this group fires; a later deadline does not move it. */
   wakeAtMs: InstantMs
   /** What its pulse digest adds: of (group, epoch). */
-  digest: { readonly of: string; readonly value: number }
+  digest: { readonly of: Epoch | undefined; readonly value: number } | undefined
+  /** Its members but this node, as of a membership. */
+  others: { readonly of: Membership | undefined; readonly peers: readonly PeerId[] } | undefined
   /** Incarnations that members answered under, where they differ from the log's. */
   readonly strangers: Map<PeerId, Incarnation>
   /** Other members that have sealed it. */
@@ -139,7 +141,7 @@ export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incar
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {
-  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: { of: '', value: 0 }, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: undefined, others: undefined, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
 /** Voters that a group should have when the mesh has enough replicas. Of a mission its orchestrator says it, as it depends on the acknowledgement. */
