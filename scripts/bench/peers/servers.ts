@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { whenInterrupted } from '../interrupted.ts'
 import { until } from '../replication/figures.ts'
 import type { ServerProgram } from './folder.ts'
 
@@ -37,9 +38,14 @@ async function startServer(program: ServerProgram, argumentsOf: (folder: string,
   const port = await freePort()
   const statusPort = await freePort()
   const child = spawn(program.path, argumentsOf(folder, port, statusPort), { env: program.env, cwd: folder, stdio: 'ignore' })
+  const forget = whenInterrupted(() => {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
   const stop = async (): Promise<void> => {
     await ended(child)
     rmSync(folder, { recursive: true, force: true })
+    forget()
   }
   try {
     await until(`that ${program.path} listens`, async () => {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { type Ready, parseReadyLine } from '../../../node/cli/ready-line.ts'
 import { type MeshClient, createMeshClient } from '../../../node/http/client.ts'
 import { createInvite, readMeshKey } from '../../../node/mesh-key.ts'
+import { whenInterrupted } from '../interrupted.ts'
 import { repositoryRoot } from '../table.ts'
 import { until } from './figures.ts'
 
@@ -82,6 +83,10 @@ export function createBenchMesh(nodeOptions: (name: string) => readonly string[]
   const folder = mkdtempSync(join(tmpdir(), 'skein-bench-mesh-'))
   const nodes = new Map<string, BenchNode>()
   const living = (): BenchNode[] => [...nodes.values()].filter(isRunning)
+  const forget = whenInterrupted(() => {
+    for (const { child } of living()) child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
   const nodeOf = (name: string): BenchNode => {
     const node = nodes.get(name)
     if (node === undefined) throw new Error(`there is no node ${name}`)
@@ -132,6 +137,7 @@ export function createBenchMesh(nodeOptions: (name: string) => readonly string[]
     async stop() {
       await Promise.all([...nodes.values()].map(stopNode))
       rmSync(folder, { recursive: true, force: true })
+      forget()
     },
   }
 }
