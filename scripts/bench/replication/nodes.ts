@@ -36,7 +36,7 @@ export interface BenchMesh {
   /** One that has ended, on its data. */
   restart(name: string): Promise<BenchNode>
   /** Until all living nodes are connected and know one another's adverts. */
-  joined(): Promise<void>
+  joined(patienceMs?: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -127,12 +127,12 @@ export function createBenchMesh(nodeOptions: (name: string) => readonly string[]
       return at
     },
     restart: (name) => launch(name, nodeOf(name).flags),
-    async joined() {
+    async joined(patienceMs) {
       await until('that all nodes know one another', async () => {
         const all = living()
         const seen = await Promise.all(all.map(async ({ client }) => (await client.nodes()).filter((other) => other.advert !== undefined && (other.self || other.state === 'connected')).length))
         return seen.every((count) => count >= all.length) ? true : undefined
-      })
+      }, patienceMs)
     },
     async stop() {
       await Promise.all([...nodes.values()].map(stopNode))

@@ -37,6 +37,8 @@ export interface SkeinUnderLoad {
 
 const pollMs = 50
 const missionPatienceMs = 300_000
+/** For each node of the mesh: many on few processors take their time. */
+const joinPatienceMs = 20_000
 
 export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, capabilities = 0, finishedMissions = 0 }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
   const mesh = createBenchMesh((name) => (profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', profiles, `--cpu-prof-name=${name}-\${pid}.cpuprofile`]))
@@ -44,7 +46,7 @@ export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles
     await mesh.start('submitter', ['--duties', 'replica,bridge'])
     const skills = [...taskSkills(mesh.folder), ...extraSkills(mesh.folder, capabilities - capabilitiesLeast)]
     for (let worker = 1; worker <= workers; worker++) await mesh.start(`worker-${worker}`, ['--slots', String(tasksPerWorker), ...skills])
-    await mesh.joined()
+    await mesh.joined(joinPatienceMs * (workers + 1))
     if (finishedMissions > 0) await fillStores(mesh, finishedMissions)
     const { client } = mesh.node('submitter')
     await keptByThree(client)
