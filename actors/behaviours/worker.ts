@@ -2,6 +2,7 @@
 import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import type { InstantMs } from '../../protocols/kernel/units.ts'
 import { checkpointDue, checkpointHeard, newCheckpoints, publish, sayCheckpointAgain, type Checkpoints } from '../../protocols/leasing/checkpoints.ts'
 import { adopt, finish, isFenced, isForgettable, newHolder, outcomeDue, pulse, renewal, renewed, sayAgain, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
 import { actorNames, at } from '../names.ts'
@@ -13,6 +14,9 @@ interface WorkerState {
   readonly holder: Holder
   readonly checkpoints: Checkpoints
   running: boolean
+  /** When its progress was told last, and whether there is more to tell once that is long enough ago. */
+  toldAtMs: InstantMs
+  tellsMore: boolean
 }
 
 export function worker(award: Award): Behaviour<WorkerState> {
@@ -20,7 +24,7 @@ export function worker(award: Award): Behaviour<WorkerState> {
     kind: 'worker',
     supervision: 'stop',
     start: (context) => ({
-      state: { holder: newHolder(award, context.nowMs), checkpoints: newCheckpoints(award.awardId, award.checkpoint), running: true },
+      state: { holder: newHolder(award, context.nowMs), checkpoints: newCheckpoints(award.awardId, award.checkpoint), running: true, toldAtMs: -Infinity, tellsMore: false },
       effects: [
         { type: 'start-skill', run: { runId: award.awardId, capability: award.capability, version: award.version, step: 'run', input: award.input, ...(award.checkpoint === undefined ? {} : { checkpoint: award.checkpoint }), principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, timeLimitMs: Math.min(award.timeLimitMs, award.remainingMs) } },
         nextTick(),
@@ -35,6 +39,7 @@ export function worker(award: Award): Behaviour<WorkerState> {
         case 'skill-event':
           return onSkill(state, message.event, context)
         case 'tick':
+          if (message.what === 'progress') return tellProgress(state, context)
           return message.what === 'hand-back' ? handBack(state, context) : onTick(state, context)
         case 'peer-up':
           return message.peer === holder.manager.peer ? onManagerBack(state, context) : []
@@ -78,7 +83,7 @@ function onSkill(state: WorkerState, event: SkillRunEvent, context: ActorContext
     }
     case 'pulse':
       pulse(holder, event.fraction, event.text)
-      return []
+      return event.fraction === undefined && event.text === undefined ? [] : tellProgress(state, context)
     case 'checkpoint':
       publish(state.checkpoints, event.value)
       return sendCheckpoint(state, context)
@@ -93,6 +98,20 @@ function onSkill(state: WorkerState, event: SkillRunEvent, context: ActorContext
       ]
     }
   }
+}
+
+/** With a renewal: whoever waits for the task sees at once how far it is. */
+function tellProgress(state: WorkerState, { nowMs }: ActorContext): Effect[] {
+  const waitMs = state.toldAtMs + limits.progressGapMs - nowMs
+  if (waitMs > 0) {
+    if (state.tellsMore) return []
+    state.tellsMore = true
+    return [{ type: 'set-timer', key: 'progress', delayMs: waitMs, message: { kind: 'tick', what: 'progress' } }]
+  }
+  state.toldAtMs = nowMs
+  state.tellsMore = false
+  const message = renewal(state.holder, nowMs)
+  return message === undefined ? [] : [tell(state.holder.manager, message)]
 }
 
 function onTick(state: WorkerState, context: ActorContext): Effect[] {

@@ -8,7 +8,6 @@ import { createCheckpointer } from './checkpointer.ts'
 import type { SkillContext } from './define-skill.ts'
 import type { FromThread, RunAbout, ToThread } from './thread-messages.ts'
 
-const progressGapMs = 100
 const textCharsMax = 500
 
 type Answer = Extract<ToThread, { type: 'answer' }>
@@ -56,7 +55,7 @@ export function createThreadContext({ port, runId, about, folder, resumed }: Thr
     progress(fraction, text) {
       const nowMs = performance.now()
       // The last word ("all done") must not fall into the gap.
-      if (nowMs - lastProgressMs < progressGapMs && fraction !== 1) return
+      if (nowMs - lastProgressMs < limits.progressGapMs && fraction !== 1) return
       lastProgressMs = nowMs
       post({
         type: 'pulse', runId,

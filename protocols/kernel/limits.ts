@@ -70,6 +70,8 @@ export const limits = Object.freeze({
   // leasing
   leaseMs: 6_000,
   pulseMs: 500,
+  /** A worker tells how far its skill is as soon as that says so, but no more often. */
+  progressGapMs: 100,
   adoptTimeoutMs: 3_000,
   resultKeptMs: 60 * 60_000,
   /** A running task's checkpoints: the newest is sent so often, and is no larger than this. */
