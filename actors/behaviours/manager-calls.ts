@@ -72,7 +72,8 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     const offer = offers[i]
     // Withdrawn in the meantime, it is prepared again when its time has come.
     if (!state.preparing.has(taskId)) return
-    if (offer === undefined || task.state !== 'pending') {
+    // A result of an earlier attempt may have come meanwhile.
+    if (offer === undefined || task.state !== 'pending' || state.unsettledOf.has(taskId)) {
       endCall(state, taskId)
       noteChild(state, taskId)
       return

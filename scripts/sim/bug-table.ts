@@ -91,7 +91,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       { file: rules, find: 'if (liveAttempt(task) !== undefined) return', replace: 'if (task.attempts.length > 3) return' },
       { file: children, find: `if (task.state !== 'pending') return`, replace: `if (task.state !== 'pending' && task.state !== 'awarded') return` },
       { file: preparing, find: `if (taskState !== 'pending' || state.preparing`, replace: `if ((taskState !== 'pending' && taskState !== 'awarded') || state.preparing` },
-      { file: calls, find: `if (offer === undefined || task.state !== 'pending') {`, replace: `if (offer === undefined) {` },
+      { file: calls, find: `if (offer === undefined || task.state !== 'pending' || state.unsettledOf.has(taskId)) {`, replace: `if (offer === undefined) {` },
     ],
   },
   {
