@@ -48,7 +48,7 @@ interface Offered {
   schema?: z.ZodType | 'none'
 }
 
-/** @throws MeshError `bad-request` when two of them offer the same capability in the same version. */
+/** @throws MeshError `bad-request` when two of them offer the same capability in the same version, or all of them more than a node can offer. */
 export function createThreadSkillRunner(init: ThreadSkillRunnerInit): ThreadSkillRunner {
   const { blobs, telemetry, pulseMs = limits.pulseMs, workRoot = tmpdir() } = init
   const pool = createThreadPool(init.threadsIdleMax ?? 2)
@@ -142,6 +142,9 @@ function offer(modules: readonly SkillModule[], programs: readonly Program[]): M
   }
   for (const { origin, url, skills } of modules) for (const skill of skills) add({ skill, origin, by: { url } })
   for (const program of programs) add({ skill: program.description, origin: 'the configuration (programs)', by: { program } })
+  if (offered.size > limits.advertCapabilitiesMax) {
+    throw new MeshError('bad-request', `${offered.size} capabilities are loaded, those that come with Skein among them; one node offers ${limits.advertCapabilitiesMax} at most`, { next: 'load fewer, or divide them among several nodes' })
+  }
   return offered
 }
 
