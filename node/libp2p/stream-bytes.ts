@@ -24,8 +24,8 @@ export interface FramesOptions {
  * The stream is paused while the consumer is behind. Listening begins at once, not with the first `next()`: libp2p drops
  * what is unread when a stream is closed.
  *
- * @throws MeshError `timeout` after `silenceMsMax` without a byte, `too-large` for an oversized frame; what aborted the
- *   stream or the signal otherwise.
+ * @throws MeshError `timeout` after `silenceMsMax` without a byte, `too-large` for an oversized frame, `lost-worker` when the stream
+ *   ends in the middle of one, as it does when the other side stops; what aborted the stream or the signal otherwise.
  */
 export function framesOf(stream: Stream, options: FramesOptions): AsyncGenerator<Uint8Array> {
   const reader = createFrameReader(options.frameBytesMax)
@@ -93,7 +93,7 @@ export function framesOf(stream: Stream, options: FramesOptions): AsyncGenerator
         }
         if (failure !== undefined) throw failure
         if (ended) {
-          if (reader.bufferedBytes > 0) throw new MeshError('bad-request', 'the stream ended in the middle of a frame')
+          if (reader.bufferedBytes > 0) throw new MeshError('lost-worker', 'the stream ended in the middle of a frame')
           return
         }
         await new Promise<void>((resolve) => {

@@ -148,6 +148,19 @@ describe('blobs', () => {
     await Promise.all([holder.stop(), expect(rest).rejects.toMatchObject({ fault: { code: 'lost-worker' } })])
   })
 
+  it('from a holder that ends in the middle of a frame have broken off, and nobody is to blame', async () => {
+    const raw = await mesh.addRawPeer()
+    await raw.handle(blobProtocol, async (stream) => {
+      stream.addEventListener('message', () => undefined)
+      stream.send(frame(encodeValue({ found: true, sizeBytes: 300 })))
+      stream.send(frame(bytesOf(300)).subarray(0, 100))
+      await stream.close()
+    })
+    await raw.dial(asker.addrs().map((addr) => multiaddr(addr)))
+    await waitUntil(() => asker.connections().some(({ peer }) => peer === raw.peerId.toString()))
+    await expect(collect(asker.blobs.fetch(raw.peerId.toString() as PeerId, digestOf(small)))).rejects.toMatchObject({ fault: { code: 'lost-worker', detail: expect.stringContaining('middle of a frame') } })
+  })
+
   it.each([
     ['more than it announced', [encodeValue({ found: true, sizeBytes: 3 }), bytesOf(4)], 'bad-request', /more than the size/],
     ['less than it announced', [encodeValue({ found: true, sizeBytes: 3 }), bytesOf(2)], 'lost-worker', /ended early/],
