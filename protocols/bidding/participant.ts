@@ -3,7 +3,7 @@
  * that when a slot comes free, highest priority first and fair between principals. A bid reserves nothing.
  */
 import { fractionOf } from '../kernel/hashing.ts'
-import type { ActorAddress, AwardId, CallId, PeerId, Principal } from '../kernel/ids.ts'
+import type { ActorAddress, AwardId, CallId, MissionId, PeerId, Principal } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import { refusalOf, type OwnOffer } from './feasible.ts'
@@ -25,6 +25,8 @@ interface KnownCall {
 export interface ParticipantState {
   readonly calls: Map<CallId, KnownCall>
   readonly running: Map<AwardId, { readonly award: Award; readonly sinceMs: InstantMs }>
+  /** Missions whose waiting calls were bid for, those longest ago first. */
+  readonly served: Set<MissionId>
   readonly speeds: SpeedBook
 }
 
@@ -43,7 +45,7 @@ export type ParticipantOutput =
   | { readonly type: 'refuse'; readonly to: ActorAddress; readonly refusals: readonly Refusal[] }
 
 export function emptyParticipant(): ParticipantState {
-  return { calls: new Map(), running: new Map(), speeds: new Map() }
+  return { calls: new Map(), running: new Map(), served: new Set(), speeds: new Map() }
 }
 
 export function slotsFree(state: ParticipantState, view: ParticipantView): number {
@@ -160,9 +162,16 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
   if (own.slotsFree === 0 && own.managersFree === 0) return { outputs: [], heldBack: false }
   const places = { leaf: own.slotsFree - promised.leaf, composite: Math.min(own.managersFree, compositeBidsMax) - promised.composite }
   const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && refusalOf(known.call, own) === undefined)
-  const runningOf = new Map<Principal, number>()
-  for (const { award } of state.running.values()) runningOf.set(award.principal, (runningOf.get(award.principal) ?? 0) + 1)
-  const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(feasible.filter(({ call }) => call.kind === kind), places[kind], runningOf))
+  const shares = sharesOf(state)
+  const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(feasible.filter(({ call }) => call.kind === kind), places[kind], shares))
+  for (const { call: { missionId } } of chosen) {
+    state.served.delete(missionId)
+    state.served.add(missionId)
+  }
+  for (const oldest of state.served) {
+    if (state.served.size <= servedMax) break
+    state.served.delete(oldest)
+  }
   const byInitiator = new Map<string, { to: ActorAddress; bids: Bid[] }>()
   for (const known of chosen) {
     known.bidAtMs = nowMs
@@ -182,29 +191,59 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
 /** Composite tasks that one moment's bids go to at most. */
 const compositeBidsMax = 16
 
+/** Missions that it is remembered of when they were served. */
+const servedMax = 1_000
+
+/** Who has how much of this node now; what is chosen counts at once. */
+interface Shares {
+  readonly ofPrincipal: Map<Principal, number>
+  readonly ofMission: Map<MissionId, number>
+  /** The higher, the later it was served; absent: not within memory. */
+  readonly servedAt: Map<MissionId, number>
+}
+
+function sharesOf({ running, served }: ParticipantState): Shares {
+  const shares: Shares = { ofPrincipal: new Map(), ofMission: new Map(), servedAt: new Map([...served].map((missionId, at) => [missionId, at])) }
+  for (const { award } of running.values()) count(shares, award)
+  return shares
+}
+
+function count({ ofPrincipal, ofMission }: Shares, { principal, missionId }: { readonly principal: Principal; readonly missionId: MissionId }): void {
+  ofPrincipal.set(principal, (ofPrincipal.get(principal) ?? 0) + 1)
+  ofMission.set(missionId, (ofMission.get(missionId) ?? 0) + 1)
+}
+
 /** The best calls for so many free places. */
-function take(waiting: KnownCall[], places: number, runningOf: Map<Principal, number>): KnownCall[] {
+function take(waiting: KnownCall[], places: number, shares: Shares): KnownCall[] {
   const chosen: KnownCall[] = []
-  // Within a priority the principal with the least running here goes first; what is chosen counts at once.
   while (waiting.length > 0 && chosen.length < places) {
     let bestAt = 0
-    for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], runningOf)) bestAt = i
+    for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], shares)) bestAt = i
     const best = waiting[bestAt]
     if (best === undefined) break
     waiting.splice(bestAt, 1)
     chosen.push(best)
-    runningOf.set(best.principal, (runningOf.get(best.principal) ?? 0) + 1)
+    count(shares, { principal: best.principal, missionId: best.call.missionId })
+    shares.servedAt.set(best.call.missionId, servedMax + chosen.length)
   }
   return chosen
 }
 
-function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, runningOf: ReadonlyMap<Principal, number>): boolean {
+/** Within a priority the principal with the least running here goes first, then the mission: a large one does not keep a small one waiting. */
+function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, { ofPrincipal, ofMission, servedAt }: Shares): boolean {
   if (left === undefined || right === undefined) return false
   const byPriority = right.call.priority - left.call.priority
   if (byPriority !== 0) return byPriority < 0
-  const byShare = (runningOf.get(left.principal) ?? 0) - (runningOf.get(right.principal) ?? 0)
-  if (byShare !== 0) return byShare < 0
+  const byPrincipal = (ofPrincipal.get(left.principal) ?? 0) - (ofPrincipal.get(right.principal) ?? 0)
+  if (byPrincipal !== 0) return byPrincipal < 0
   // What was lost or failed before has been waited for already.
   if (left.call.attempt !== right.call.attempt) return left.call.attempt > right.call.attempt
+  const [ours, theirs] = [left.call.missionId, right.call.missionId]
+  if (ours !== theirs) {
+    const byMission = (ofMission.get(ours) ?? 0) - (ofMission.get(theirs) ?? 0)
+    if (byMission !== 0) return byMission < 0
+    const byTurn = (servedAt.get(ours) ?? -1) - (servedAt.get(theirs) ?? -1)
+    if (byTurn !== 0) return byTurn < 0
+  }
   return left.heardAtMs < right.heardAtMs
 }

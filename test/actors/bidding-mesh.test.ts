@@ -120,8 +120,9 @@ describe('contention', () => {
       const modest = await world.submit('b', doubles(12), undefined, 'modest' as Principal)
       await world.ended('b', modest.id)
       const during = world.runs.filter((run) => run.atMs >= beforeMs)
+      // Half of the places, once its first call has been answered; without sharing it would be a sixth.
       const share = during.filter((run) => run.principal === 'modest').length / during.length
-      expect(share, `seed ${seed}`).toBeGreaterThan(0.3)
+      expect(share, `seed ${seed}`).toBeGreaterThan(0.25)
       expect(share, `seed ${seed}`).toBeLessThan(0.75)
       for (const { id } of greedy) expect((await world.ended('a', id)).state).toBe('completed')
     }

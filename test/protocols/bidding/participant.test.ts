@@ -3,7 +3,7 @@ import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator
 import type { Award, Call } from '../../../protocols/bidding/schema.ts'
 import { learnSpeed, speedKey } from '../../../protocols/bidding/speed.ts'
 import type { Capability, CapabilityQuery } from '../../../protocols/capability/schema.ts'
-import type { AwardId, CallId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { AwardId, CallId, MissionId, Principal } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { seededRandom } from '../../../protocols/kernel/prng.ts'
 import { award, call, cfp, peer } from './offers.ts'
@@ -130,6 +130,19 @@ describe('a slot comes free', () => {
   it('what is chosen counts at once: two principals alternate', () => {
     const state = free(waiting([...['a1', 'a2', 'a3', 'a4'].map((name) => ({ name })), ...['b1', 'b2', 'b3', 'b4'].map((name) => ({ name, principal: 'bob' }))]))
     expect(callsBidFor(bidForWaiting(state, view(4), 10).outputs)).toEqual(['a1', 'b1', 'a2', 'b2'])
+  })
+
+  it('missions of one principal take turns: a large one keeps no small one waiting', () => {
+    const of = (mission: string, ...names: string[]) => names.map((name) => ({ name, given: { missionId: mission as MissionId } }))
+    const state = free(waiting([...of('large', 'l1', 'l2', 'l3', 'l4', 'l5'), ...of('small', 's1'), ...of('other', 'o1', 'o2')]))
+    const turns: string[] = []
+    for (let turn = 1; turn <= 8; turn++) {
+      const [callId = ''] = callsBidFor(bidForWaiting(state, view(1), 10 + turn).outputs)
+      turns.push(callId)
+      // It ends before the next place is given: nothing of any mission runs then.
+      forgetCalls(state, [callId as CallId])
+    }
+    expect(turns).toEqual(['l1', 's1', 'o1', 'l2', 'o2', 'l3', 'l4', 'l5'])
   })
 
   it('what was tried before goes before what was never started', () => {
