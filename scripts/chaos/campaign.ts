@@ -38,7 +38,9 @@ export interface CampaignOptions {
 
 const root = resolve(import.meta.dirname, '../..')
 const token = 'chaos-campaign-token'
-const diskMiB = 96
+/** Small enough to be filled in a moment; what is finished is kept, so a longer campaign needs a larger one. */
+const diskMiBMin = 96
+const diskMiBPerMinute = 32
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
   const { say, signal } = options
@@ -76,7 +78,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     const inviteFor = (index: number): string => createInvite({ meshKey, addrs: addresses.filter((_, other) => other !== index).map(({ host, port }) => `/ip4/${host}/tcp/${port}`), name: 'chaos' })
     const nodes = names.map((name, index): ChaosNode => {
       const { host, port, http } = addresses[index] ?? { host: '127.0.0.1', port: 0, http: 0 }
-      const disk = createDataDisk(place(join('data', name)), { small: lacks.mounts === undefined, sizeMiB: diskMiB })
+      const disk = createDataDisk(place(join('data', name)), { small: lacks.mounts === undefined, sizeMiB: Math.max(diskMiBMin, Math.ceil(options.minutes * diskMiBPerMinute)) })
       cleanups.push(() => {
         if ((failed && !signal.aborted) || options.keep) disk.keepCopy(join(folder, 'kept', name))
         disk.remove()
