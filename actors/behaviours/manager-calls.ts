@@ -11,7 +11,7 @@ import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { indexChildren, noteChild } from './manager-children.ts'
+import { noteChild } from './manager-children.ts'
 import { lookUpProviders } from './manager-preparing.ts'
 import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
@@ -198,7 +198,6 @@ export function withdrawCalls(state: ManagerState, context: ActorContext): Effec
   state.callOf.clear()
   state.preparing.clear()
   state.underWay.clear()
-  indexChildren(state)
   return drive(state, { type: 'close', callIds }, context)
 }
 
@@ -206,7 +205,9 @@ export function withdrawCalls(state: ManagerState, context: ActorContext): Effec
 export function withdrawUndecided(state: ManagerState, context: ActorContext): Effect[] {
   const decided = new Set<TaskId | undefined>([...state.committing.values()].map(({ award }) => award.taskId))
   for (const awardId of state.contracts.keys()) decided.add(taskIdOf(awardId, state))
-  for (const taskId of [...state.preparing]) endCall(state, taskId)
-  indexChildren(state)
+  for (const taskId of [...state.preparing]) {
+    endCall(state, taskId)
+    noteChild(state, taskId)
+  }
   return [...state.callOf.keys()].filter((taskId) => !decided.has(taskId)).flatMap((taskId) => closeCall(state, taskId, context))
 }

@@ -25,8 +25,9 @@ interface KnownCall {
 export interface ParticipantState {
   readonly calls: Map<CallId, KnownCall>
   readonly running: Map<AwardId, { readonly award: Award; readonly sinceMs: InstantMs }>
-  /** Missions whose waiting calls were bid for, those longest ago first. */
-  readonly served: Set<MissionId>
+  /** Missions whose waiting calls were bid for, those longest ago first: the later, the higher the number. */
+  readonly served: Map<MissionId, number>
+  turns: number
   readonly speeds: SpeedBook
 }
 
@@ -45,7 +46,7 @@ export type ParticipantOutput =
   | { readonly type: 'refuse'; readonly to: ActorAddress; readonly refusals: readonly Refusal[] }
 
 export function emptyParticipant(): ParticipantState {
-  return { calls: new Map(), running: new Map(), served: new Set(), speeds: new Map() }
+  return { calls: new Map(), running: new Map(), served: new Map(), turns: 0, speeds: new Map() }
 }
 
 export function slotsFree(state: ParticipantState, view: ParticipantView): number {
@@ -163,12 +164,8 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
   const places = { leaf: own.slotsFree - promised.leaf, composite: Math.min(own.managersFree, compositeBidsMax) - promised.composite }
   const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && refusalOf(known.call, own) === undefined)
   const shares = sharesOf(state)
-  const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(feasible.filter(({ call }) => call.kind === kind), places[kind], shares))
-  for (const { call: { missionId } } of chosen) {
-    state.served.delete(missionId)
-    state.served.add(missionId)
-  }
-  for (const oldest of state.served) {
+  const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(state, feasible.filter(({ call }) => call.kind === kind), places[kind], shares))
+  for (const oldest of state.served.keys()) {
     if (state.served.size <= servedMax) break
     state.served.delete(oldest)
   }
@@ -198,12 +195,10 @@ const servedMax = 1_000
 interface Shares {
   readonly ofPrincipal: Map<Principal, number>
   readonly ofMission: Map<MissionId, number>
-  /** The higher, the later it was served; absent: not within memory. */
-  readonly servedAt: Map<MissionId, number>
 }
 
-function sharesOf({ running, served }: ParticipantState): Shares {
-  const shares: Shares = { ofPrincipal: new Map(), ofMission: new Map(), servedAt: new Map([...served].map((missionId, at) => [missionId, at])) }
+function sharesOf({ running }: ParticipantState): Shares {
+  const shares: Shares = { ofPrincipal: new Map(), ofMission: new Map() }
   for (const { award } of running.values()) count(shares, award)
   return shares
 }
@@ -214,23 +209,26 @@ function count({ ofPrincipal, ofMission }: Shares, { principal, missionId }: { r
 }
 
 /** The best calls for so many free places. */
-function take(waiting: KnownCall[], places: number, shares: Shares): KnownCall[] {
+function take(state: ParticipantState, waiting: KnownCall[], places: number, shares: Shares): KnownCall[] {
   const chosen: KnownCall[] = []
   while (waiting.length > 0 && chosen.length < places) {
     let bestAt = 0
-    for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], shares)) bestAt = i
+    for (let i = 1; i < waiting.length; i++) if (comesBefore(waiting[i], waiting[bestAt], shares, state.served)) bestAt = i
     const best = waiting[bestAt]
     if (best === undefined) break
     waiting.splice(bestAt, 1)
     chosen.push(best)
-    count(shares, { principal: best.principal, missionId: best.call.missionId })
-    shares.servedAt.set(best.call.missionId, servedMax + chosen.length)
+    const { missionId } = best.call
+    count(shares, { principal: best.principal, missionId })
+    // Anew, and so at the end.
+    state.served.delete(missionId)
+    state.served.set(missionId, state.turns++)
   }
   return chosen
 }
 
 /** Within a priority the principal with the least running here goes first, then the mission: a large one does not keep a small one waiting. */
-function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, { ofPrincipal, ofMission, servedAt }: Shares): boolean {
+function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, { ofPrincipal, ofMission }: Shares, served: ReadonlyMap<MissionId, number>): boolean {
   if (left === undefined || right === undefined) return false
   const byPriority = right.call.priority - left.call.priority
   if (byPriority !== 0) return byPriority < 0
@@ -242,7 +240,7 @@ function comesBefore(left: KnownCall | undefined, right: KnownCall | undefined, 
   if (ours !== theirs) {
     const byMission = (ofMission.get(ours) ?? 0) - (ofMission.get(theirs) ?? 0)
     if (byMission !== 0) return byMission < 0
-    const byTurn = (servedAt.get(ours) ?? -1) - (servedAt.get(theirs) ?? -1)
+    const byTurn = (served.get(ours) ?? -1) - (served.get(theirs) ?? -1)
     if (byTurn !== 0) return byTurn < 0
   }
   return left.heardAtMs < right.heardAtMs
