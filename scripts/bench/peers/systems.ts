@@ -1,6 +1,7 @@
 /** A peer as a system of tasks: its broker if it has one, one process that submits and two that work. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { nextReply } from '../child-reply.ts'
 import { type TaskSystem, workerCount } from '../tasks/system.ts'
 import type { PeerAsk, PeerPlace, PeerReply, PeerRole } from './load.ts'
 
@@ -69,31 +70,8 @@ async function startProcess(place: PeerPlace, number: number): Promise<PeerProce
   }
 }
 
-/** The next thing that the process says. @throws Error when it fails, ends or says nothing for too long. */
-function reply(child: ChildProcess, what: string): Promise<PeerReply> {
-  return new Promise((resolve, reject) => {
-    const finish = (): void => {
-      clearTimeout(timer)
-      child.off('message', onReply)
-      child.off('exit', onExit)
-    }
-    const onReply = (said: unknown): void => {
-      finish()
-      const got = said as PeerReply
-      if ('failed' in got) reject(new Error(`${what}: ${got.failed}`))
-      else resolve(got)
-    }
-    const onExit = (code: number | null): void => {
-      finish()
-      reject(new Error(`a peer's process ended with ${String(code)} while it had to ${what}`))
-    }
-    const timer = setTimeout(() => {
-      finish()
-      reject(new Error(`a peer's process did not answer to ${what} within ${askPatienceMs / 1_000} s`))
-    }, askPatienceMs)
-    child.on('message', onReply)
-    child.once('exit', onExit)
-  })
+function reply(child: ChildProcess, what: string) {
+  return nextReply<PeerReply>(child, "a peer's process", what, askPatienceMs)
 }
 
 async function endProcess({ child, ask }: PeerProcess): Promise<void> {

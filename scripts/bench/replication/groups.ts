@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createMeshKey } from '../../../node/mesh-key.ts'
 import type { GroupId, MissionId } from '../../../protocols/kernel/ids.ts'
+import { nextReply } from '../child-reply.ts'
 import { syncTimes } from './disk.ts'
 import { type Figure, quantileOf, text } from './figures.ts'
 import type { KeeperAnswers, KeeperAsk, KeeperReply } from './keeper-ask.ts'
@@ -34,30 +35,11 @@ function startProcess(): KeeperProcess {
   const child = fork(fileURLToPath(new URL('./keeper.ts', import.meta.url)), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   return {
     child,
-    ask: (ask) => new Promise((resolve, reject) => {
-      const finish = (): void => {
-        clearTimeout(timer)
-        child.off('message', onReply)
-        child.off('exit', onExit)
-      }
-      const onReply = (reply: unknown): void => {
-        finish()
-        const got = reply as KeeperReply
-        if ('failed' in got) reject(new Error(`${ask.op}: ${got.failed}`))
-        else resolve(got.answer as never)
-      }
-      const onExit = (code: number | null): void => {
-        finish()
-        reject(new Error(`a keeper ended with ${String(code)} while it was asked to ${ask.op}`))
-      }
-      const timer = setTimeout(() => {
-        finish()
-        reject(new Error(`a keeper did not answer to ${ask.op} within ${askPatienceMs / 1_000} s`))
-      }, askPatienceMs)
-      child.on('message', onReply)
-      child.once('exit', onExit)
+    async ask(ask) {
+      const reply = nextReply<KeeperReply>(child, 'a keeper', ask.op, askPatienceMs)
       child.send(ask)
-    }),
+      return (await reply).answer as never
+    },
   }
 }
 
