@@ -5,6 +5,7 @@ import { BlockList, isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { MeshError } from '../../protocols/kernel/errors.ts'
+import { withoutPassword } from './git-address.ts'
 import { runGit } from './git-command.ts'
 import { packFolder } from './pack-folder.ts'
 import type { PackOptions } from './pack-folder.ts'
@@ -44,9 +45,6 @@ export function withoutCredentials(url: string): string {
     return url.replace(/\/\/[^/]*@/, '//').replace(/[?#].*$/, '')
   }
 }
-
-/** An address without a password, as a pattern that schemas can carry: `scheme://user:password@` and `user:password@host:` do not match. */
-export const withoutPassword = /^(?![A-Za-z][A-Za-z0-9+.-]*:\/\/(?:[^/]*:[^/]*@|[^/@[]*:(?![0-9]*(?:[/?#]|$))[^@]*@))(?![A-Za-z0-9._-]+:[^/@]+@[A-Za-z0-9.-]+:)/
 
 /** @throws MeshError `bad-input` for an address with a password: it would stand in logs and reach other machines. */
 export function refusePassword(url: string): void {

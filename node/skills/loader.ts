@@ -27,7 +27,7 @@ export interface LoadSkillsInit {
 }
 
 /**
- * Imports every module in a thread of its own (no foreign code runs on the node's loop) and describes its skills.
+ * Imports every module in a thread of its own (no foreign code runs on the node's loop) and describes its skills; the built-in ones are described without.
  * @throws MeshError `bad-request`: file missing, not a module, no default export, not a skill, the same capability and version twice.
  */
 export async function loadSkills(init: LoadSkillsInit): Promise<SkillModule[]> {
@@ -36,7 +36,7 @@ export async function loadSkills(init: LoadSkillsInit): Promise<SkillModule[]> {
   const over = new AbortController()
   try {
     const modules = await Promise.all([
-      ...(init.builtIn === false ? [] : [describeModule(pool, 'built-in', siblingModule(import.meta.url, './built-in').href, over.signal)]),
+      ...(init.builtIn === false ? [] : [describeBuiltIn()]),
       ...wanted.map(async (name) => describeModule(pool, name, await locate(name, init.from), over.signal)),
     ])
     requireDistinct(modules)
@@ -96,6 +96,12 @@ function describeModule(pool: ThreadPool, origin: string, url: string, over: Abo
     clearTimeout(limit)
     return thread.end()
   })
+}
+
+/** They are Skein's own, so what they say of themselves is said on the loop: a thread that loads all of their code costs each start more than the rest of the node. */
+async function describeBuiltIn(): Promise<SkillModule> {
+  const { builtInDescriptions } = await import('./built-in-descriptions.ts')
+  return { origin: 'built-in', url: siblingModule(import.meta.url, './built-in').href, skills: builtInDescriptions() }
 }
 
 function requireDistinct(modules: readonly SkillModule[]): void {

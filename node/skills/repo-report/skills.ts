@@ -8,13 +8,14 @@
  * @packageDocumentation
  */
 import { join } from 'node:path'
-import { packGit, withoutPassword } from '../../folders/pack-git.ts'
-import { FolderHistory, FolderRef } from '../../folders/schema.ts'
-import { BlobRef } from '../../../protocols/kernel/payload.ts'
-import { defineSkill, MeshError, z } from '../define-skill.ts'
+import { packGit } from '../../folders/pack-git.ts'
+import { FolderHistory } from '../../folders/schema.ts'
+import type { FolderRef } from '../../folders/schema.ts'
+import { defineSkill, MeshError } from '../define-skill.ts'
 import type { CompositeSkill, LeafSkill, SkillContext } from '../define-skill.ts'
 import { fileBytes } from '../../folders/file-bytes.ts'
 import { buildReportModel } from './build-report.ts'
+import { ReportOutput, declared } from './declarations.ts'
 import { gather, handUp } from './gather-report.ts'
 import { DependencyCollector } from './measure-dependencies.ts'
 import { measureHistory } from './measure-history.ts'
@@ -25,39 +26,10 @@ import { planReport, planSection, readManifest } from './plan-report.ts'
 import { renderHtml } from './render/html-report.ts'
 import { renderMarkdown } from './render/markdown-report.ts'
 import { renderSummary } from './render/summary.ts'
-import { Totals } from './report-model.ts'
-import { DependenciesInput, DependencyReport, HistoryInput, HistoryReport, Measurement, PartInput, ReportOptions, SectionInput } from './schema.ts'
-
-const version = '1.0'
-const MiB = 1024 * 1024
-
-export const ReportInput = z.union([
-  ReportOptions.extend({ folder: FolderRef }).strict(),
-  ReportOptions.extend({ git: z.string().min(1).max(2_000).regex(withoutPassword, 'the address holds a password: clone it yourself and give path=FOLDER') }).strict(),
-])
-export type ReportInput = z.infer<typeof ReportInput>
-
-export const ReportOutput = z.object({
-  /** Headline numbers and findings as a few lines of text. */
-  summary: z.string(),
-  findings: z.array(z.string()),
-  totals: Totals,
-  /** Parts of the work that failed for good. Empty when the report is complete. */
-  missing: z.array(z.string()),
-  json: BlobRef,
-  markdown: BlobRef,
-  html: BlobRef,
-})
-export type ReportOutput = z.infer<typeof ReportOutput>
+import type { ReportOptions } from './schema.ts'
 
 export const repoReport: CompositeSkill = defineSkill({
-  capability: 'repo.report',
-  version,
-  summary: 'Measures a folder or a git repository: languages, lines, tests, dependencies, licences, secrets, complexity, repetition, hot spots; as Markdown, HTML and JSON.',
-  effects: 'none',
-  limits: { timeMs: 10 * 60_000, memoryBytes: 1024 * MiB },
-  input: ReportInput,
-  output: ReportOutput,
+  ...declared.report,
   async plan(input, context) {
     const { topN, duplicates } = input
     const options: ReportOptions = { topN, duplicates, ...(input.sections === undefined ? {} : { sections: input.sections }) }
@@ -111,34 +83,18 @@ function outputOfOnlyChild(children: readonly { readonly output?: unknown; reado
 }
 
 export const repoSection: CompositeSkill = defineSkill({
-  capability: 'repo.section',
-  version,
-  summary: 'Measures one section of a large tree with tasks of its own. Part of repo.report.',
-  effects: 'none',
-  input: SectionInput,
-  output: Measurement,
+  ...declared.section,
   plan: async (input, context) => planSection(input, await readSlice(input, context), context),
   synthesise: async ({ input, children }, context) => handUp(await gather(children, input.topN, context), context),
 })
 
 export const repoMeasure: LeafSkill = defineSkill({
-  capability: 'repo.measure',
-  version,
-  summary: 'Measures files: languages, lines, tests, markers, probable secrets, complexity, fingerprints of code. Part of repo.report.',
-  effects: 'none',
-  limits: { timeMs: 5 * 60_000, memoryBytes: 768 * MiB },
-  input: PartInput,
-  output: Measurement,
+  ...declared.measure,
   run: measureSlice,
 })
 
 export const repoHistory: LeafSkill = defineSkill({
-  capability: 'repo.history',
-  version,
-  summary: 'Finds hot spots in the git history of a packed folder: what changes often and is large. Part of repo.report.',
-  effects: 'none',
-  input: HistoryInput,
-  output: HistoryReport,
+  ...declared.history,
   async run(input, context) {
     context.progress(0, 'reading the history')
     const manifest = await readManifest({ $folder: input.folder }, context)
@@ -149,12 +105,7 @@ export const repoHistory: LeafSkill = defineSkill({
 })
 
 export const repoDependencies: LeafSkill = defineSkill({
-  capability: 'repo.dependencies',
-  version,
-  summary: 'Reads package manifests, lock files and licences of a packed folder. Part of repo.report.',
-  effects: 'none',
-  input: DependenciesInput,
-  output: DependencyReport,
+  ...declared.dependencies,
   async run(input, context) {
     const { files } = await readSlice(input, context)
     const collector = new DependencyCollector()
