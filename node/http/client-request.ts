@@ -1,6 +1,7 @@
 /** One request to a bridge: problems become MeshErrors again, a dead line becomes one that says what to do. */
 import { fault, MeshError } from '../../protocols/kernel/errors.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import { exchange, NoHeadInTime, type BridgeAnswer } from './client-exchange.ts'
 import { faultOfProblem } from './problem.ts'
 
 /** A bridge has this long for the head of its answer: longer than it gives the owner it asks. */
@@ -38,7 +39,7 @@ export interface BridgeConnection {
    * @throws MeshError: the bridge's own fault; `owner-unreachable` when nothing answers there, `timeout` when the outcome is unknown,
    *   `cancelled` when the signal ended it.
    */
-  request(request: BridgeRequest): Promise<Response>
+  request(request: BridgeRequest): Promise<BridgeAnswer>
   json<Answer>(request: BridgeRequest): Promise<Answer>
 }
 
@@ -48,28 +49,19 @@ export function connectBridge(bridgeUrl: string, token?: string): BridgeConnecti
   }
   const url = bridgeUrl.replace(/\/+$/, '')
 
-  async function request({ method = 'GET', path, query = {}, headers = {}, json, body, signal, timeoutMs = answerTimeoutMs }: BridgeRequest): Promise<Response> {
+  async function request({ method = 'GET', path, query = {}, headers = {}, json, body, signal, timeoutMs = answerTimeoutMs }: BridgeRequest): Promise<BridgeAnswer> {
     const target = new URL(url + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) target.searchParams.set(name, String(value))
     const sent: Record<string, string> = { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent[name] = value
     if (json !== undefined) sent['content-type'] = 'application/json'
     const content = json === undefined ? body : JSON.stringify(json)
-    const late = new AbortController()
-    const timer = Number.isFinite(timeoutMs) ? setTimeout(() => late.abort(), timeoutMs) : undefined
-    let answer: Response
+    let answer: BridgeAnswer
     try {
-      answer = await fetch(target, {
-        method,
-        headers: sent,
-        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
-        ...(content === undefined ? {} : { body: content as NonNullable<RequestInit['body']>, ...(typeof content === 'string' || content instanceof Uint8Array ? {} : { duplex: 'half' as const }) }),
-      })
+      answer = await exchange({ method, target, headers: sent, content, signal, timeoutMs })
     } catch (thrown) {
       if (signal?.aborted === true) throw new MeshError('cancelled', 'the request was given up')
-      throw late.signal.aborted ? noAnswer(url, method, `did not answer within ${timeoutMs} ms`) : lineFault(url, method, thrown)
-    } finally {
-      clearTimeout(timer)
+      throw thrown instanceof NoHeadInTime ? noAnswer(url, method, `did not answer within ${timeoutMs} ms`) : lineFault(url, method, thrown)
     }
     if (answer.status < 400) return answer
     throw await faultOf(url, answer)
@@ -81,7 +73,7 @@ export function connectBridge(bridgeUrl: string, token?: string): BridgeConnecti
     async json<Answer>(asked: BridgeRequest) {
       const answer = await request(asked)
       try {
-        return await answer.json() as Answer
+        return JSON.parse(await answer.text()) as Answer
       } catch (thrown) {
         if (asked.signal?.aborted === true) throw new MeshError('cancelled', 'the request was given up')
         throw thrown instanceof SyntaxError ? notABridge(url) : noAnswer(url, asked.method ?? 'GET', 'broke off in the middle of its answer')
@@ -91,7 +83,7 @@ export function connectBridge(bridgeUrl: string, token?: string): BridgeConnecti
 }
 
 /** A problem of the bridge, or whatever else answered under its address. */
-async function faultOf(url: string, answer: Response): Promise<MeshError> {
+async function faultOf(url: string, answer: BridgeAnswer): Promise<MeshError> {
   const text = await answer.text().catch(() => '')
   let value: unknown
   try {
@@ -102,7 +94,7 @@ async function faultOf(url: string, answer: Response): Promise<MeshError> {
   const known = faultOfProblem(value)
   if (known !== undefined) return MeshError.from(known)
   // A HEAD has no body; its status tells what the route means by it.
-  if (text === '' && answer.headers.get('content-type')?.startsWith('application/problem+json') === true) {
+  if (text === '' && answer.header('content-type')?.startsWith('application/problem+json') === true) {
     return new MeshError(answer.status === 404 ? 'unknown-blob' : answer.status === 401 ? 'unauthorised' : 'bad-request', `the bridge answered ${answer.status}`)
   }
   return notABridge(url, answer.status)
@@ -125,7 +117,7 @@ function lineFault(url: string, method: string, thrown: unknown): MeshError {
   return new BridgeGone(noAnswer(url, method, `closed the connection before it answered${codes.length > 0 ? ` (${codes[0]})` : ''}`), false)
 }
 
-/** `fetch` says only "fetch failed"; the reason is in its cause, or in several for a name with several addresses. */
+/** Of a name with several addresses there are several. */
 function causeCodes(thrown: unknown, depth = 0): string[] {
   if (!(thrown instanceof Error) || depth > 4) return []
   const own = 'code' in thrown && typeof thrown.code === 'string' ? [thrown.code] : []

@@ -32,6 +32,8 @@ const backoffMsMin = 100
 const backoffMsMax = 5_000
 /** Three heartbeats of the bridge: a line that is silent for longer is dead. */
 const silenceMsMax = 45_000
+/** From the last word of a stream to its end. */
+const endingMsMax = 1_000
 const messageCharsMax = 16 * 1024 * 1024
 
 /**
@@ -44,6 +46,8 @@ export async function* watchMission(bridge: BridgeConnection, id: MissionId, { a
   const onSign = () => {
     lastSignMs = performance.now()
   }
+  /** The bridge ends the stream after its last word: read to its end, its connection serves the next request. */
+  let isOver = false
   for (let failures = 0; ;) {
     let lost: MeshError
     try {
@@ -62,14 +66,16 @@ export async function* watchMission(bridge: BridgeConnection, id: MissionId, { a
           lastIndex = Math.max(lastIndex, reset.index)
           yield { type: 'reset', ...reset }
         } else if (message.event === 'end') {
+          isOver = true
           yield { type: 'end', state: (data as { state: MissionState }).state }
-          return
         } else if (message.event === 'fault') {
           throw MeshError.from(faultOfProblem(data) ?? fault('internal', 'the bridge ended the stream with a fault that is none'))
         }
       }
+      if (isOver) return
       lost = new MeshError('owner-unreachable', `the bridge at ${bridge.url} ended the stream`, { next: 'ask another bridge with --url' })
     } catch (thrown) {
+      if (isOver) return
       if (!(thrown instanceof MeshError) || !thrown.fault.retryable) throw thrown
       lost = thrown
     }
@@ -112,18 +118,20 @@ async function* messagesOf(bridge: BridgeConnection, path: string, { signal, las
   const either = signal === undefined ? silent.signal : AbortSignal.any([signal, silent.signal])
   try {
     const { body } = await bridge.request({ path, headers: { accept: 'text/event-stream', 'last-event-id': lastIndex > 0 ? String(lastIndex) : undefined }, signal: either })
-    if (body === null) throw new MeshError('owner-unreachable', `the bridge at ${bridge.url} sent no stream`)
     let ready: EventSourceMessage[] = []
     const parser = createParser({ onEvent: (message) => ready.push(message), maxBufferSize: messageCharsMax })
     const decoder = new TextDecoder()
     for await (const chunk of body) {
-      clearTimeout(silence)
-      silence = setTimeout(whenSilent, silenceMsMax)
+      silence.refresh()
       onSign?.()
       parser.feed(decoder.decode(chunk as Uint8Array, { stream: true }))
       const messages = ready
       ready = []
       yield* messages
+      if (messages.at(-1)?.event === 'end') {
+        clearTimeout(silence)
+        silence = setTimeout(whenSilent, endingMsMax)
+      }
     }
   } catch (thrown) {
     if (signal?.aborted === true) throw new MeshError('cancelled', 'the stream was given up')

@@ -11,6 +11,7 @@
  *
  * @packageDocumentation
  */
+import { Readable } from 'node:stream'
 import type { z } from 'zod'
 import type { CapabilityView, NodeView } from '../../protocols/capability/views.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
@@ -128,11 +129,11 @@ export function createMeshClient(url: string, { token }: MeshClientInit = {}): M
         signal,
         timeoutMs: Infinity,
       })
-      const length = answer.headers.get('content-length')
+      const length = answer.header('content-length')
       return {
-        mediaType: answer.headers.get('content-type') ?? 'application/octet-stream',
-        sizeBytes: length === null ? undefined : Number(length),
-        stream: answer.body ?? new Blob([]).stream(),
+        mediaType: answer.header('content-type') ?? 'application/octet-stream',
+        sizeBytes: length === undefined ? undefined : Number(length),
+        stream: Readable.toWeb(answer.body) as ReadableStream<Uint8Array>,
       }
     },
 

@@ -5,6 +5,9 @@ import { fault, MeshError } from '../../protocols/kernel/errors.ts'
 import { Principal } from '../../protocols/kernel/ids.ts'
 import { HttpFault } from './problem.ts'
 
+/** Whoever can reach a bridge without tokens. */
+const everybody = Principal.parse('local')
+
 export interface Approach {
   readonly method: string
   /** Lower-case header names. */
@@ -61,7 +64,7 @@ export function createGatekeeper(host: string, tokens: Readonly<Record<string, s
       if (origin !== undefined && method !== 'GET' && method !== 'HEAD' && !sameOrigin(origin, hostHeader)) {
         throw new HttpFault(fault('forbidden', `a page of ${origin.slice(0, 100)} may not change anything here`, { next: 'send the request from the bridge\'s own pages or from a program that sends no Origin' }))
       }
-      if (open || holders.length === 0) return Principal.parse('local')
+      if (open || holders.length === 0) return everybody
       const authorization = header('authorization')
       if (authorization === undefined) throw new HttpFault(fault('unauthorised', 'this bridge needs a token', { next: 'send the header "Authorization: Bearer <token>"' }))
       const token = /^bearer +([^ ]+) *$/i.exec(authorization)?.[1]

@@ -1,10 +1,12 @@
 /**
  * Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) with a bounded queue.
  *
- * What is sent waits in a queue until the client has read what came before. A sender asks `full` and stops;
- * `onDrained` tells when to go on. A client that reads nothing for `stallMs` while something waits is dropped.
+ * What is sent in one turn of the loop is written together. When the client reads more slowly than that, the rest waits
+ * here: a sender asks `full` and stops; `onDrained` tells when to go on. A client that reads nothing for `stallMs` while
+ * something waits is dropped.
  */
 import type { ServerResponse } from 'node:http'
+import { written } from './answer.ts'
 
 export interface SseMessage {
   readonly event?: string
@@ -34,13 +36,15 @@ export interface SseStream {
   onClosed(listener: () => void): void
 }
 
-const encoder = new TextEncoder()
+const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }: SseInit): SseStream {
-  let queue: Uint8Array[] = []
-  let queuedBytes = 0
-  let wanted: ReadableStreamDefaultController<Uint8Array> | undefined
-  let taken: (() => void) | undefined
+  /** The first bytes send the head of the answer on its way. */
+  let queue = 'retry: 1000\n\n'
+  let queuedBytes = queue.length
+  /** The socket has taken as much as it will for now. */
+  let blocked = false
+  let flushPlanned = false
   let ended = false
   let closed = false
   let stallTimer: NodeJS.Timeout | undefined
@@ -48,86 +52,78 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
   const closedListeners: (() => void)[] = []
   const heartbeat = setInterval(() => {
     // A client that already has something to read needs no sign of life.
-    if (queue.length === 0) enqueue(': still here\n\n')
+    if (queue === '' && !blocked) enqueue(': still here\n\n')
   }, heartbeatMs).unref()
-
-  const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      if (queue.length > 0 || ended) {
-        give(controller)
-        return undefined
-      }
-      wanted = controller
-      return new Promise<void>((resolve) => {
-        taken = resolve
-      })
-    },
-    cancel: close,
-  }, { highWaterMark: 0 })
 
   function enqueue(text: string): void {
     if (ended) return
-    const bytes = encoder.encode(text)
-    queue.push(bytes)
-    queuedBytes += bytes.byteLength
-    flush()
-    if (queue.length > 0) stallTimer ??= setTimeout(drop, stallMs).unref()
+    queue += text
+    queuedBytes += Buffer.byteLength(text)
+    planFlush()
+  }
+
+  function planFlush(): void {
+    if (flushPlanned || blocked) return
+    flushPlanned = true
+    process.nextTick(flush)
   }
 
   function flush(): void {
-    const controller = wanted
-    if (controller === undefined) return
-    wanted = undefined
-    give(controller)
-    taken?.()
-    taken = undefined
+    flushPlanned = false
+    if (ended || closed || blocked || queue === '') return
+    const text = queue
+    queue = ''
+    queuedBytes = 0
+    if (outgoing.write(text)) tellDrained()
+    else {
+      blocked = true
+      stallTimer ??= setTimeout(drop, stallMs).unref()
+    }
   }
 
-  function give(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  outgoing.on('drain', () => {
+    blocked = false
     clearTimeout(stallTimer)
     stallTimer = undefined
-    if (queue.length > 0) {
-      controller.enqueue(Buffer.concat(queue))
-      queue = []
-      queuedBytes = 0
-    }
-    if (ended) {
-      controller.close()
-      close()
-      return
-    }
+    if (queue === '') tellDrained()
+    else flush()
+  })
+  outgoing.once('close', close)
+
+  function tellDrained(): void {
     const listener = drainedListener
+    if (listener === undefined || ended) return
     drainedListener = undefined
-    // Not now: the listener may send, and this pull is not over.
-    if (listener !== undefined) setImmediate(listener)
+    // Not now: the listener may send.
+    setImmediate(listener)
   }
 
   function drop(): void {
     stallTimer = undefined
-    queue = []
+    queue = ''
     queuedBytes = 0
     end('too slow: nothing was read for too long; reconnect with Last-Event-ID')
   }
 
   function end(comment?: string): void {
     if (ended) return
-    if (comment !== undefined) queue.push(encoder.encode(`: ${oneLine(comment)}\n\n`))
     ended = true
     clearInterval(heartbeat)
     clearTimeout(stallTimer)
     // What is left reaches a client that wakes up; one that does not holds its socket no longer than this.
     const release = setTimeout(() => outgoing.destroy(), stallMs).unref()
     outgoing.once('close', () => clearTimeout(release))
+    outgoing.end(comment === undefined ? queue : `${queue}: ${oneLine(comment)}\n\n`)
+    queue = ''
     notifyClosed()
-    flush()
   }
 
+  /** The client has gone, or has everything. */
   function close(): void {
     ended = true
-    queue = []
+    queue = ''
     clearInterval(heartbeat)
     clearTimeout(stallTimer)
-    taken?.()
     notifyClosed()
   }
 
@@ -137,22 +133,20 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     for (const listener of closedListeners.splice(0)) listener()
   }
 
-  // The first bytes send the head of the answer on its way.
-  enqueue('retry: 1000\n\n')
+  outgoing.writeHead(200, headers)
+  planFlush()
+  // A client that went before it was answered is not heard of again.
+  if (outgoing.destroyed) setImmediate(close)
   return {
-    response: new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' } }),
+    response: written(200),
     send({ event, id, data }) {
-      if (queuedBytes >= queueBytesMax) return
+      if (queuedBytes + outgoing.writableLength >= queueBytesMax) return
       enqueue(`${event === undefined ? '' : `event: ${event}\n`}${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`)
     },
-    full: () => queuedBytes >= queueBytesMax,
+    full: () => queuedBytes + outgoing.writableLength >= queueBytesMax,
     onDrained(listener) {
       drainedListener = listener
-      if (queue.length === 0 && !ended) setImmediate(() => {
-        if (drainedListener !== listener) return
-        drainedListener = undefined
-        listener()
-      })
+      if (queue === '' && !blocked) tellDrained()
     },
     end,
     onClosed(listener) {

@@ -3,6 +3,7 @@ import { fault } from '../../../protocols/kernel/errors.ts'
 import { Digest } from '../../../protocols/kernel/ids.ts'
 import { limits as kernelLimits } from '../../../protocols/kernel/limits.ts'
 import { BlobRef } from '../../../protocols/kernel/payload.ts'
+import { jsonAnswer } from '../answer.ts'
 import { BlobQuery, mediaTypeForm } from '../blob-link.ts'
 import type { BridgeParts } from '../parts.ts'
 import { HttpFault } from '../problem.ts'
@@ -77,7 +78,7 @@ export function blobRoutes({ blobs, limits }: BridgeParts): Route[] {
         const { created, ref } = await uploader.receive(c.env.incoming, sha256, { mediaType, ...(name === undefined ? {} : { name }) })
         // The first to bring the content says what it is; a later caller cannot turn a picture into a page.
         if (created || !mediaTypes.has(sha256)) remember(sha256, mediaType)
-        return c.json(ref, created ? 201 : 200, { location: `/v1/blobs/${sha256}` })
+        return jsonAnswer(c, ref, created ? 201 : 200, { location: `/v1/blobs/${sha256}` })
       },
     }),
     defineRoute({

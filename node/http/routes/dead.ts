@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { fault } from '../../../protocols/kernel/errors.ts'
 import { MissionId, TaskId } from '../../../protocols/kernel/ids.ts'
 import { DeadView, MissionView } from '../../../protocols/tasking/views.ts'
+import { jsonAnswer } from '../answer.ts'
 import type { BridgeParts } from '../parts.ts'
 import { HttpFault } from '../problem.ts'
 import { defineRoute } from '../route-table.ts'
@@ -16,7 +17,7 @@ export function deadRoutes({ mesh }: BridgeParts): Route[] {
       method: 'GET', path: '/v1/dead', summary: 'Tasks that ran out of attempts, and messages that reached nobody.', tag,
       answers: [{ status: 200, description: 'Newest first.', schema: z.array(DeadView) }],
       faults: ['timeout', 'overloaded'],
-      serve: async ({ c, principal }) => c.json(await mesh.ask({ op: 'dead' }, principal)),
+      serve: async ({ c, principal }) => jsonAnswer(c, await mesh.ask({ op: 'dead' }, principal)),
     }),
     defineRoute({
       method: 'POST', path: '/v1/dead/{id}', summary: 'Try a dead task again. Its id is `missionId:taskId` (slashes as %2F).', tag, params,
@@ -24,7 +25,7 @@ export function deadRoutes({ mesh }: BridgeParts): Route[] {
       faults: ['unknown-mission', 'unknown-task', 'wrong-state', 'owner-unreachable', 'timeout', 'overloaded'],
       async serve({ c, params: { id }, principal }) {
         if (/^letter-/.test(id)) throw new HttpFault(fault('wrong-state', 'a message that reached nobody cannot be sent again: its sender has long dealt with its loss', { next: 'retry the mission it belonged to' }))
-        return c.json(await mesh.ask({ op: 'retry', ...deadTask(id) }, principal))
+        return jsonAnswer(c, await mesh.ask({ op: 'retry', ...deadTask(id) }, principal))
       },
     }),
     defineRoute({
@@ -34,7 +35,7 @@ export function deadRoutes({ mesh }: BridgeParts): Route[] {
       async serve({ c, params: { id }, principal }) {
         if (!/^letter-/.test(id)) await mesh.ask({ op: 'drop-dead', ...deadTask(id) }, principal)
         else if (!mesh.dropLetter(id)) throw new HttpFault(fault('unknown-task', `this node has no dead letter "${id.slice(0, 100)}"`, { next: 'take an id from GET /v1/dead of the same node: it may have been dropped, or the node started again' }))
-        return c.json({ dropped: id })
+        return jsonAnswer(c, { dropped: id })
       },
     }),
   ]

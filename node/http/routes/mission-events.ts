@@ -13,6 +13,9 @@ import type { Call, Route } from '../route-table.ts'
 const params = z.object({ id: MissionId })
 const query = z.object({ after: z.string().optional().describe('Only events after this index; the header Last-Event-ID goes before it.') })
 
+/** What a stream begins from. */
+const Followed = MissionView.pick({ state: true, lastIndex: true })
+
 /** The last frame of a finished mission's stream. */
 export const EndOfMission = z.object({ id: MissionId, state: z.enum(missionStates) })
 
@@ -22,7 +25,7 @@ export function missionEventRoutes({ mesh, streams }: BridgeParts): Route[] {
   async function follow({ c, params: { id }, query: { after }, principal }: Call<{ id: MissionId }, { after?: string | undefined }>): Promise<Response> {
     let lastIndex = indexOf(c.req.header('last-event-id') ?? after)
     // Asked first: an unknown mission is a 404, not an empty stream, and a stream that has nothing more to say must end.
-    const view = MissionView.pick({ state: true, lastIndex: true }).parse(await mesh.ask({ op: 'view', missionId: id }, principal))
+    const view = Followed.parse(await mesh.ask({ op: 'view', missionId: id }, principal))
     const stream = streams.open(c)
     const endWith = (state: (typeof missionStates)[number]) => {
       stream.send({ event: 'end', data: { id, state } })

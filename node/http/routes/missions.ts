@@ -5,6 +5,7 @@ import { BlobRef } from '../../../protocols/kernel/payload.ts'
 import { missionStates } from '../../../protocols/tasking/schema.ts'
 import type { MissionOperation } from '../../../protocols/tasking/schema.ts'
 import { MissionView, ResultView, TaskView, WhyView } from '../../../protocols/tasking/views.ts'
+import { jsonAnswer } from '../answer.ts'
 import { blobLinkOf } from '../blob-link.ts'
 import { MissionChange, parseMissionChange, parseMissionRequest, SubmitBody } from '../mission-request.ts'
 import type { BridgeParts } from '../parts.ts'
@@ -17,6 +18,9 @@ const tag = 'missions'
 const params = z.object({ id: MissionId })
 const noQuery = z.object({})
 const reachFaults = ['unknown-mission', 'owner-unreachable', 'timeout', 'overloaded'] as const
+
+/** What a submission's answer is made of. */
+const Begun = MissionView.pick({ id: true, state: true })
 
 export const MissionLinks = z.object({ self: z.string(), tasks: z.string(), events: z.string(), result: z.string(), artifacts: z.string(), why: z.string() })
 export const Accepted = z.object({ id: MissionId, state: z.enum(missionStates), links: MissionLinks })
@@ -36,16 +40,16 @@ export function missionRoutes({ mesh, limits }: BridgeParts): Route[] {
       query: init.query ?? noQuery,
       answers: [{ status: 200, description: init.description, schema: init.schema }],
       faults: init.conflicts === true ? [...reachFaults, 'wrong-state', 'unknown-task'] : reachFaults,
-      serve: async ({ c, params: { id }, query, principal }) => c.json(await mesh.ask(init.operation(id, query), principal)),
+      serve: async ({ c, params: { id }, query, principal }) => jsonAnswer(c, await mesh.ask(init.operation(id, query), principal)),
     })
   }
 
   async function submit({ c, principal }: Call<unknown, unknown>): Promise<Response> {
     const key = idempotencyKeyOf(c.req.header('idempotency-key'))
     const request = parseMissionRequest(await readDocument(c.env.incoming, limits))
-    const view = MissionView.pick({ id: true, state: true }).parse(await mesh.ask({ op: 'submit', request, ...(key === undefined ? {} : { key }) }, principal))
+    const view = Begun.parse(await mesh.ask({ op: 'submit', request, ...(key === undefined ? {} : { key }) }, principal))
     const accepted: Accepted = { ...view, links: linksOf(view.id) }
-    return c.json(accepted, 202, { location: accepted.links.self })
+    return jsonAnswer(c, accepted, 202, { location: accepted.links.self })
   }
 
   return [
@@ -68,7 +72,7 @@ export function missionRoutes({ mesh, limits }: BridgeParts): Route[] {
       query: z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100).describe('How many at most.') }),
       answers: [{ status: 200, description: 'The missions that the reachable nodes own.', schema: z.array(MissionView) }],
       faults: ['timeout', 'overloaded'],
-      serve: async ({ c, query: { limit }, principal }) => c.json(await mesh.ask({ op: 'list', limit }, principal)),
+      serve: async ({ c, query: { limit }, principal }) => jsonAnswer(c, await mesh.ask({ op: 'list', limit }, principal)),
     }),
     asking({ method: 'GET', path: '/v1/missions/{id}', summary: 'One mission.', description: 'The mission as its owner sees it.', schema: MissionView, operation: (missionId) => ({ op: 'view', missionId }) }),
     defineRoute({
@@ -82,7 +86,7 @@ export function missionRoutes({ mesh, limits }: BridgeParts): Route[] {
       faults: [...reachFaults, 'wrong-state', 'over-limit', 'too-large'],
       async serve({ c, params: { id }, principal }) {
         const { priority, limits: changed } = parseMissionChange(await readDocument(c.env.incoming, limits))
-        return c.json(await mesh.ask({ op: 'change', missionId: id, ...(priority === undefined ? {} : { priority }), ...(changed === undefined ? {} : { limits: changed }) }, principal))
+        return jsonAnswer(c, await mesh.ask({ op: 'change', missionId: id, ...(priority === undefined ? {} : { priority }), ...(changed === undefined ? {} : { limits: changed }) }, principal))
       },
     }),
     asking({
@@ -114,7 +118,7 @@ export function missionRoutes({ mesh, limits }: BridgeParts): Route[] {
       async serve({ c, params: { id }, principal }) {
         const { state, artifacts } = ResultView.parse(await mesh.ask({ op: 'result', missionId: id }, principal))
         const view: ArtifactsView = { id, state, artifacts: artifacts.map((ref) => ({ ...ref, url: blobLinkOf(ref) })) }
-        return c.json(view)
+        return jsonAnswer(c, view)
       },
     }),
     asking({

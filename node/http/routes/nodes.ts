@@ -4,6 +4,7 @@ import { fault, toFault } from '../../../protocols/kernel/errors.ts'
 import { PeerId } from '../../../protocols/kernel/ids.ts'
 import { QueueView } from '../../../protocols/tasking/views.ts'
 import { LogLine } from '../../telemetry/log-line.ts'
+import { jsonAnswer } from '../answer.ts'
 import type { BridgeParts } from '../parts.ts'
 import { HttpFault, problemOf } from '../problem.ts'
 import { defineRoute } from '../route-table.ts'
@@ -19,7 +20,7 @@ export function nodeRoutes({ mesh, streams }: BridgeParts): Route[] {
       method: 'GET', path: '/v1/nodes', summary: 'The nodes of the mesh, this one included.', tag,
       answers: [{ status: 200, description: 'Every node that this one knows.', schema: z.array(NodeView) }],
       faults: [],
-      serve: async ({ c }) => c.json(await mesh.nodes()),
+      serve: async ({ c }) => jsonAnswer(c, await mesh.nodes()),
     }),
     defineRoute({
       method: 'GET', path: '/v1/nodes/events', summary: 'Follow the list of nodes: a `nodes` event with the whole list now and after each change.', tag,
@@ -62,7 +63,7 @@ export function nodeRoutes({ mesh, streams }: BridgeParts): Route[] {
       async serve({ c, params: { peerId } }) {
         const lines = z.array(LogLine).safeParse(await mesh.askNode(peerId, 'logs'))
         if (!lines.success) throw new HttpFault(fault('internal', 'the node sent its log in a form that this bridge does not know', { next: 'run the same release of Skein on both nodes' }))
-        return c.json(lines.data)
+        return jsonAnswer(c, lines.data)
       },
     }),
     ...(['status', 'peers'] as const).map((about) => defineRoute({
@@ -70,19 +71,19 @@ export function nodeRoutes({ mesh, streams }: BridgeParts): Route[] {
       summary: about === 'status' ? 'What a node says about itself.' : 'Whom a node is connected to.',
       answers: [{ status: 200, description: 'The node\'s own report.', schema: z.unknown() }],
       faults: nodeFaults,
-      serve: async ({ c, params: { peerId } }) => c.json(await mesh.askNode(peerId, about)),
+      serve: async ({ c, params: { peerId } }) => jsonAnswer(c, await mesh.askNode(peerId, about)),
     })),
     defineRoute({
       method: 'GET', path: '/v1/queue', summary: 'What each node runs and what waits for a slot.', tag,
       answers: [{ status: 200, description: 'One entry per reachable node.', schema: z.array(QueueView) }],
       faults: ['timeout', 'overloaded'],
-      serve: async ({ c, principal }) => c.json(await mesh.ask({ op: 'queue' }, principal)),
+      serve: async ({ c, principal }) => jsonAnswer(c, await mesh.ask({ op: 'queue' }, principal)),
     }),
     defineRoute({
       method: 'GET', path: '/v1/capabilities', summary: 'What the mesh can do, and who offers it.', tag,
       answers: [{ status: 200, description: 'Every capability of a live node, by name and version.', schema: z.array(CapabilityView) }],
       faults: [],
-      serve: async ({ c }) => c.json(await mesh.capabilities()),
+      serve: async ({ c }) => jsonAnswer(c, await mesh.capabilities()),
     }),
   ]
 }

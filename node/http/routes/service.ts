@@ -1,5 +1,6 @@
 /** The bridge about itself: health, metrics, its description, a page to start from. */
 import { z } from 'zod'
+import { jsonAnswer } from '../answer.ts'
 import { describeRoutes } from '../openapi.ts'
 import type { BridgeParts } from '../parts.ts'
 import { defineRoute } from '../route-table.ts'
@@ -19,7 +20,7 @@ export function serviceRoutes({ mesh, metrics, version }: BridgeParts, allRoutes
       method: 'GET', path: '/healthz', summary: 'Is the process alive?', tag, open: true,
       answers: [{ status: 200, description: 'It is.', schema: Health }],
       faults: [],
-      serve: ({ c }) => c.json({ ok: true, version }),
+      serve: ({ c }) => jsonAnswer(c, { ok: true, version }),
     }),
     defineRoute({
       method: 'GET', path: '/readyz', summary: 'Does the node take work?', tag,
@@ -30,7 +31,7 @@ export function serviceRoutes({ mesh, metrics, version }: BridgeParts, allRoutes
       faults: [],
       serve({ c }) {
         const { ready, reasons } = mesh.readiness()
-        return c.json({ ready, reasons: [...reasons] }, ready ? 200 : 503)
+        return jsonAnswer(c, { ready, reasons: [...reasons] }, ready ? 200 : 503)
       },
     }),
     defineRoute({
@@ -43,7 +44,7 @@ export function serviceRoutes({ mesh, metrics, version }: BridgeParts, allRoutes
       method: 'GET', path: '/openapi.json', summary: 'This description.', tag,
       answers: [{ status: 200, description: 'OpenAPI 3.1.', schema: z.record(z.string(), z.unknown()) }],
       faults: [],
-      serve: ({ c }) => c.json(description ??= describeRoutes(allRoutes(), version)),
+      serve: ({ c }) => jsonAnswer(c, description ??= describeRoutes(allRoutes(), version)),
     }),
     defineRoute({
       method: 'GET', path: '/', summary: 'A page with links.', tag,
