@@ -46,6 +46,8 @@ export function perform(state: LogKeeperState, group: Group, outputs: RaftOutput
     group.leader = outputs.leader.peer
     group.leaderlessSinceMs = outputs.leader.peer === undefined ? context.nowMs : undefined
   }
+  if (outputs.role?.became === 'leads') group.leader = context.self.peer
+  state.groups.note(group, context.self.peer)
   // Refusals of a deposed leader's appends come before the news that it is deposed, answers of a new one after.
   effects.push(...answers(group, outputs))
   if (outputs.role?.became === 'leads') effects.push(...onLeads(group, outputs.role.epoch, context))
@@ -101,7 +103,6 @@ function answers(group: Group, outputs: RaftOutputs): Effect[] {
 }
 
 function onLeads(group: Group, epoch: Epoch, context: ActorContext): Effect[] {
-  group.leader = context.self.peer
   group.leaderlessSinceMs = undefined
   group.strangers.clear()
   group.membersWanted = undefined

@@ -35,10 +35,14 @@ interface Judged {
   readonly newcomers: ReadonlySet<PeerId>
   readonly leaving: ReadonlySet<PeerId>
   readonly left: ReadonlySet<PeerId>
+  /** This node is in the roster and stays: what it is to keep alone it keeps. */
+  readonly stays: boolean
 }
 
 function judge(init: LogKeeperInit, state: LogKeeperState, context: ActorContext): Judged {
-  return { newcomers: newcomers(init, state, context), leaving: new Set(state.leaving.keys()), left: leftForGood(init, state, context) }
+  const self = context.self.peer
+  const stays = !state.leaving.has(self) && state.roster?.replicas.some(({ peer }) => peer === self) === true
+  return { newcomers: newcomers(init, state, context), leaving: new Set(state.leaving.keys()), left: leftForGood(init, state, context), stays }
 }
 
 /** Whoever comes for a minute should not take logs along when it leaves: two such, and those that they shared have no majority. */
@@ -80,6 +84,8 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, jud
   const { roster } = state
   const { aimed } = group
   if (roster === undefined || aimed === undefined || !group.durable || viewOf(group.raft).role !== 'leader') return []
+  // Missions acknowledged `local`, thousands of them: nothing is to become of their one member.
+  if (aimed === 1 && judged.stays && isAlone(group, context.self.peer)) return []
   const heard = hearPulses(state, group, context)
   const view = viewOf(group.raft)
   const { membership } = view
@@ -96,6 +102,12 @@ function lookAfter(init: LogKeeperInit, state: LogKeeperState, group: Group, jud
   if (wanted === undefined) return heard
   state.changing.set(group.group, context.nowMs + 2 * init.tuning.membersLookMs)
   return [...heard, tell(at(context.self.peer, hostOf(group.group)), { kind: 'members-wanted', group: group.group, membership: wanted }), fact('debug', 'group.members-wanted', { group: group.group, voters: wanted.voters.length, learners: wanted.learners.length, joint: wanted.outgoing !== undefined })]
+}
+
+function isAlone({ raft, incarnation }: Group, self: PeerId): boolean {
+  const { membership } = viewOf(raft)
+  const [voter, ...others] = membership?.voters ?? []
+  return voter?.peer === self && voter.incarnation === incarnation && others.length === 0 && membership?.outgoing === undefined && membership?.learners.length === 0
 }
 
 function hasOpened(group: Group, commit: number): boolean {

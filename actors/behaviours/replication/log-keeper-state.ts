@@ -1,5 +1,5 @@
 /** What the log-keeper remembers of its groups, of what is being written, and of the nodes it shares groups with. */
-import type { ActorAddress, Epoch, GroupId, Incarnation, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
+import type { ActorAddress, GroupId, Incarnation, MissionId, PeerId } from '../../../protocols/kernel/ids.ts'
 import { isMissionGroup } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { InstantMs } from '../../../protocols/kernel/units.ts'
@@ -9,6 +9,7 @@ import type { EndedMission, FormerCopy, LogSnapshot, RaftMessage } from '../../.
 import { actorNames } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import type { Tuning } from '../../tuning.ts'
+import { GroupTable } from './log-keeper-groups.ts'
 
 export interface LogKeeperInit {
   readonly tuning: Tuning
@@ -43,10 +44,6 @@ export interface Group {
   leaderlessSinceMs: InstantMs | undefined
   /** When the timer of this group fires; a later deadline does not move it. */
   wakeAtMs: InstantMs
-  /** What its pulse digest adds: of (group, epoch). */
-  digest: { readonly of: Epoch | undefined; readonly value: number } | undefined
-  /** Its members but this node, as of a membership. */
-  others: { readonly of: Membership | undefined; readonly peers: readonly PeerId[] } | undefined
   /** Incarnations that members answered under, where they differ from the log's. */
   readonly strangers: Map<PeerId, Incarnation>
   /** Other members that have sealed it. */
@@ -81,7 +78,7 @@ export interface LogKeeperState {
   opened: boolean
   readonly early: Delivery[]
   incarnation: Incarnation | undefined
-  readonly groups: Map<GroupId, Group>
+  readonly groups: GroupTable
   /** To be written with the next batch, in order. */
   waiting: { readonly group: Group; readonly persist: RaftPersist }[]
   waitingEnded: EndedMission[]
@@ -125,7 +122,7 @@ export interface LogKeeperState {
 
 export function newLogKeeperState(): LogKeeperState {
   return {
-    opened: false, early: [], incarnation: undefined, groups: new Map(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
+    opened: false, early: [], incarnation: undefined, groups: new GroupTable(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
     beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), leaving: new Map(), goes: undefined, damaged: new Set(), changing: new Map(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
@@ -141,7 +138,7 @@ export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incar
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {
-  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, digest: undefined, others: undefined, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
 /** Voters that a group should have when the mesh has enough replicas. Of a mission its orchestrator says it, as it depends on the acknowledgement. */

@@ -234,6 +234,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
       if (group === undefined || viewOf(group.raft).role !== 'leader') return [notLed(message.tag, from, message.group)]
       const tag = `${from.actor} ${message.tag}`
       group.askers.set(tag, { to: from, tag: message.tag })
+      state.groups.asked.add(group)
       return step(state, group, message.kind === 'append' ? { type: 'append', tag, entries: message.entries } : { type: 'barrier', tag }, context)
     }
     case 'snapshot-taken':
