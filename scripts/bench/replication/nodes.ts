@@ -78,14 +78,20 @@ export async function stopNode(node: BenchNode): Promise<void> {
   await ended
 }
 
-/** @param nodeOptions what Node itself is told, by the name of the node. */
-export function createBenchMesh(nodeOptions: (name: string) => readonly string[] = () => []): BenchMesh {
-  const folder = mkdtempSync(join(tmpdir(), 'skein-bench-mesh-'))
+/**
+ * @param nodeOptions what Node itself is told, by the name of the node.
+ * @param given where the nodes keep their data, which stays there; default: a temporary folder.
+ */
+export function createBenchMesh(nodeOptions: (name: string) => readonly string[] = () => [], given?: string): BenchMesh {
+  const folder = given ?? mkdtempSync(join(tmpdir(), 'skein-bench-mesh-'))
+  const removeFolder = (): void => {
+    if (given === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
   const nodes = new Map<string, BenchNode>()
   const living = (): BenchNode[] => [...nodes.values()].filter(isRunning)
   const forget = whenInterrupted(() => {
     for (const { child } of living()) child.kill('SIGKILL')
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    removeFolder()
   })
   const nodeOf = (name: string): BenchNode => {
     const node = nodes.get(name)
@@ -136,7 +142,7 @@ export function createBenchMesh(nodeOptions: (name: string) => readonly string[]
     },
     async stop() {
       await Promise.all([...nodes.values()].map(stopNode))
-      rmSync(folder, { recursive: true, force: true })
+      removeFolder()
       forget()
     },
   }

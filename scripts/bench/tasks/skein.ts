@@ -27,6 +27,10 @@ export interface SkeinOptions {
   readonly capabilities?: number
   /** Missions that ended before, in the store of every node. */
   readonly finishedMissions?: number
+  /** Where the nodes keep their data, which stays there; default: a temporary folder. */
+  readonly folder?: string
+  /** For every node. */
+  readonly flags?: readonly string[]
 }
 
 export interface SkeinUnderLoad {
@@ -40,12 +44,12 @@ const missionPatienceMs = 300_000
 /** For each node of the mesh: many on few processors take their time. */
 const joinPatienceMs = 20_000
 
-export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, capabilities = 0, finishedMissions = 0 }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
-  const mesh = createBenchMesh((name) => (profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', profiles, `--cpu-prof-name=${name}-\${pid}.cpuprofile`]))
+export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, capabilities = 0, finishedMissions = 0, folder, flags = [] }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
+  const mesh = createBenchMesh((name) => (profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', profiles, `--cpu-prof-name=${name}-\${pid}.cpuprofile`]), folder)
   try {
-    await mesh.start('submitter', ['--duties', 'replica,bridge'])
+    await mesh.start('submitter', ['--duties', 'replica,bridge', ...flags])
     const skills = [...taskSkills(mesh.folder), ...extraSkills(mesh.folder, capabilities - capabilitiesLeast)]
-    for (let worker = 1; worker <= workers; worker++) await mesh.start(`worker-${worker}`, ['--slots', String(tasksPerWorker), ...skills])
+    for (let worker = 1; worker <= workers; worker++) await mesh.start(`worker-${worker}`, ['--slots', String(tasksPerWorker), ...skills, ...flags])
     await mesh.joined(joinPatienceMs * (workers + 1))
     if (finishedMissions > 0) await fillStores(mesh, finishedMissions)
     const { client } = mesh.node('submitter')
@@ -80,8 +84,8 @@ async function keptByThree(client: MeshClient): Promise<void> {
   }, 120_000)
 }
 
-/** @throws Error unless it completes in time. */
-async function ended(client: MeshClient, id: MissionId): Promise<MissionView> {
+/** Waits for a mission. @throws Error unless it completes in time. */
+export async function ended(client: MeshClient, id: MissionId): Promise<MissionView> {
   const deadlineMs = performance.now() + missionPatienceMs
   while (performance.now() < deadlineMs) {
     const view = await client.mission(id).catch(unlessBusy)
