@@ -6,8 +6,8 @@
 import { type CliWorld, thisWorld } from './context.ts'
 import type { Cli } from './cli.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
-import { buildProgram } from './program.ts'
 import { runProgram } from './run-program.ts'
+import { startProgram, startWords } from './skein-program.ts'
 
 /**
  * Runs one command.
@@ -17,5 +17,6 @@ import { runProgram } from './run-program.ts'
  */
 export async function main(argv: readonly string[], world: CliWorld = thisWorld()): Promise<ExitCode> {
   const cli: Cli = { world, exitCode: exitCodes.completed }
-  return await runProgram(buildProgram(cli), cli, argv)
+  const program = startWords.includes(argv[0] ?? '') ? startProgram(cli) : (await import('./program.ts')).buildProgram(cli)
+  return await runProgram(program, cli, argv)
 }
