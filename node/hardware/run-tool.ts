@@ -4,6 +4,8 @@
  */
 import type { ChildProcessByStdio } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 export interface ToolLimits {
@@ -28,8 +30,10 @@ export type RunTool = (file: string, args: readonly string[], limits: ToolLimits
  * @param file a name looked up in PATH, or an absolute path. No shell is involved.
  * @returns when the tool has ended, or at `timeoutMs` even if it cannot be killed (a driver that hangs in the kernel).
  */
-export const runTool: RunTool = (file, args, limits) =>
-  new Promise((resolve) => {
+export const runTool: RunTool = async (file, args, limits) => {
+  // Most machines lack most tools. To find that out by starting them would copy this process's page tables each time, on the loop.
+  if (!(await mayBeThere(file, limits.env ?? process.env))) return { kind: 'missing' }
+  return await new Promise((resolve) => {
     const running = start(file, args, limits)
     if (running instanceof Error) {
       resolve({ kind: 'failed', reason: running.message, text: '' })
@@ -70,6 +74,15 @@ export const runTool: RunTool = (file, args, limits) =>
       else settle({ kind: 'failed', reason: signal === null ? `${file} ended with code ${code}` : `${file} was ended by ${signal}`, text: text() })
     })
   })
+}
+
+/** False only when there is surely no such program. Windows looks in more places than PATH. */
+async function mayBeThere(file: string, env: Readonly<Record<string, string | undefined>>): Promise<boolean> {
+  if (process.platform === 'win32' || env['PATH'] === undefined) return true
+  const places = file.includes('/') ? [file] : env['PATH'].split(delimiter).map((folder) => join(folder, file))
+  const found = await Promise.all(places.map((place) => access(place, constants.X_OK).then(() => true, () => false)))
+  return found.includes(true)
+}
 
 function start(file: string, args: readonly string[], limits: ToolLimits): ChildProcessByStdio<null, Readable, Readable> | Error {
   try {
