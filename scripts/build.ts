@@ -2,7 +2,9 @@
  * `npm run build`: bundles the sources to dist/ and lays out dist/package/, ready for `npm publish ./dist/package`.
  * `node scripts/build.ts [--out FOLDER]`
  *
- * npm packages stay outside of the bundle: the published package depends on exactly those that the bundle imports.
+ * npm packages are bundled too: hundreds of small files cost a start more than all of Skein, and its memory as well. Outside stay those
+ * with native parts (`outside` below), which the published package depends on; what is inside is named, with its licence, in
+ * `dist/package/THIRD-PARTY-LICENCES.txt`.
  * The simulator is a program of its own beside it (`dist/sim.js`), with its scenarios in `dist/scenarios/`.
  */
 import { execFileSync } from 'node:child_process'
@@ -12,6 +14,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import type { Metafile } from 'esbuild'
+import { thirdPartyLicences } from './build/third-party-licences.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -19,6 +22,7 @@ interface Manifest {
   readonly name: string
   readonly version: string
   readonly dependencies: Readonly<Record<string, string>>
+  readonly overrides?: Readonly<Record<string, string>>
   readonly [field: string]: unknown
 }
 
@@ -77,6 +81,19 @@ function importedPackages(metafile: Metafile): string[] {
   return [...new Set(names)].sort()
 }
 
+/** Their native parts are found beside their own files. */
+const outside = {
+  /** As in package.json. */
+  needed: ['level'],
+  /** Its users do without when it cannot be installed; the version is that of `overrides`. */
+  optional: ['msgpackr-extract'],
+  /** Bundled, but the `.d.ts` files of the API for skills speak of its types, and a skill without a zod of its own is given this one. */
+  types: ['zod'],
+} as const
+
+/** CommonJS packages within the modules of the bundle ask for Node's own modules by `require`. */
+const requireBanner = "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);"
+
 /** The `.d.ts` files behind `import { defineSkill } from 'skein/skill'`. */
 function emitTypes(outDir: string): void {
   const options = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--rewriteRelativeImportExtensions', '--rootDir', root, '--outDir', outDir]
@@ -92,14 +109,17 @@ function emitTypes(outDir: string): void {
 
 /** What is published: the repository's manifest without what only its clone needs. */
 function publishedManifest(manifest: Manifest, packages: readonly string[]): Record<string, unknown> {
-  const missing = packages.filter((name) => manifest.dependencies[name] === undefined)
-  if (missing.length > 0) throw new BuildError(`the sources import ${missing.join(', ')}, which package.json does not list in dependencies`)
+  const optional = packages.filter((name) => outside.optional.some((known) => known === name))
+  const needed = [...packages.filter((name) => !optional.includes(name)), ...outside.types].sort()
+  const missing = needed.filter((name) => manifest.dependencies[name] === undefined)
+  if (missing.length > 0) throw new BuildError(`the bundle imports ${missing.join(', ')}, which package.json does not list in dependencies`)
   const kept = Object.fromEntries(['name', 'version', 'description', 'keywords', 'license', 'type', 'repository', 'homepage', 'bin'].filter((field) => manifest[field] !== undefined).map((field) => [field, manifest[field]]))
   return {
     ...kept,
     engines: { node: '>=24' },
     exports: { './skill': { types: './types/node/skills/define-skill.d.ts', default: './dist/define-skill.js' }, './package.json': './package.json' },
-    dependencies: Object.fromEntries(packages.map((name) => [name, manifest.dependencies[name]])),
+    dependencies: Object.fromEntries(needed.map((name) => [name, manifest.dependencies[name]])),
+    optionalDependencies: Object.fromEntries(optional.map((name) => [name, manifest.overrides?.[name] ?? '*'])),
   }
 }
 
@@ -120,9 +140,14 @@ async function main(): Promise<void> {
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    packages: 'external',
+    external: [...outside.needed, ...outside.optional],
+    banner: { js: requireBanner },
     chunkNames: 'chunk-[hash]',
-    legalComments: 'inline',
+    // The text of every module stays in memory. Names are kept, and lines are short: an error shows where it came from.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 160,
+    legalComments: 'eof',
     metafile: true,
     logLevel: 'warning',
   })
@@ -136,6 +161,7 @@ async function main(): Promise<void> {
   emitTypes(join(folder, 'types'))
   cpSync(join(root, 'bin'), join(folder, 'bin'), { recursive: true })
   for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md']) if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name))
+  writeFileSync(join(folder, 'THIRD-PARTY-LICENCES.txt'), thirdPartyLicences(root, metafile))
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(publishedManifest(manifest, importedPackages(metafile)), null, 2)}\n`)
 
   const sizeKb = Math.round(Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0) / 1024)
