@@ -1,21 +1,28 @@
 /**
  * The Discovery port over kad-dht: one provider record per key, under the CID of the key's SHA-256.
  *
- * A record is told again when peers appear and at intervals; finding is bounded in time and number. Records outlive
+ * A record is told again at intervals, and to who is new; finding is bounded in time and number. Records outlive
  * dead peers, so what is found is a hint.
+ *
+ * In a mesh so small that each node is among the closest to every key, each peer is told of all keys over one stream; in a larger one the DHT is asked, key by
+ * key, who is to know of it. A node may offer a thousand capabilities, so neither is done at once: cold discovery is in no hurry, and tasks are.
  *
  * @packageDocumentation
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createMultihash } from 'multiformats/hashes/digest'
 import { sha256 } from 'multiformats/hashes/sha2'
+import type { PeerId as Libp2pPeerId } from '@libp2p/interface'
 import type { Discovery } from '../../actors/ports/discovery.ts'
 import type { Telemetry } from '../../actors/ports/telemetry.ts'
 import { toFault } from '../../protocols/kernel/errors.ts'
 import { digestOfText } from '../../protocols/kernel/hashing.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
-import type { MeshLibp2p } from './libp2p-node.ts'
+import type { DurationMs, InstantMs } from '../../protocols/kernel/units.ts'
+import { dhtProtocol, type MeshLibp2p } from './libp2p-node.ts'
+import { tellOfProviding } from './provider-records.ts'
 
 export interface DhtDiscovery extends Discovery {
   start(): void
@@ -23,12 +30,19 @@ export interface DhtDiscovery extends Discovery {
 }
 
 const provideTimeoutMs = 10_000
+const tellTimeoutMs = 60_000
 const retryMs = 5_000
-/** A key that was told to somebody is told again after this long: records of new peers must not depend on old ones. */
-const againMs = 10 * 60_000
+/** Records are valid for an hour, and kad-dht tells those again by itself, all at once, that are half as old: before that they are told again here. */
+const againMs: DurationMs = 20 * 60_000
 /** New peers come in bursts; one round is enough for all of them. */
 const settleMs = 300
+/** Between two batches of records for one peer. */
+const batchRestMs: DurationMs = 50
+/** So many keys are told to the DHT without a rest; from then on it rests for as long as each takes. */
+const keysAtOnce = 16
 const findMaxEver = 20
+/** A record is kept by so many nodes that are closest to its key (kad-dht's k): where there are no more, by all. */
+const closestMax = 20
 
 /** The CID under which a key is provided: raw codec, SHA-256 of the key's text. */
 export function cidOfKey(key: string): CID {
@@ -39,8 +53,10 @@ export function createDhtDiscovery(options: { readonly libp2p: MeshLibp2p; reado
   const { libp2p, telemetry } = options
   const { dht } = libp2p.services
   const self = libp2p.peerId.toString()
-  /** Key → when it was last told to at least one peer; undefined: to nobody yet. */
-  const wanted = new Map<string, number | undefined>()
+  /** Key → when the DHT was last told of it; undefined: not yet. */
+  const wanted = new Map<string, InstantMs | undefined>()
+  /** Connected peer → key → when it was last told itself. */
+  const toldPeers = new Map<string, Map<string, InstantMs>>()
   const stopping = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let timerAtMs = Infinity
@@ -65,27 +81,67 @@ export function createDhtDiscovery(options: { readonly libp2p: MeshLibp2p; reado
       againWanted = true
       return
     }
-    round = tellAll().finally(() => {
+    round = tellAll().then((isDone) => {
       round = undefined
-      if (wanted.size > 0) schedule(againWanted ? settleMs : [...wanted.values()].includes(undefined) ? retryMs : againMs)
+      if (wanted.size > 0) schedule(againWanted ? settleMs : isDone ? againMs : retryMs)
       againWanted = false
     })
   }
 
-  async function tellAll(): Promise<void> {
-    const nowMs = performance.now()
-    for (const [key, toldMs] of [...wanted]) {
-      if (stopping.signal.aborted) return
-      if (toldMs !== undefined && nowMs - toldMs < againMs) continue
-      // A lone node tells nobody and would only wait for its own queries.
-      if (libp2p.getConnections().length === 0) return
-      const told = await tell(key)
-      if (told > 0 && wanted.has(key)) wanted.set(key, performance.now())
+  /** @returns whether everybody knows of everything. */
+  async function tellAll(): Promise<boolean> {
+    const peers = libp2p.getPeers()
+    // A lone node tells nobody and would only wait for its own queries.
+    if (peers.length === 0) return false
+    const known = await libp2p.peerStore.all().catch(() => [])
+    if (Math.max(known.length, peers.length) > closestMax) return await tellDht()
+    // One after the other: what is sent to many at once keeps the loop from everything else.
+    let isDone = true
+    for (const peer of peers) isDone = await tellPeer(peer) && isDone
+    return isDone
+  }
+
+  async function tellPeer(peer: Libp2pPeerId): Promise<boolean> {
+    const [connection] = libp2p.getConnections(peer).filter(({ status }) => status === 'open')
+    // It will be told when it is back.
+    if (connection === undefined || stopping.signal.aborted) return true
+    const told = toldPeers.get(peer.toString()) ?? new Map<string, InstantMs>()
+    toldPeers.set(peer.toString(), told)
+    const due = [...wanted.keys()].filter((key) => performance.now() - (told.get(key) ?? -Infinity) >= againMs)
+    if (due.length === 0) return true
+    let count = 0
+    try {
+      await tellOfProviding(connection, due.map(cidOfKey), {
+        protocol: dhtProtocol, peerId: libp2p.peerId, addrs: libp2p.getMultiaddrs(),
+        signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(tellTimeoutMs)]),
+        onTold(more) {
+          for (const key of due.slice(count, count + more)) told.set(key, performance.now())
+          count += more
+        },
+        rest: () => rest(batchRestMs),
+      })
+      return true
+    } catch (error) {
+      if (!stopping.signal.aborted) telemetry.record({ name: 'discovery.tell-failed', level: 'debug', fields: { peer: peer.toString(), told: count, of: due.length, reason: toFault(error).detail } })
+      return false
     }
   }
 
+  async function tellDht(): Promise<boolean> {
+    let asked = 0
+    for (const [key, toldMs] of [...wanted]) {
+      const beganMs = performance.now()
+      if (stopping.signal.aborted) return false
+      if (toldMs !== undefined && beganMs - toldMs < againMs) continue
+      if (await provide(key) > 0 && wanted.has(key)) wanted.set(key, performance.now())
+      asked++
+      if (asked >= keysAtOnce) await rest(performance.now() - beganMs)
+    }
+    return ![...wanted.values()].includes(undefined)
+  }
+
   /** @returns how many peers stored the record. */
-  async function tell(key: string): Promise<number> {
+  async function provide(key: string): Promise<number> {
     let told = 0
     try {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(provideTimeoutMs)])
@@ -98,11 +154,18 @@ export function createDhtDiscovery(options: { readonly libp2p: MeshLibp2p; reado
     return told
   }
 
+  /** Also over when this node stops. */
+  async function rest(durationMs: DurationMs): Promise<void> {
+    await sleep(durationMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined)
+  }
+
   function onPeer(): void {
-    if (wanted.size === 0) return
-    // A newcomer may be the closest to a key: in a small mesh everybody is told everything again.
-    if (libp2p.getPeers().length <= findMaxEver) for (const key of wanted.keys()) wanted.set(key, undefined)
-    schedule(settleMs)
+    if (wanted.size > 0) schedule(settleMs)
+  }
+
+  /** It may be another process when it is back, that knows nothing. */
+  function onGone({ detail }: CustomEvent<Libp2pPeerId>): void {
+    toldPeers.delete(detail.toString())
   }
 
   return {
@@ -111,6 +174,7 @@ export function createDhtDiscovery(options: { readonly libp2p: MeshLibp2p; reado
       for (const key of [...wanted.keys()]) {
         if (next.has(key)) continue
         wanted.delete(key)
+        for (const told of toldPeers.values()) told.delete(key)
         dht.cancelReprovide(cidOfKey(key)).catch((error: unknown) => {
           telemetry.record({ name: 'discovery.withdraw-failed', level: 'debug', fields: { key, reason: toFault(error).detail } })
         })
@@ -143,9 +207,11 @@ export function createDhtDiscovery(options: { readonly libp2p: MeshLibp2p; reado
     },
     start() {
       libp2p.addEventListener('peer:identify', onPeer)
+      libp2p.addEventListener('peer:disconnect', onGone)
     },
     async stop() {
       libp2p.removeEventListener('peer:identify', onPeer)
+      libp2p.removeEventListener('peer:disconnect', onGone)
       stopping.abort()
       clearTimeout(timer)
       await round

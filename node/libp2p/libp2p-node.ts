@@ -16,12 +16,14 @@ import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import type { Ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { guardedYamux } from './guarded-yamux.ts'
 import type { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { fingerprintOf } from '../mesh-key.ts'
 import type { MeshKey } from '../mesh-key.ts'
+import { makeFrugal } from './frugal-peer-store.ts'
+import { guardedYamux } from './guarded-yamux.ts'
+import { createLiveness, type Watched } from './liveness.ts'
 import { privateNetwork } from './private-network.ts'
 
 export const dhtProtocol = '/skein/kad/1.0.0'
@@ -44,7 +46,7 @@ export interface Libp2pNodeOptions {
   readonly mdns: boolean
   /** How many nodes the mesh is expected to have: sets the degree of the gossip overlay. */
   readonly nodesExpected: number
-  /** A peer that does not answer a ping within this time is disconnected. */
+  /** A silent peer that does not answer a ping within this time is disconnected. */
   readonly hungPeerMs: number
   readonly connectionGater: ConnectionGater
   /** Somebody connected from this multiaddr and does not have the mesh key. */
@@ -56,7 +58,7 @@ const MiB = 1024 * 1024
 
 /** An unstarted libp2p node: handlers are registered before the first connection can come in. */
 export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<MeshLibp2p> {
-  return await createLibp2p<MeshServices>({
+  const libp2p = await createLibp2p<MeshServices>({
     start: false,
     privateKey: options.privateKey,
     ...(options.datastore === undefined ? {} : { datastore: options.datastore }),
@@ -67,7 +69,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     // A paused stream still gets what its window allows, and libp2p aborts it at 4 MiB unread: keep the window well below.
     // The side that dials opens its streams (identify, gossip, DHT, pings, blobs, ours) before a busy other side has finished upgrading
     // the connection; over 10 of these and yamux closes itself under a connection that still counts as open.
-    streamMuxers: [guardedYamux({ maxEarlyStreams: 256, streamOptions: { maxStreamWindowSize: 2 * MiB } })],
+    streamMuxers: [guardedYamux({ enableKeepAlive: false, maxEarlyStreams: 256, streamOptions: { maxStreamWindowSize: 2 * MiB } })],
     connectionGater: options.connectionGater,
     connectionManager: {
       // 5 per second and address by default: a whole mesh may live behind one.
@@ -77,18 +79,14 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
       dialTimeout: 10_000,
       addressDialTimeout: 3_000,
     },
-    // The defaults notice a hung peer only after 14 s.
-    connectionMonitor: {
-      pingInterval: Math.min(1_000, options.hungPeerMs),
-      pingTimeout: { minTimeout: options.hungPeerMs, maxTimeout: options.hungPeerMs * 2 },
-    },
+    connectionMonitor: { enabled: false },
     // A node that was off for days still remembers where the others were.
     peerStore: { maxAddressAge: 7 * dayMs, maxPeerAge: 14 * dayMs },
     peerDiscovery: options.mdns ? [mdns({ serviceTag: mdnsServiceTag(options.meshKey), interval: 10_000 })] : [],
     services: {
       identify: identify(),
-      // The connection monitor and the DHT ping over one protocol. With libp2p's one stream per connection two pings at the
-      // same time make the monitor abort a healthy connection.
+      // Nodes of release 0.1 watch their connections by it, and the DHT asks old contacts by it. With libp2p's one stream per connection two pings at
+      // the same time make them abort a healthy connection.
       ping: ping({ maxInboundStreams: 32, maxOutboundStreams: 32 }),
       dht: kadDHT({
         protocol: dhtProtocol,
@@ -107,6 +105,12 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     },
     logger: silentLogger,
   })
+  makeFrugal(libp2p.peerStore, () => performance.now())
+  const liveness = createLiveness({ hungPeerMs: options.hungPeerMs, nowMs: () => performance.now() })
+  libp2p.addEventListener('connection:open', ({ detail }) => liveness.watch((detail as unknown as { readonly muxer: Watched }).muxer, detail))
+  libp2p.addEventListener('start', () => liveness.start())
+  libp2p.addEventListener('stop', () => liveness.stop())
+  return libp2p
 }
 
 /** The mDNS service of one mesh: nodes of other meshes never see each other. */
