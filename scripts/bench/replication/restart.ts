@@ -65,7 +65,8 @@ function archiveOf(number: number): { readonly bench: number; readonly filler: s
   return { bench: number, filler: 'x'.repeat(1_500) }
 }
 
-function endedMission(number: number, nowMs: number): EndedMission {
+/** What a node keeps of a mission that ended so many seconds ago as its number says. */
+export function endedMission(number: number, nowMs: number): EndedMission {
   const missionId = `m-bench000-${String(number).padStart(12, '0')}` as MissionId
   const endedAtWallMs = nowMs - number * 1_000
   const owner = '12D3KooWBenchBenchBenchBenchBenchBenchBenchBenchBench' as PeerId
@@ -80,17 +81,20 @@ function countsOf(accepted: number): MissionView['tasks'] {
   return { ...Object.fromEntries(taskStates.map((state) => [state, 0])), accepted } as MissionView['tasks']
 }
 
-/** @throws Error when the store does not give back what was written: a start without it would be measured as fast. */
-export async function fillStore(directory: string, missions: number): Promise<void> {
+/**
+ * @param missionOf the record of each, of which the first ended last.
+ * @throws Error when the store does not give back what was written: a start without it would be measured as fast.
+ */
+export async function fillStore(directory: string, missions: number, missionOf = endedMission): Promise<void> {
   const store = await openLevelLogStore(directory)
   try {
     const nowMs = Date.now()
     for (let first = 0; first < missions; first += recordsPerBatch) {
-      const ended = Array.from({ length: Math.min(recordsPerBatch, missions - first) }, (_, offset) => endedMission(first + offset, nowMs))
+      const ended = Array.from({ length: Math.min(recordsPerBatch, missions - first) }, (_, offset) => missionOf(first + offset, nowMs))
       await store.write({ writes: [], ended })
     }
     const [newest] = await store.ended(nowMs + 1, 1)
-    if (newest?.missionId !== endedMission(0, nowMs).missionId) throw new Error(`the store lists ${newest?.missionId ?? 'no mission'} as the newest of those that were written`)
+    if (newest?.missionId !== missionOf(0, nowMs).missionId) throw new Error(`the store lists ${newest?.missionId ?? 'no mission'} as the newest of those that were written`)
   } finally {
     await store.close()
   }

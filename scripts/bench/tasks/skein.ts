@@ -11,6 +11,7 @@ import type { NamedProcess } from '../process-cpu.ts'
 import { until } from '../replication/figures.ts'
 import { type BenchMesh, createBenchMesh } from '../replication/nodes.ts'
 import { fillStore } from '../replication/restart.ts'
+import { fillWithTasks } from './finished-tasks.ts'
 import { capabilitiesLeast, extraSkills, taskSkills } from './skills.ts'
 import { type Aside, type OneByOne, type Saturated, type TaskSystem, expectedResult, taskInput, tasksPerWorker, workerCount } from './system.ts'
 
@@ -27,6 +28,8 @@ export interface SkeinOptions {
   readonly capabilities?: number
   /** Missions that ended before, in the store of every node. */
   readonly finishedMissions?: number
+  /** The same of tasks, a thousand to a mission. */
+  readonly finishedTasks?: number
   /** Where the nodes keep their data, which stays there; default: a temporary folder. */
   readonly folder?: string
   /** For every node. */
@@ -44,14 +47,15 @@ const missionPatienceMs = 300_000
 /** For each node of the mesh: many on few processors take their time. */
 const joinPatienceMs = 20_000
 
-export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, capabilities = 0, finishedMissions = 0, folder, flags = [] }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
+export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles, workers = workerCount, capabilities = 0, finishedMissions = 0, finishedTasks = 0, folder, flags = [] }: SkeinOptions = {}): Promise<SkeinUnderLoad> {
   const mesh = createBenchMesh((name) => (profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', profiles, `--cpu-prof-name=${name}-\${pid}.cpuprofile`]), folder)
   try {
     await mesh.start('submitter', ['--duties', 'replica,bridge', ...flags])
     const skills = [...taskSkills(mesh.folder), ...extraSkills(mesh.folder, capabilities - capabilitiesLeast)]
     for (let worker = 1; worker <= workers; worker++) await mesh.start(`worker-${worker}`, ['--slots', String(tasksPerWorker), ...skills, ...flags])
     await mesh.joined(joinPatienceMs * (workers + 1))
-    if (finishedMissions > 0) await fillStores(mesh, finishedMissions)
+    if (finishedMissions > 0) await fillStores(mesh, (dataDir) => fillStore(join(dataDir, 'log'), finishedMissions))
+    if (finishedTasks > 0) await fillStores(mesh, (dataDir, filled) => fillWithTasks(dataDir, finishedTasks, filled))
     const { client } = mesh.node('submitter')
     await keptByThree(client)
     const processes: NamedProcess[] = [
@@ -65,11 +69,13 @@ export async function startSkein({ noop = 'bench.noop', shape = 'plan', profiles
   }
 }
 
-/** One node after the other, so that there is always one to come back to. */
-async function fillStores(mesh: BenchMesh, missions: number): Promise<void> {
+/** One node after the other, so that there is always one to come back to. @param fill gets the folder of one that was filled before, if there is one. */
+async function fillStores(mesh: BenchMesh, fill: (dataDir: string, filled: string | undefined) => Promise<void>): Promise<void> {
+  let filled: string | undefined
   for (const { name, dataDir } of mesh.living()) {
     await mesh.kill(name)
-    await fillStore(join(dataDir, 'log'), missions)
+    await fill(dataDir, filled)
+    filled ??= dataDir
     await mesh.restart(name)
     await mesh.joined()
   }
