@@ -61,6 +61,13 @@ const identifyTimeoutMs = 5_000
 /** A peer nobody asked for is forgotten after this many failures in a row (about twenty minutes). */
 const attemptsMax = 45
 const knownPeersDialledMax = 64
+/** The routing table hears of a new peer a moment after the connection. */
+const askAroundMs = 300
+const askAroundGapMs = 2_000
+const askAroundTimeoutMs = 10_000
+/** A node that has run for less than this, or has no more neighbours than these, asks new ones who else is there. */
+const newcomerMs = 30_000
+const fewPeers = 3
 
 export function createRedial(options: RedialOptions): Redial {
   const { libp2p, telemetry, failures, random } = options
@@ -69,6 +76,9 @@ export function createRedial(options: RedialOptions): Redial {
   const identifying = new Set<string>()
   const stopping = new AbortController()
   const running = new Set<Promise<unknown>>()
+  let startedAtMs = performance.now()
+  let askedAtMs = -Infinity
+  let asking: NodeJS.Timeout | undefined
 
   function isConnected(target: Target): boolean {
     return target.peer !== undefined && libp2p.getConnections(target.peer).length > 0
@@ -171,6 +181,27 @@ export function createRedial(options: RedialOptions): Redial {
     addTarget(undefined, peer, false)
     // Only the side that dials asks libp2p to reconnect, or both would at once.
     if (graceFor(peer) === 0) track(keepAlive(peer))
+    if (performance.now() - startedAtMs < newcomerMs || libp2p.getPeers().length <= fewPeers) askAroundSoon()
+  }
+
+  function askAroundSoon(): void {
+    if (stopping.signal.aborted || asking !== undefined) return
+    asking = setTimeout(() => {
+      asking = undefined
+      askedAtMs = performance.now()
+      track(askAround())
+    }, Math.max(askAroundMs, askedAtMs + askAroundGapMs - performance.now()))
+    asking.unref()
+  }
+
+  /** Looks for this node's own neighbours in the DHT: it says of each peer that it hears of `peer:discovery`. The DHT does so itself, but every ten seconds only. */
+  async function askAround(): Promise<void> {
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(askAroundTimeoutMs)])
+    try {
+      for await (const event of libp2p.services.dht.getClosestPeers(libp2p.peerId.toMultihash().bytes, { signal })) if (event.name === 'FINAL_PEER') continue
+    } catch (error) {
+      if (!stopping.signal.aborted) telemetry.record({ name: 'discovery.ask-ended', level: 'debug', fields: { reason: String(error) } })
+    }
   }
 
   async function keepAlive(peer: PeerId): Promise<void> {
@@ -243,6 +274,7 @@ export function createRedial(options: RedialOptions): Redial {
 
   return {
     async start() {
+      startedAtMs = performance.now()
       libp2p.addEventListener('peer:discovery', onDiscovered)
       libp2p.addEventListener('peer:identify', onIdentified)
       libp2p.addEventListener('peer:disconnect', onDisconnected)
@@ -259,6 +291,7 @@ export function createRedial(options: RedialOptions): Redial {
       libp2p.removeEventListener('peer:disconnect', onDisconnected)
       libp2p.removeEventListener('connection:open', onConnection)
       stopping.abort()
+      clearTimeout(asking)
       for (const target of targets.values()) clearTimeout(target.timer)
       targets.clear()
       await Promise.allSettled(running)
