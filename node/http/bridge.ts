@@ -30,6 +30,7 @@ import { missionRoutes } from './routes/missions.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { serviceRoutes } from './routes/service.ts'
 import { createStreamSet } from './stream-set.ts'
+import { createTableRouter } from './table-router.ts'
 import type { StreamingBlobStore } from './upload.ts'
 
 export interface BridgeInit {
@@ -99,7 +100,7 @@ export async function createBridge(init: BridgeInit): Promise<Bridge> {
 /** The application without its socket: `routes` is the table that serves, describes and is tested. */
 export function createBridgeApp(parts: BridgeParts, gatekeeper: Gatekeeper): { app: Hono<BridgeEnv>; routes: readonly Route[] } {
   const { metrics, log } = parts
-  const app = new Hono<BridgeEnv>()
+  const app = new Hono<BridgeEnv>({ router: createTableRouter() })
   const routes: Route[] = [
     ...missionRoutes(parts),
     ...missionEventRoutes(parts),

@@ -1,6 +1,5 @@
 /** Bodies that never outgrow their limit: refused by their length when it is told, while reading when it is not. */
 import type { IncomingMessage } from 'node:http'
-import { parse as parseYaml } from 'yaml'
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { BridgeLimits } from './bridge-limits.ts'
 import { HttpFault } from './problem.ts'
@@ -57,8 +56,10 @@ export async function readDocument(incoming: IncomingMessage, limits: BridgeLimi
   }
   if (text.trim() === '') throw new HttpFault(fault('bad-request', 'the body is empty', { next: 'see /openapi.json for what this route takes' }))
   try {
+    if (format === 'JSON') return JSON.parse(text)
+    const { parse: parseYaml } = await import('yaml')
     // YAML's aliases can blow a small text up; `maxAliasCount` bounds that.
-    return format === 'JSON' ? JSON.parse(text) : parseYaml(text, { maxAliasCount: 100, prettyErrors: true, logLevel: 'error' })
+    return parseYaml(text, { maxAliasCount: 100, prettyErrors: true, logLevel: 'error' })
   } catch (thrown) {
     throw new HttpFault(fault('bad-request', `the body is not ${format}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: `send one ${format} document` }))
   }

@@ -94,8 +94,10 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     const listener = drainedListener
     if (listener === undefined || ended) return
     drainedListener = undefined
-    // Not now: the listener may send.
-    setImmediate(listener)
+    // Not now: the listener may send. By then the stream may be over.
+    setImmediate(() => {
+      if (!ended) listener()
+    })
   }
 
   function drop(): void {
