@@ -119,6 +119,8 @@ export const limits = Object.freeze({
   blobsHeldAtOnceMax: 4_096,
   groupsPerNodeMax: 20_000,
   groupPulseMs: 300,
+  /** A commit that no append has carried is told to the other members within this time; of the roster, whose members act on it, within `groupPulseMs`. */
+  commitToldMs: 3_000,
   electionMsMin: 1_500,
   electionMsMax: 3_000,
   /** A connection that closed says that the leader's process is gone: its members need not wait for silence. */

@@ -16,6 +16,8 @@ export interface RaftInit {
   readonly electionMsMin: DurationMs
   readonly electionMsMax: DurationMs
   readonly lostLeaderMsMax: DurationMs
+  /** A commit that no append has carried is told within this time; default `groupPulseMs`. Where nobody but the leader acts on it, the next append may as well say it. */
+  readonly commitToldMs?: DurationMs
   /** So many entries before a snapshot stay, when one that a leader offers shortens this log. */
   readonly snapshotTailEntries: number
   /** False for a witness: it asks for votes later than the others, and hands leadership on as soon as somebody else has caught up. */

@@ -121,7 +121,7 @@ function advanceCommit(state: RaftState, leading: Leading, nowMs: InstantMs): vo
   const changedAt = state.commit < state.membershipIndex && state.membershipIndex <= index
   moveCommit(state, index)
   while (leading.appends[0] !== undefined && leading.appends[0].index <= index) boxOf(state).settled.push({ tag: (leading.appends.shift() as { tag: string }).tag })
-  if (leading.commitDueAtMs === Number.POSITIVE_INFINITY && leading.followers.size > 0) leading.commitDueAtMs = nowMs + limits.groupPulseMs
+  if (leading.commitDueAtMs === Number.POSITIVE_INFINITY && leading.followers.size > 0) leading.commitDueAtMs = nowMs + (state.init.commitToldMs ?? limits.groupPulseMs)
   if (changedAt) membersSettled(state, leading, nowMs)
 }
 

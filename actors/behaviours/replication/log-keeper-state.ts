@@ -134,7 +134,7 @@ export function hostOf(group: GroupId): string {
 
 export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incarnation, context: ActorContext): RaftInit {
   const { electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries } = init.tuning
-  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries, likesToLead: init.likesToLead }
+  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries, likesToLead: init.likesToLead, commitToldMs: group === 'roster' ? init.tuning.groupPulseMs : limits.commitToldMs }
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {

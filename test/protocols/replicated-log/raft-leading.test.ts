@@ -15,6 +15,15 @@ describe('a leader', () => {
     expect(synced(state, outputs, 10_002)).toMatchObject({ committed: { from: 2, to: 3 }, settled: [{ tag: 't' }] })
   })
 
+  it.each([[undefined, 300], [1_000, 1_000]])('whose members need not hear of a commit within %s ms says it when that time is over, or with the next append', (commitToldMs, toldMs) => {
+    const { state } = leading(voters('a', 'b', 'c'), commitToldMs === undefined ? {} : { commitToldMs })
+    const outputs = hostAppends(state, [note('x')])
+    synced(state, outputs, 10_000)
+    expect(hear(state, 'b', appended('b', 'a', epochOf(2), 3, roundTo(outputs, 'b')), 10_000).committed?.to).toBe(3)
+    const told = (atMs: number) => step(state, { type: 'tick' }, atMs).send.flatMap(({ to, message }) => (to === peerOf('b') && message.kind === 'log-append' ? [message.commit] : []))
+    expect([told(10_000 + toldMs - 1), told(10_000 + toldMs)]).toEqual([[], [3]])
+  })
+
   it('commits entries of older epochs with one of its own only (figure 8)', () => {
     const { state, outputs } = elected(logOf(voters('a', 'b', 'c'), 1, 1, 1))
     synced(state, outputs, 10_000)

@@ -64,8 +64,8 @@ export function elected(entries: readonly LogEntry[], change: Parameters<typeof 
 }
 
 /** `a` leads b and c, and everything is committed at 10 s. */
-export function leading(membership = voters('a', 'b', 'c')) {
-  const made = elected(logOf(membership, 1), {})
+export function leading(membership = voters('a', 'b', 'c'), init: Partial<RaftInit> = {}) {
+  const made = elected(logOf(membership, 1), { init })
   synced(made.state, made.outputs, 10_000)
   const answered = hear(made.state, 'b', appended('b', 'a', made.epoch, 2, roundTo(made.outputs, 'b')), 10_000)
   expect(viewOf(made.state).commit).toBe(2)
