@@ -82,6 +82,8 @@ export interface MissionsState {
   room: DiskRoom
   readonly groups: Map<MissionId, KnownGroup>
   readonly views: Map<MissionId, MissionView>
+  /** Of these, the ones that have not ended, and whose they are: what is admitted is measured by them. Ended ones stay for a while, thousands of them. */
+  readonly live: Map<MissionId, Principal>
   readonly dead: Map<MissionId, readonly DeadView[]>
   /** Missions whose only log is here and cannot be read. */
   readonly damaged: Map<MissionId, Fault>
@@ -120,7 +122,7 @@ export interface MissionsState {
 
 export function newMissionsState(): MissionsState {
   return {
-    ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(), accepted: new Map(),
+    ready: false, early: [], incarnation: undefined, roster: undefined, room: 'enough', groups: new Map(), views: new Map(), live: new Map(), dead: new Map(), damaged: new Map(), reopened: new Map(), submissions: new Map(), rosterless: [], claiming: new Map(), accepted: new Map(),
     opening: new Map(), closing: new Set(), clocksSeen: undefined, inquiries: new Map(), sealings: new Map(), whereabouts: new Map(), relayed: new Map(), gatherings: new Map(), packing: new Map(), takeovers: new Map(), wanted: new Map(), members: new Map(), counter: 0,
   }
 }
@@ -149,6 +151,25 @@ export function openEnded(init: MissionsInit, ended: EndedMission, context: Acto
   const name = actorNames.orchestrator(ended.missionId)
   if (context.exists(name)) return []
   return [{ type: 'spawn', name, behaviour: erased(orchestrator({ missionId: ended.missionId, nodeName: (ended.view as Partial<MissionView> | undefined)?.ownerName ?? init.nodeName, tuning: init.tuning, from: { kind: 'ended', ended } })) }]
+}
+
+/** @returns whether it has begun or ended since it was heard of last. */
+export function learnView(state: MissionsState, view: MissionView, dead: readonly DeadView[], hasEnded: boolean): boolean {
+  const before = state.views.get(view.id)
+  state.views.set(view.id, view)
+  if (dead.length > 0) state.dead.set(view.id, dead)
+  else state.dead.delete(view.id)
+  const wasLive = state.live.has(view.id)
+  if (hasEnded) state.live.delete(view.id)
+  else state.live.set(view.id, view.principal)
+  return before === undefined || wasLive === hasEnded
+}
+
+/** This node leads it no more. */
+export function forgetView(state: MissionsState, missionId: MissionId): void {
+  state.views.delete(missionId)
+  state.live.delete(missionId)
+  state.dead.delete(missionId)
 }
 
 /** The one heard of longest ago makes room: a peer that invents nodes cannot fill the memory. */

@@ -52,11 +52,11 @@ export function keyConflict(key: string): Fault {
 
 export function admission(init: MissionsInit, state: MissionsState, principal: Principal): Fault | undefined {
   if (state.room !== 'enough') return fault('overloaded', `the disk of this node is ${state.room === 'low' ? 'nearly ' : ''}full: it takes no new missions`, { retryAfterMs: 10_000, next: 'free some space, or submit to another node' })
-  const making = [...state.submissions.values()].map(({ submission }) => submission.principal)
-  const live = [...state.views.values()].filter((view) => view.endedAtWallMs === undefined).map((view) => view.principal)
-  const all = [...making, ...live]
-  if (all.length >= init.tuning.missionsLiveMax) return fault('overloaded', `this node carries ${all.length} missions, ${init.tuning.missionsLiveMax} at most`, { retryAfterMs: 2_000, next: 'try again later, or submit to another node' })
-  const own = all.filter((owner) => owner === principal).length
+  const all = state.submissions.size + state.live.size
+  if (all >= init.tuning.missionsLiveMax) return fault('overloaded', `this node carries ${all} missions, ${init.tuning.missionsLiveMax} at most`, { retryAfterMs: 2_000, next: 'try again later, or submit to another node' })
+  let own = 0
+  for (const { submission } of state.submissions.values()) if (submission.principal === principal) own += 1
+  for (const owner of state.live.values()) if (owner === principal) own += 1
   if (own >= init.tuning.missionsLivePerPrincipalMax) return fault('overloaded', `${principal} has ${own} missions under way here, ${init.tuning.missionsLivePerPrincipalMax} at most`, { retryAfterMs: 2_000, next: 'wait for one of them to end' })
   return undefined
 }

@@ -10,7 +10,7 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { addEnded, addPart, ask, forwardSubmission, onAnswer, onPacked, onTakenOver, onTimeout, watch } from './missions-questions.ts'
 import { onElsewhere, onEndedRead, onFound, onPeerLost } from './missions-routing.ts'
-import { learnMembers, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
+import { forgetView, learnMembers, learnView, newMissionsState, openOrchestrator, reply, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import { onSealTime } from './missions-sealing.ts'
 import { closeUnbegun, nextLook, onAppended } from './missions-unbegun.ts'
 import { isAboutWanted, onUnwanted, onWantedEnded, onWantedFound, stillWanted } from './missions-wanted.ts'
@@ -141,10 +141,7 @@ function receive(init: MissionsInit, state: MissionsState, delivery: Delivery, c
     case 'mission-changed':
       // Its orchestrator may have said so before it heard that another leads.
       if (state.groups.get(message.view.id)?.led === undefined) return []
-      state.views.set(message.view.id, message.view)
-      if (message.dead.length > 0) state.dead.set(message.view.id, message.dead)
-      else state.dead.delete(message.view.id)
-      return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: message.view.id, hosts: !message.ended })]
+      return !learnView(state, message.view, message.dead, message.ended) ? [] : [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId: message.view.id, hosts: !message.ended })]
     case 'renew':
       return message.leases.flatMap(({ awardId }) => stillWanted(state, awardId, from, context))
     case 'cancel':
@@ -221,8 +218,7 @@ function onGroupFollowed(state: MissionsState, message: GroupMessage<'group-foll
 function onGroupEnded(state: MissionsState, missionId: MissionId, context: ActorContext): Effect[] {
   const effects = disown(state, missionId, context)
   state.groups.delete(missionId)
-  state.views.delete(missionId)
-  state.dead.delete(missionId)
+  forgetView(state, missionId)
   return effects
 }
 
@@ -231,8 +227,7 @@ function disown(state: MissionsState, missionId: MissionId, context: ActorContex
   const known = state.groups.get(missionId)
   if (known?.led === undefined) return []
   known.led = undefined
-  state.views.delete(missionId)
-  state.dead.delete(missionId)
+  forgetView(state, missionId)
   const name = actorNames.orchestrator(missionId)
   return [tell(at(context.self.peer, actorNames.participant), { kind: 'hosting', missionId, hosts: false }), ...(context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'group-followed' as const, group: missionId })] : [])]
 }
