@@ -44,7 +44,7 @@ const otherVariables = new Set(['SKEIN_URL', 'SKEIN_TOKEN', 'SKEIN_CONFIG', 'SKE
  * @throws MeshError `bad-request`: one error that names the source (file and line, flag or variable), what is wrong
  *   with it and what to do.
  */
-export function loadConfig(options: LoadOptions = {}): LoadedConfig {
+export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const env = options.env ?? process.env
   const cwd = options.cwd ?? process.cwd()
   const around = options.around ?? surroundingsOf(env)
@@ -66,13 +66,13 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const fromFlags = readTexts(options.flags ?? {}, paths, defaults, (path) => flagName(path))
   const fromEnv = readTexts(environmentSettings(env, paths), paths, defaults, (path) => variableName(path))
   const explicitFile = options.file ?? (env['SKEIN_CONFIG'] === '' ? undefined : env['SKEIN_CONFIG'])
-  const nearFile = explicitFile === undefined ? findConfigFile(cwd) : readConfigFile(resolve(cwd, explicitFile))
+  const nearFile = explicitFile === undefined ? await findConfigFile(cwd) : await readConfigFile(resolve(cwd, explicitFile))
 
   // Where the data directory is decides whether a second file counts, so it is settled first.
   const nearSettings = nearFile === undefined ? new Map<string, unknown>() : readTree(nearFile, paths, defaults)
   const dataDir = fromFlags.get('data') ?? fromEnv.get('data') ?? (nearFile === undefined ? undefined : located('data', nearSettings.get('data'), dirname(nearFile.path))) ?? defaults.data
   const farFolder = typeof dataDir === 'string' ? resolve(cwd, dataDir) : undefined
-  const farFile = explicitFile !== undefined || farFolder === undefined || farFolder === resolve(cwd) ? undefined : findConfigFile(farFolder)
+  const farFile = explicitFile !== undefined || farFolder === undefined || farFolder === resolve(cwd) ? undefined : await findConfigFile(farFolder)
 
   for (const [file, settings] of [[farFile, farFile === undefined ? undefined : readTree(farFile, paths, defaults)], [nearFile, nearSettings]] as const) {
     if (file === undefined || settings === undefined) continue

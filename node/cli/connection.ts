@@ -30,7 +30,7 @@ export async function connect(flags: TalkFlags, world: CliWorld): Promise<Connec
     }
     return { client: createMeshClient(asked, token === undefined ? {} : { token }), url: asked, urlFlag: flags.url === undefined ? '' : ` --url ${asked}` }
   }
-  const run = await readRunFile(dataDirOf(flags, world))
+  const run = await readRunFile(await dataDirOf(flags, world))
   const url = run?.http ?? fallbackUrl
   const known = token ?? run?.token
   return {
@@ -41,6 +41,6 @@ export async function connect(flags: TalkFlags, world: CliWorld): Promise<Connec
   }
 }
 
-export function dataDirOf(flags: { readonly data?: string }, world: CliWorld): string {
-  return loadConfig({ flags: { data: flags.data }, env: world.env, cwd: world.cwd }).config.data
+export async function dataDirOf(flags: { readonly data?: string }, world: CliWorld): Promise<string> {
+  return (await loadConfig({ flags: { data: flags.data }, env: world.env, cwd: world.cwd })).config.data
 }

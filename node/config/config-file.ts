@@ -1,7 +1,6 @@
 /** One configuration file: found, parsed, and able to say on which line a setting stands. */
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { LineCounter, isNode, parseDocument } from 'yaml'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 
 export interface ConfigFile {
@@ -17,24 +16,26 @@ const fileNames = ['skein.config.yaml', 'skein.config.yml', 'skein.config.json']
  * @returns the folder's configuration file, or undefined when it has none.
  * @throws MeshError `bad-request` when there are two, or when it cannot be read or parsed.
  */
-export function findConfigFile(folder: string): ConfigFile | undefined {
+export async function findConfigFile(folder: string): Promise<ConfigFile | undefined> {
   const found = fileNames.map((name) => join(folder, name)).filter((path) => existsSync(path))
   const [first, second] = found
   if (first === undefined) return undefined
   if (second !== undefined) {
     throw new MeshError('bad-request', `${folder} has both ${basename(first)} and ${basename(second)}`, { next: 'keep one of them' })
   }
-  return readConfigFile(first)
+  return await readConfigFile(first)
 }
 
 /** @throws MeshError `bad-request`, naming the file and the line. */
-export function readConfigFile(path: string): ConfigFile {
+export async function readConfigFile(path: string): Promise<ConfigFile> {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch (thrown) {
     throw new MeshError('bad-request', `${path}: cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: 'check that the file exists and its permissions' })
   }
+  // Most nodes have no such file, and need no parser for it.
+  const { LineCounter, isNode, parseDocument } = await import('yaml')
   // JSON is a subset of YAML 1.2, so one parser serves both and knows the lines of both.
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: path.endsWith('.json') ? 'json' : 'core' })

@@ -24,9 +24,9 @@ afterEach(() => {
   rmSync(root, { recursive: true, force: true })
 })
 
-function failure(run: () => unknown): MeshError {
+async function failure(run: () => Promise<unknown>): Promise<MeshError> {
   try {
-    run()
+    await run()
   } catch (thrown) {
     if (thrown instanceof MeshError) return thrown
     throw thrown
@@ -35,8 +35,8 @@ function failure(run: () => unknown): MeshError {
 }
 
 describe('defaults', () => {
-  it('need no file and no variable', () => {
-    const { config, origins, files } = loadConfig({ cwd, env: {}, around })
+  it('need no file and no variable', async () => {
+    const { config, origins, files } = await loadConfig({ cwd, env: {}, around })
     expect(config.name).toBe('grey-lag')
     expect(config.slots).toBe(6)
     expect(config.data).toBe(data)
@@ -53,20 +53,20 @@ describe('defaults', () => {
     expect(defaultDataDir({ ...around, env: { XDG_DATA_HOME: 'relative' }, home: '/home/x' })).toBe('/home/x/.local/share/skein')
   })
 
-  it.each(['', 'relative'])('say what to do where there is no home (%j), and need none where it is said', (home) => {
+  it.each(['', 'relative'])('say what to do where there is no home (%j), and need none where it is said', async (home) => {
     const homeless = { cwd, env: {}, around: { ...around, home } }
-    expect(() => loadConfig(homeless)).toThrow(expect.objectContaining({ fault: { code: 'bad-request', detail: 'there is no home directory to keep data in', retryable: false, next: expect.stringContaining('--data') as string } }) as Error)
-    expect(loadConfig({ ...homeless, flags: { data } }).config.data).toBe(data)
-    expect(loadConfig({ ...homeless, env: { SKEIN_DATA: data } }).config.data).toBe(data)
-    expect(loadConfig({ ...homeless, around: { ...homeless.around, env: { XDG_DATA_HOME: '/srv/share' } } }).config.data).toBe('/srv/share/skein')
+    await expect(loadConfig(homeless)).rejects.toThrow(expect.objectContaining({ fault: { code: 'bad-request', detail: 'there is no home directory to keep data in', retryable: false, next: expect.stringContaining('--data') as string } }) as Error)
+    expect((await loadConfig({ ...homeless, flags: { data } })).config.data).toBe(data)
+    expect((await loadConfig({ ...homeless, env: { SKEIN_DATA: data } })).config.data).toBe(data)
+    expect((await loadConfig({ ...homeless, around: { ...homeless.around, env: { XDG_DATA_HOME: '/srv/share' } } })).config.data).toBe('/srv/share/skein')
   })
 })
 
 describe('precedence', () => {
-  it('is flags, environment, file of the folder, file of the data directory, defaults', () => {
+  it('is flags, environment, file of the folder, file of the data directory, defaults', async () => {
     writeFileSync(join(data, 'skein.config.json'), JSON.stringify({ name: 'far', slots: 1, mdns: false, logLevel: 'warn' }))
     writeFileSync(join(cwd, 'skein.config.yaml'), 'name: near\nslots: 2\nmdns: true\nlisten:\n  port: 5000\n')
-    const { config, origins, files } = loadConfig({ cwd, env: { SKEIN_SLOTS: '3', SKEIN_NAME: 'env' }, flags: { name: 'flag', data: undefined }, around })
+    const { config, origins, files } = await loadConfig({ cwd, env: { SKEIN_SLOTS: '3', SKEIN_NAME: 'env' }, flags: { name: 'flag', data: undefined }, around })
     expect(config).toMatchObject({ name: 'flag', slots: 3, mdns: true, logLevel: 'warn', listen: { port: 5000 } })
     expect(origins).toMatchObject({
       name: 'flag', slots: 'environment', mdns: join(cwd, 'skein.config.yaml'), logLevel: join(data, 'skein.config.json'), 'listen.port': join(cwd, 'skein.config.yaml'), onBattery: 'default',
@@ -75,25 +75,25 @@ describe('precedence', () => {
     expect(config.asked.listenPort).toBe(true)
   })
 
-  it('looks into the data directory that the other sources name', () => {
+  it('looks into the data directory that the other sources name', async () => {
     const elsewhere = join(root, 'elsewhere')
     mkdirSync(elsewhere)
     writeFileSync(join(elsewhere, 'skein.config.yaml'), 'slots: 9\n')
     writeFileSync(join(cwd, 'skein.config.yaml'), 'data: ../elsewhere\n')
-    const { config } = loadConfig({ cwd, env: {}, around })
+    const { config } = await loadConfig({ cwd, env: {}, around })
     expect(config.data).toBe(elsewhere)
     expect(config.slots).toBe(9)
   })
 
-  it('reads only the file that was asked for', () => {
+  it('reads only the file that was asked for', async () => {
     writeFileSync(join(cwd, 'skein.config.yaml'), 'slots: 2\n')
     writeFileSync(join(root, 'mine.yaml'), 'name: mine\nskills: [./a.ts, some-package]\n')
-    const { config } = loadConfig({ cwd, env: {}, around, file: '../mine.yaml' })
+    const { config } = await loadConfig({ cwd, env: {}, around, file: '../mine.yaml' })
     expect(config).toMatchObject({ name: 'mine', slots: 6, skills: [join(root, 'a.ts'), 'some-package'] })
   })
 
-  it('takes lists and objects from text', () => {
-    const { config } = loadConfig({ cwd, env: { SKEIN_JOIN: 'one, two', SKEIN_DUTIES: '["worker"]', SKEIN_HTTP_TOKENS: '{"0123456789abcdef":"ada"}', SKEIN_MDNS: 'no', SKEIN_LIMITS_LEASE_MS: '9000' }, around })
+  it('takes lists and objects from text', async () => {
+    const { config } = await loadConfig({ cwd, env: { SKEIN_JOIN: 'one, two', SKEIN_DUTIES: '["worker"]', SKEIN_HTTP_TOKENS: '{"0123456789abcdef":"ada"}', SKEIN_MDNS: 'no', SKEIN_LIMITS_LEASE_MS: '9000' }, around })
     expect(config.join).toEqual(['one', 'two'])
     expect(config.duties).toEqual(['worker'])
     expect(config.http.tokens).toEqual({ '0123456789abcdef': 'ada' })
@@ -119,38 +119,38 @@ describe('corrupt configuration', () => {
     ['a wrong type', 'skein.config.yaml', '\nslots: many\n', /skein\.config\.yaml:2: slots: .*expected number/, /slots is: /],
     ['a wrong element', 'skein.config.yaml', 'duties:\n  - worker\n  - boss\n', /skein\.config\.yaml:3: duties\.1: /, /duties is: /],
     ['a short token', 'skein.config.yaml', 'http:\n  tokens:\n    short: ada\n', /skein\.config\.yaml:3: http\.tokens: (?!.*short)/, /16 to 512/],
-  ])('%s is one error with its place', (_title, file, text, detail, next) => {
+  ])('%s is one error with its place', async (_title, file, text, detail, next) => {
     writeFileSync(join(cwd, file), text)
-    const { fault } = failure(() => loadConfig({ cwd, env: {}, around }))
+    const { fault } = await failure(() => loadConfig({ cwd, env: {}, around }))
     expect(fault.code).toBe('bad-request')
     expect(fault.detail).toMatch(detail)
     expect(fault.next).toMatch(next)
   })
 
-  it('refuses two files in one folder', () => {
+  it('refuses two files in one folder', async () => {
     writeFileSync(join(cwd, 'skein.config.yaml'), '')
     writeFileSync(join(cwd, 'skein.config.json'), '{}')
-    expect(failure(() => loadConfig({ cwd, env: {}, around })).fault.next).toBe('keep one of them')
+    expect((await failure(() => loadConfig({ cwd, env: {}, around }))).fault.next).toBe('keep one of them')
   })
 
-  it('names the flag, the variable and the missing file', () => {
-    expect(failure(() => loadConfig({ cwd, env: {}, around, flags: { 'listen.port': 'x' } })).fault.detail).toContain('--listen-port is "x"')
-    expect(failure(() => loadConfig({ cwd, env: {}, around, flags: { 'listen.port': '70000' } })).fault.detail).toContain('--listen-port: ')
-    expect(failure(() => loadConfig({ cwd, env: { SKEIN_MDNS: 'perhaps' }, around })).fault.detail).toContain('SKEIN_MDNS is "perhaps"')
-    expect(failure(() => loadConfig({ cwd, env: { SKEIN_LOG_LEVEL: 'loud' }, around })).fault.detail).toContain('SKEIN_LOG_LEVEL: ')
-    expect(failure(() => loadConfig({ cwd, env: {}, around, file: 'none.yaml' })).fault.detail).toContain('none.yaml: cannot be read')
+  it('names the flag, the variable and the missing file', async () => {
+    expect((await failure(() => loadConfig({ cwd, env: {}, around, flags: { 'listen.port': 'x' } }))).fault.detail).toContain('--listen-port is "x"')
+    expect((await failure(() => loadConfig({ cwd, env: {}, around, flags: { 'listen.port': '70000' } }))).fault.detail).toContain('--listen-port: ')
+    expect((await failure(() => loadConfig({ cwd, env: { SKEIN_MDNS: 'perhaps' }, around }))).fault.detail).toContain('SKEIN_MDNS is "perhaps"')
+    expect((await failure(() => loadConfig({ cwd, env: { SKEIN_LOG_LEVEL: 'loud' }, around }))).fault.detail).toContain('SKEIN_LOG_LEVEL: ')
+    expect((await failure(() => loadConfig({ cwd, env: {}, around, file: 'none.yaml' }))).fault.detail).toContain('none.yaml: cannot be read')
   })
 
-  it('tells of variables that are no setting, but does not fail on them', () => {
-    const { ignored } = loadConfig({ cwd, env: { SKEIN_SLOT: '3', SKEIN_URL: 'http://x', SKEIN_PORT_7420_TCP_ADDR: '10.0.0.1' }, around })
+  it('tells of variables that are no setting, but does not fail on them', async () => {
+    const { ignored } = await loadConfig({ cwd, env: { SKEIN_SLOT: '3', SKEIN_URL: 'http://x', SKEIN_PORT_7420_TCP_ADDR: '10.0.0.1' }, around })
     expect(ignored).toContainEqual({ variable: 'SKEIN_SLOT', nearest: 'SKEIN_SLOTS' })
     expect(ignored.map((entry) => entry.variable)).not.toContain('SKEIN_URL')
   })
 })
 
 describe('the pace of replicated logs', () => {
-  it('can be changed by file, variable and flag', () => {
-    const { config } = loadConfig({ cwd, env: { SKEIN_REPLICATION_MEMBER_SILENT_MS: '15000' }, around, flags: { 'replication.membersLookMs': '500' } })
+  it('can be changed by file, variable and flag', async () => {
+    const { config } = await loadConfig({ cwd, env: { SKEIN_REPLICATION_MEMBER_SILENT_MS: '15000' }, around, flags: { 'replication.membersLookMs': '500' } })
     expect(config.replication).toMatchObject({ memberSilentMs: 15_000, membersLookMs: 500 })
   })
 
@@ -158,8 +158,8 @@ describe('the pace of replicated logs', () => {
     ['an election that three lost pulses would start', { 'replication.electionMsMin': '1000' }, /electionMsMin|election-ms-min/],
     ['elections that would collide for ever', { 'replication.electionMsMax': '1500' }, /electionMsMax|election-ms-max/],
     ['a snapshot that leaves nothing out', { 'replication.snapshotEntries': '100' }, /snapshotTailEntries|snapshot/],
-  ])('refuses %s', (_title, flags, detail) => {
-    expect(failure(() => loadConfig({ cwd, env: {}, around, flags })).fault.detail).toMatch(detail)
+  ])('refuses %s', async (_title, flags, detail) => {
+    expect((await failure(() => loadConfig({ cwd, env: {}, around, flags }))).fault.detail).toMatch(detail)
   })
 })
 

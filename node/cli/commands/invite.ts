@@ -15,7 +15,7 @@ export function addInviteCommand(program: Command, cli: Cli): void {
   const invite = program.command('invite').description('the line that joins another machine (keep it like a password)')
     .option('--data <folder>', "data directory of this machine's node")
   withCommon(invite).action(act<InviteFlags>(cli, async ({ flags, voice, world }) => {
-    const dataDir = dataDirOf(flags, world)
+    const dataDir = await dataDirOf(flags, world)
     const meshKey = await readMeshKey(dataDir)
     if (meshKey === undefined) throw new MeshError('wrong-state', `there is no mesh in ${dataDir} yet`, { next: 'the first "skein start" makes one' })
     const run = await readRunFile(dataDir)

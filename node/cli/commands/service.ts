@@ -22,7 +22,7 @@ export function addServiceCommands(program: Command, cli: Cli): void {
     .option('--dry-run', 'say what would be done'))
     .action(act<ServiceFlags>(cli, async ({ flags, voice, world }) => {
       // Read now, so that a mistake shows here and not in a log.
-      const { config } = configOf(flags as StartFlags, world)
+      const { config } = await configOf(flags as StartFlags, world)
       const file = flags.config === undefined ? [] : ['--config', resolve(world.cwd, flags.config)]
       return tell(await installService({ binPath: resolve(world.bin), dataDir: config.data, args: file, env: world.env, ...(flags.dryRun === true ? { dryRun: true } : {}) }), flags, voice)
     }))

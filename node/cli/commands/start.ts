@@ -89,8 +89,8 @@ export function settingsOf(flags: StartFlags): Record<string, unknown> {
 }
 
 /** @throws MeshError `bad-request`, see `loadConfig`. */
-export function configOf(flags: StartFlags, world: CliWorld): LoadedConfig {
-  return loadConfig({ flags: settingsOf(flags), env: world.env, cwd: world.cwd, ...(flags.config === undefined ? {} : { file: flags.config }) })
+export async function configOf(flags: StartFlags, world: CliWorld): Promise<LoadedConfig> {
+  return await loadConfig({ flags: settingsOf(flags), env: world.env, cwd: world.cwd, ...(flags.config === undefined ? {} : { file: flags.config }) })
 }
 
 export function addStartCommands(program: Command, cli: Cli): void {
@@ -107,7 +107,7 @@ const endGraceMs = 3_000
 
 /** Starts the node and stays until a signal, its parent's end or its own. */
 async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promise<ExitCode> {
-  const { config, ignored } = configOf(flags, world)
+  const { config, ignored } = await configOf(flags, world)
   for (const { variable, nearest } of ignored) {
     if (nearest !== undefined) voice.warn(`skein: ${variable} is no setting; did you mean ${nearest}?`)
   }

@@ -21,7 +21,7 @@ export function addStoreCommands(program: Command, cli: Cli): void {
   own(store.command('verify').description('measure every log, archive and blob against what was promised; changes nothing'))
     .addHelpText('after', '\nThe node must be stopped. Exit codes: 0 nothing is wrong, 1 something is damaged.')
     .action(act<StoreFlags>(cli, async ({ flags, voice, world }) => {
-      const { data } = configOf(flags, world).config
+      const { data } = (await configOf(flags, world)).config
       const verified = await verifyStore(data)
       const problems = problemsOf(verified)
       voice.value({ data, ok: problems.length === 0, ...verified })
@@ -34,7 +34,7 @@ export function addStoreCommands(program: Command, cli: Cli): void {
   own(store.command('compact').description('remove archives whose time is over and what only they cite, and give back the room'))
     .addHelpText('after', '\nThe node must be stopped.')
     .action(act<StoreFlags>(cli, async ({ flags, voice, world }) => {
-      const { data } = configOf(flags, world).config
+      const { data } = (await configOf(flags, world)).config
       const compacted = await compactStore(data, Date.now())
       const { beforeBytes, afterBytes, archivesRemoved, blobsRemoved, blobsKept } = compacted
       voice.value({ data, ...compacted })
