@@ -1,8 +1,9 @@
 /**
- * How fast a node starts, how fast a mission gets its first award, and what an idle node costs. Printed, not asserted:
- * these figures say as much about the machine as about Skein.
+ * How fast a node starts, how fast a mission gets its first award, and what an idle node costs, each beside what is aimed at.
+ * Printed, not asserted: these figures say as much about the machine as about Skein. The processor time of a start says less about
+ * what else the machine does, and is divided by that of a Node which does nothing.
  *
- * `npm run bench:startup [-- --runs 7] [--idle 5000] [--only source|bundle] [--json]`. The bundle is measured when `npm run build` has made one.
+ * `npm run bench:startup [-- --runs 7] [--idle 10000] [--only source|bundle] [--json]`. The bundle is measured when `npm run build` has made one.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,25 +17,36 @@ import { type Ready, parseReadyLine } from '../../node/cli/ready-line.ts'
 import { type MeshClient, type MissionRequestInput, createMeshClient } from '../../node/http/client.ts'
 import { createInvite, readMeshKey } from '../../node/mesh-key.ts'
 import { medianOf, numberOf, reportOf } from './figure.ts'
+import { cpuMicrosOf } from './process-cpu.ts'
 import { repositoryRoot as root } from './table.ts'
 
 interface Program {
   readonly name: string
   readonly script: string
+  /** Milliseconds from its being started to the `ready` line, at most. */
+  readonly readyMsMax: number
 }
 
 const programs: readonly Program[] = [
-  { name: 'source', script: join(root, 'bin', 'skein.js') },
-  { name: 'bundle', script: join(root, 'dist', 'package', 'bin', 'skein.js') },
+  { name: 'source', script: join(root, 'bin', 'skein.js'), readyMsMax: 450 },
+  { name: 'bundle', script: join(root, 'dist', 'package', 'bin', 'skein.js'), readyMsMax: 200 },
 ]
+const idleMiBMax = 110
 
 /** One figure of one program, a value per run. */
-type Figures = Record<'started, ready (ms)' | 'accepted, first award (ms)' | 'idle alone (MiB)' | 'idle in a mesh of three (MiB)', number[]>
+type Figures = Record<'started, ready (ms)' | 'started, ready: processor time (ms)' | 'accepted, first award (ms)' | 'idle alone (MiB)' | 'idle in a mesh of three (MiB)', number[]>
+
+function targetOf({ readyMsMax }: Program, figure: string): string | undefined {
+  if (figure.startsWith('started, ready (')) return `target: at most ${readyMsMax}`
+  return figure.startsWith('idle') ? `target: at most ${idleMiBMax}` : undefined
+}
 
 interface StartedNode {
   readonly child: ChildProcess
   readonly ready: Ready
   readonly readyMs: number
+  /** NaN where the kernel cannot be asked. */
+  readonly readyCpuMs: number
   readonly client: MeshClient
 }
 
@@ -51,7 +63,7 @@ async function startNode(program: Program, dataDir: string, flags: readonly stri
     })
     child.once('exit', (code) => reject(new Error(`a node ended with ${String(code)} before it was ready`)))
   })
-  return { child, ready, readyMs: performance.now() - startedAtMs, client: createMeshClient(ready.http ?? '') }
+  return { child, ready, readyMs: performance.now() - startedAtMs, readyCpuMs: cpuMicrosOf(child.pid ?? 0) / 1_000, client: createMeshClient(ready.http ?? '') }
 }
 
 async function stopNode({ child }: StartedNode): Promise<void> {
@@ -106,6 +118,7 @@ async function measureOnce(program: Program, figures: Figures, idleMs: number): 
     const first = await startNode(program, dataDir, [])
     nodes.push(first)
     figures['started, ready (ms)'].push(first.readyMs)
+    if (Number.isFinite(first.readyCpuMs)) figures['started, ready: processor time (ms)'].push(first.readyCpuMs)
     await sleep(idleMs)
     figures['idle alone (MiB)'].push(await memoryMiB(first))
 
@@ -125,14 +138,17 @@ async function measureOnce(program: Program, figures: Figures, idleMs: number): 
   }
 }
 
-/** How long Node itself takes to start and to end, doing nothing. */
-async function bareNodeMs(): Promise<number> {
+/** What Node itself takes to start and to end, doing nothing. */
+async function bareNode(): Promise<{ readonly tookMs: number; readonly cpuMs: number }> {
   const startedAtMs = performance.now()
-  await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit')
-  return performance.now() - startedAtMs
+  const child = spawn(process.execPath, ['-e', 'process.once("exit", () => { const { user, system } = process.cpuUsage(); process.stdout.write(String((user + system) / 1000)) })'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  let printed = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { printed += text })
+  await once(child, 'close')
+  return { tookMs: performance.now() - startedAtMs, cpuMs: Number(printed) }
 }
 
-const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '5' }, idle: { type: 'string', default: '5000' }, only: { type: 'string' }, json: { type: 'boolean', default: false } } })
+const { values: flags } = parseArgs({ options: { runs: { type: 'string', default: '5' }, idle: { type: 'string', default: '10000' }, only: { type: 'string' }, json: { type: 'boolean', default: false } } })
 const runs = numberOf('runs', flags.runs)
 const idleMs = numberOf('idle', flags.idle)
 await reportOf('startup', flags.json, async ({ figures: all, notes }) => {
@@ -142,15 +158,22 @@ await reportOf('startup', flags.json, async ({ figures: all, notes }) => {
       notes.push(`the ${program.name} is not built: npm run build`)
       continue
     }
-    const figures: Figures = { 'started, ready (ms)': [], 'accepted, first award (ms)': [], 'idle alone (MiB)': [], 'idle in a mesh of three (MiB)': [] }
-    const bare: number[] = []
+    const figures: Figures = { 'started, ready (ms)': [], 'started, ready: processor time (ms)': [], 'accepted, first award (ms)': [], 'idle alone (MiB)': [], 'idle in a mesh of three (MiB)': [] }
+    const bare: Awaited<ReturnType<typeof bareNode>>[] = []
     for (let run = 0; run < runs; run++) {
-      bare.push(await bareNodeMs())
+      bare.push(await bareNode())
       await measureOnce(program, figures, idleMs)
     }
     for (const [figure, values] of Object.entries(figures)) {
+      if (values.length === 0) continue
       const [, name = figure, unit = ''] = /^(.*) \((\w+)\)$/.exec(figure) ?? []
-      all.push({ name: `${program.name}: ${name}`, unit, values, ...(name.startsWith('started') ? { against: [{ what: '`node -e 0`, started and ended', value: medianOf(bare) }] } : {}) })
+      const target = targetOf(program, figure)
+      const yardstick = !name.startsWith('started') ? undefined : medianOf(bare.map(({ tookMs, cpuMs }) => (name.endsWith('time') ? cpuMs : tookMs)))
+      all.push({
+        name: `${program.name}: ${name}`, unit, values,
+        ...(target === undefined ? {} : { beside: target }),
+        ...(yardstick === undefined ? {} : { against: [{ what: 'a Node that does nothing', value: yardstick }] }),
+      })
     }
   }
 })
