@@ -42,6 +42,7 @@ export function emptyTally(): Tally {
 const missionsUnderWayMax = 16
 const complaintsKept = 20
 const archiveMarginMs = 10_000
+const patienceMs = 300_000
 /** Texts of the tasks of a mission differ in length, and the result of each is its length: results that were exchanged are seen. */
 const textLengths = 128
 const textBytesMin = 126
@@ -113,10 +114,22 @@ async function submitted({ acknowledgement, tasksPerMission, tally }: LoadOption
 
 /** @returns how many tasks have the result that they must have; none when there are results of others among them. */
 async function rightResults(client: MeshClient, id: MissionId, tasks: number): Promise<number> {
-  const { result } = await client.result(id)
+  const { result } = await patiently(() => client.result(id))
   const results = (result ?? {}) as Record<string, unknown>
   if (Object.keys(results).length > tasks) return 0
   return Array.from({ length: tasks }, (_, index) => results[`task-${index}`] === expectedOf(index)).filter(Boolean).length
+}
+
+/** A node that is too busy, or that has just lost its owner, is asked again: a result is lost only when it is not there. */
+async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (const deadlineMs = performance.now() + patienceMs; ;) {
+    try {
+      return await ask()
+    } catch (thrown) {
+      if (!(thrown instanceof MeshError) || !thrown.fault.retryable || performance.now() > deadlineMs) throw thrown
+      await sleep(1_000)
+    }
+  }
 }
 
 /** Every completed mission of the last `keptMs` once more, from each node in turn. @returns how many there were, and how many tasks have lost their result since. */
