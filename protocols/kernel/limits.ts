@@ -119,8 +119,8 @@ export const limits = Object.freeze({
   blobsHeldAtOnceMax: 4_096,
   groupsPerNodeMax: 20_000,
   groupPulseMs: 300,
-  /** A commit that no append has carried is told to the other members within this time; of the roster, whose members act on it, within `groupPulseMs`. */
-  commitToldMs: 3_000,
+  /** A commit that no append has carried is told to the other members within this time, so that they come to the same end; of the roster, whose members act on it, within `groupPulseMs`. */
+  commitToldMs: 750,
   electionMsMin: 1_500,
   electionMsMax: 3_000,
   /** A connection that closed says that the leader's process is gone: its members need not wait for silence. */
@@ -210,6 +210,7 @@ invariant(limits.planBytesMax <= limits.httpBodyBytesMax, 'a legal plan can be p
 invariant(2 * limits.sealableMs <= limits.formerCopyKeptMs && limits.formerCopyKeptMs < limits.sealedCopyKeptMs, 'whoever had a copy of a mission remembers it while that may be sealed')
 invariant(limits.idempotencyKeyKeptMs <= limits.unbegunKeptMs && 2 * limits.ownerTellsMs < limits.unbegunClaimKeptMs, 'what may have been begun is not let go of')
 invariant(limits.votersAimed <= limits.votersMax && limits.rosterVotersMax <= limits.votersMax, 'a log may have as many voters as are aimed at')
+invariant(limits.commitToldMs + limits.appendRetryMs < 2_000, 'who misses the first word of a commit has heard the second within two seconds (L3)')
 invariant(limits.groupPulseMs * 4 <= limits.electionMsMin, 'three lost pulses start no election')
 invariant(limits.electionMsMin < limits.electionMsMax, 'members that ask for votes at once need not collide for ever')
 invariant(limits.snapshotTailEntries < limits.snapshotEntries, 'a snapshot leaves a tail for members that are a little behind')
