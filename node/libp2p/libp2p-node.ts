@@ -128,6 +128,8 @@ function gossipSettings(nodesExpected: number): GossipSettings {
     emitSelf: true,
     fallbackToFloodsub: false,
     floodPublish: true,
+    // To tell the neighbours of a message that they need not send it costs each a frame: more than a second copy of a call of a few hundred bytes.
+    idontwantMinDataSize: 16 * 1024,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     maxInboundDataLength: limits.gossipBytesMax + 64 * 1024,
