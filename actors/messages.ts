@@ -1,5 +1,6 @@
 /** What actors of one node say to each other. These never cross the wire; what does is in `protocols/wire.ts`. */
 import type { Assessment } from '../protocols/bidding/calibration.ts'
+import type { Award } from '../protocols/bidding/schema.ts'
 import type { Advert, Attributes, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
@@ -64,13 +65,19 @@ export interface Member {
   readonly missionsOwned: number
 }
 
+/** What an award has come to, beside what was promised for it. */
+export type LearnedOutcome =
+  | { readonly peer: PeerId; readonly good: true; readonly promisedMs: number; readonly actualMs: number; readonly samples: number }
+  | { readonly peer: PeerId; readonly good: false }
+
 export type DirectoryMessage =
   | { readonly kind: 'watch-peers'; /** Those that are connected already are told, too. */ readonly present?: boolean }
   | { readonly kind: 'unwatch-peers' }
   /** Answered by `offers`, one per query, in order. */
   | { readonly kind: 'who-offers'; readonly tag: string; readonly queries: readonly CapabilityQuery[]; readonly patient: boolean }
   | { readonly kind: 'offers'; readonly tag: string; readonly offers: readonly Offer[]; readonly population: number }
-  | { readonly kind: 'outcome-learned'; readonly peer: PeerId; readonly good: boolean; readonly promisedMs: number; readonly actualMs: number; readonly samples: number }
+  /** Answered by `assessments`. */
+  | { readonly kind: 'outcomes-learned'; readonly outcomes: readonly LearnedOutcome[] }
   | { readonly kind: 'assessments'; readonly assessments: ReadonlyMap<PeerId, Assessment> }
   | { readonly kind: 'own-advert'; readonly advert: Advert; readonly text: string; readonly signature: Uint8Array }
   | { readonly kind: 'describe-nodes'; readonly replyTo: ActorAddress }
@@ -206,11 +213,28 @@ export type MissionsMessage =
   /** The first events of a new mission are committed. */
   | { readonly kind: 'mission-opened'; readonly missionId: MissionId; readonly fault?: Fault }
 
+/** What one actor hands to another, or keeps for itself until later, with the sender that the wire vouches for. */
+export type PassedOn = MessageOf<'adopt' | 'cancel' | 'confirm' | 'refuse-award' | 'inform' | 'failure' | 'hand-back'>
+
+/** A run that has ended: its place is free. `runMs`: of one that succeeded. */
+export interface FinishedAward {
+  readonly awardId: AwardId
+  readonly effort: number
+  readonly capability: string
+  readonly version: string
+  readonly runMs?: number
+}
+
 export type ParticipantMessage =
-  | { readonly kind: 'award-finished'; readonly awardId: AwardId; readonly effort: number; readonly capability: string; readonly version: string; readonly runMs?: number }
-  | { readonly kind: 'award-forgotten'; readonly awardId: AwardId }
+  /** To the worker of a mission: leaf tasks that were awarded to this node. */
+  | { readonly kind: 'run-awards'; readonly awards: readonly Award[] }
+  /** From it: nothing of it runs. Answered by `worker-ends` unless something is on its way. */
+  | { readonly kind: 'worker-idle'; readonly missionId: MissionId }
+  | { readonly kind: 'worker-ends' }
+  | { readonly kind: 'awards-finished'; readonly awards: readonly FinishedAward[] }
+  | { readonly kind: 'awards-forgotten'; readonly awardIds: readonly AwardId[] }
   /** A message for whoever runs an award, with the sender that the wire vouches for. */
-  | { readonly kind: 'passed-on'; readonly message: MessageOf<'adopt'> | MessageOf<'cancel'>; readonly from: ActorAddress }
+  | { readonly kind: 'passed-on'; readonly message: PassedOn; readonly from: ActorAddress }
   | { readonly kind: 'hosting'; readonly missionId: MissionId; readonly hosts: boolean }
   | { readonly kind: 'drain' }
   | { readonly kind: 'drained' }

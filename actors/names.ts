@@ -15,8 +15,10 @@ export const actorNames = {
   retention: 'retention',
   nodeDesk: 'node-desk',
   orchestrator: (missionId: MissionId) => `orchestrator/${missionId}`,
-  /** Whoever runs an award, leaf or composite: its worker or manager. */
+  /** The manager of an awarded composite task. */
   award: (awardId: AwardId) => `award/${awardId}`,
+  /** Whoever executes the leaf tasks of a mission that were awarded to this node; the number tells one from the one before it. */
+  worker: (missionId: MissionId, number: number) => `worker/${missionId}/${number}`,
   rootManager: (missionId: MissionId) => `manager/${missionId}`,
 } as const
 

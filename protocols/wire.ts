@@ -18,8 +18,8 @@ import { replicatedLogMessages } from './replicated-log/schema.ts'
 import { taskingMessages } from './tasking/schema.ts'
 
 /** `/skein/<name>/<major>`; a higher minor only adds. */
-export const protocolMajor = 1
-export const protocolMinor = 1
+export const protocolMajor = 2
+export const protocolMinor = 0
 
 export const Message = z.discriminatedUnion('kind', [...capabilityMessages, ...biddingMessages, ...leasingMessages, ...membershipMessages, ...replicatedLogMessages, ...taskingMessages])
 export type Message = z.infer<typeof Message>

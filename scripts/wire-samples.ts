@@ -2,10 +2,10 @@
  * One valid example of every message and of every log event, for golden bytes and for tests. Every optional field is set
  * somewhere, so that its encoding is pinned too. The types make the two records total: a new kind without an example does not compile.
  */
-import type { Award, Bid, BidSummary, Call, RefusalSummary } from '../protocols/bidding/schema.ts'
+import type { AwardedTask, AwardTerms, Bid, BidSummary, Call, RefusalSummary, StandingOffer } from '../protocols/bidding/schema.ts'
 import type { Advert } from '../protocols/capability/schema.ts'
 import { canonicalJson } from '../protocols/kernel/hashing.ts'
-import { awardIdOf, callIdOf, type ActorAddress, type CapabilityName, type Digest, type Incarnation, type MissionId, type PeerId, type Principal, type TaskId } from '../protocols/kernel/ids.ts'
+import { awardIdOf, callIdOf, type ActorAddress, type CapabilityName, type Digest, type Incarnation, type MissionId, type OfferId, type PeerId, type Principal, type TaskId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
 import type { BlobRef, Json } from '../protocols/kernel/payload.ts'
 import type { Member, Membership, MissionClaim, RegistrarEvent, Replica, RosterEvent, RosterView } from '../protocols/membership/schema.ts'
@@ -35,19 +35,18 @@ const call: Call = {
   priority: 5, effort: 12_345.5, inputBytes: 4_096, holders: [peerA], excluded: [peerB], budgetUsd: 0.75, remainingMs: 3_599_000,
 }
 const breakdown = { queueMs: 0, warmUpMs: 50, transferMs: 0.08, runMs: 1_234.5, samples: 7 }
-const bid: Bid = { callId, version: '1.0', estimatedFinishMs: 1_284.58, breakdown, priceUsd: 0.001, slotsFree: 2, slots: 4, locality: 0.5, hostsOrchestrator: false, expiresInMs: 5_000 }
+const offer: StandingOffer = { offerId: '1kq3x9-0' as OfferId, slots: 4, forMs: 30_000 }
+const bid: Bid = { callId, version: '1.0', estimatedFinishMs: 1_284.58, breakdown, priceUsd: 0.001, slotsFree: 2, slots: 4, locality: 0.5, hostsOrchestrator: false, expiresInMs: 5_000, standing: offer }
 const bidSummary: BidSummary = {
   peer: peerB, name: 'node-b', version: '1.0', estimatedFinishMs: 1_284.58, calibratedFinishMs: 1_300, priceUsd: 0.001, slotsFree: 2, breakdown,
   terms: { finish: 1, price: 1, reliability: 0.9, headroom: 0.5, spread: 1 }, total: 0.94,
 }
 const refusal = { callId, reason: 'no-free-slot', detail: 'every slot is busy', retryable: true, waiting: true } as const
 const refusalSummary: RefusalSummary = { peer: peerA, name: 'node-a', reason: 'no-free-slot', detail: 'every slot is busy', retryable: true }
-const award: Award = {
-  awardId, callId, missionId, taskId, attempt: 2, epoch, kind: 'leaf', manager, orchestrator: { peer: peerA, actor: `mission/${missionId}` }, principal, capability, version: '1.0',
-  effects: 'none', effort: 12_345.5, input: { inline: { folder: blob as Json, limit: 100 } }, checkpoint: { inline: { step: 40 } }, priority: 5, timeLimitMs: 600_000, leaseMs: 6_000, remainingMs: 3_598_000,
-}
+const terms: AwardTerms = { missionId, epoch, kind: 'leaf', manager, orchestrator: { peer: peerA, actor: `mission/${missionId}` }, principal, capability, version: '1.0', effects: 'none', leaseMs: 6_000, remainingMs: 3_598_000 }
+const task: AwardedTask = { taskId, attempt: 2, callId, effort: 12_345.5, input: { inline: { folder: blob as Json, limit: 100 } }, checkpoint: { inline: { step: 40 } }, priority: 5, timeLimitMs: 600_000 }
 const awardRecord: AwardRecord = {
-  awardId, taskId, attempt: 2, epoch, worker: peerB, workerName: 'node-b', capability, version: '1.0', bid: bidSummary, bids: [bidSummary], refusals: [refusalSummary],
+  awardId, taskId, attempt: 2, epoch, worker: peerB, workerName: 'node-b', capability, version: '1.0', offer: offer.offerId, bid: bidSummary, bids: [bidSummary], refusals: [refusalSummary],
   why: 'best of 2 bids, 0.94 to 0.81: finishes 40 ms sooner',
 }
 const problem = { code: 'skill-failed', detail: 'the skill threw: né 🪿', retryable: true, next: 'see its log', retryAfterMs: 1_000 } as const
@@ -123,17 +122,19 @@ const ended: EndedMission = { missionId, endedAtWallMs: atWallMs, keptUntilWallM
 export const sampleMessages: { readonly [Kind in MessageKind]: MessageOf<Kind> } = {
   advert: { kind: 'advert', signed: { advert: canonicalJson(advert), signature: Uint8Array.from({ length: 64 }, (_, i) => i) } },
   'advert-request': { kind: 'advert-request' },
-  cfp: { kind: 'cfp', initiator: manager, principal, threshold: 0.25, expiresInMs: 20_000, calls: [call] },
+  cfp: { kind: 'cfp', initiator: manager, principal, threshold: 0.25, expiresInMs: 20_000, calls: [call], standing: 12 },
   propose: { kind: 'propose', participant: worker, name: 'node-b', bids: [bid] },
   refuse: { kind: 'refuse', participant: worker, name: 'node-b', refusals: [refusal] },
-  'accept-proposal': { kind: 'accept-proposal', award },
+  'accept-proposal': { kind: 'accept-proposal', terms, tasks: [task] },
   'reject-proposal': { kind: 'reject-proposal', callIds: [callId] },
-  confirm: { kind: 'confirm', awardId, worker },
+  confirm: { kind: 'confirm', awardIds: [awardId] },
   'refuse-award': { kind: 'refuse-award', awardId, refusal },
-  inform: { kind: 'inform', awardId, result: { inline: { report: blob as Json } }, cites: [awardId], stats },
+  inform: { kind: 'inform', results: [{ awardId, result: { inline: { report: blob as Json } }, cites: [awardId], stats }] },
   failure: { kind: 'failure', awardId, fault: problem, stats },
-  acknowledge: { kind: 'acknowledge', awardId },
+  acknowledge: { kind: 'acknowledge', awardIds: [awardId] },
   cancel: { kind: 'cancel', awardId, reason: 'the mission was cancelled' },
+  'offers-changed': { kind: 'offers-changed', offers: [offer] },
+  'offers-released': { kind: 'offers-released', offerIds: [offer.offerId] },
   renew: { kind: 'renew', round: 12, leases: [{ awardId, fraction: 0.4, text: 'file 40 of 100' }] },
   renewed: { kind: 'renewed', round: 12, awardIds: [awardId], leaseMs: 6_000 },
   adopt: { kind: 'adopt', awardId, epoch, manager, orchestrator: manager, leaseMs: 6_000 },

@@ -110,11 +110,16 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
         { type: 'set-timer', key: message.tag, delayMs: searchMs, message: { kind: 'tick', what: message.tag } },
       ]
     }
-    case 'outcome-learned':
-      if (message.good) learnSuccess(state.calibration, message.peer, message.promisedMs, message.actualMs, message.samples)
-      else learnFailure(state.calibration, message.peer, context.nowMs)
+    case 'outcomes-learned': {
+      const peers = new Set<PeerId>()
+      for (const outcome of message.outcomes) {
+        peers.add(outcome.peer)
+        if (outcome.good) learnSuccess(state.calibration, outcome.peer, outcome.promisedMs, outcome.actualMs, outcome.samples)
+        else learnFailure(state.calibration, outcome.peer, context.nowMs)
+      }
       // Its other calls are open already: they are to be awarded by what is known now.
-      return [tell(from, { kind: 'assessments', assessments: new Map([[message.peer, assess(state.calibration, message.peer, context.nowMs)]]) })]
+      return [tell(from, { kind: 'assessments', assessments: new Map([...peers].map((peer) => [peer, assess(state.calibration, peer, context.nowMs)])) })]
+    }
     case 'describe-nodes':
       if (message.replyTo.actor.startsWith('nodes/')) state.nodeWatchers.set(message.replyTo.actor, message.replyTo)
       return [tell(message.replyTo, { kind: 'nodes-described', nodes: describeNodes(state, context), capabilities: describeCapabilities(state) })]

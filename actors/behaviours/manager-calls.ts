@@ -1,21 +1,26 @@
 /** A manager's contract net, as its initiator: it puts tasks out to tender, follows those who come and go, and awards to the best. */
-import { stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput, type OpenedCall } from '../../protocols/bidding/initiator.ts'
+import { notePlaceTaken, stepInitiator, nextInitiatorTickMs, type InitiatorInput, type InitiatorOutput, type OpenedCall } from '../../protocols/bidding/initiator.ts'
+import type { ChosenOffer } from '../../protocols/bidding/offer-book.ts'
+import { explain } from '../../protocols/bidding/score.ts'
 import type { Award, Call } from '../../protocols/bidding/schema.ts'
+import type { SchemaVersion } from '../../protocols/capability/schema.ts'
 import { announcementFor, callTopic } from '../../protocols/capability/shards.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
-import { awardIdOf, callIdOf, type CallId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { awardIdOf, callIdOf, type ActorAddress, type CallId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
+import type { AwardRecord } from '../../protocols/tasking/schema.ts'
 import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { noteChild } from './manager-children.ts'
-import { lookUpProviders } from './manager-preparing.ts'
+import { noteTender, releaseOffers, takePlace, tasksToCome } from './manager-offers.ts'
+import { lookUpProviders } from './manager-providers.ts'
 import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
-const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
+export const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
 
 /** The directory has answered. */
 export function onOffers(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
@@ -66,7 +71,6 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
   const taskIds = state.questions.get(tag) ?? []
   state.questions.delete(tag)
   const calls: OpenedCall[] = []
-  const effects: Effect[] = []
   taskIds.forEach((taskId, i) => {
     const task = taskOf(state, taskId)
     const offer = offers[i]
@@ -90,10 +94,11 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     }
     beginCall(state, taskId, call.callId)
     calls.push({ call, expectedBidders, asksAll })
-    effects.push(note(state, { taskId, note: 'announced', attempt: call.attempt }))
-    if (connected === 0) effects.push(note(state, { taskId, note: 'stalled', text: noProviderText(task) }))
+    note(state, { taskId, note: 'announced', attempt: call.attempt })
+    if (connected === 0) note(state, { taskId, note: 'stalled', text: noProviderText(task) })
+    noteTender(state, task, call.callId, asksAll, context)
   })
-  return [...effects, ...drive(state, { type: 'open', windowMs: state.init.tuning.bidWindowMs, calls }, context)]
+  return drive(state, { type: 'open', windowMs: state.init.tuning.bidWindowMs, calls }, context)
 }
 
 function noProviderText(task: TaskNode): string {
@@ -137,7 +142,8 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
         const next = refusals.length > 0 ? 'see why: skein mission why' : 'start a node that offers it, then: skein mission retry'
         return giveUp(state, task, fault('no-provider', text.slice(0, 1_000), { retryable: false, next }), context)
       }
-      return [note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...refusals] }), ...lookUpProviders(state, [task], context, 'update')]
+      note(state, { taskId: output.call.taskId, note: 'stalled', text: text.slice(0, 500), refusals: [...refusals] })
+      return lookUpProviders(state, [task], context, 'update')
     }
   }
 }
@@ -154,29 +160,61 @@ function announce(state: ManagerState, calls: readonly Call[], round: number, co
       else group.calls.push(call)
     }
   }
+  const standing = tasksToCome(state)
   return [...groups.values()].map(({ topic, threshold, calls: grouped }) => ({
     type: 'publish', topic, to: actorNames.participant, principal: state.init.principal,
-    message: { kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped },
+    message: { kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped, ...(standing > 0 ? { standing } : {}) },
   }))
 }
 
 /** The best bid is committed as an award first; the accept-proposal leaves when the log has it. */
 function award(state: ManagerState, output: Extract<InitiatorOutput, { type: 'award' }>, context: ActorContext): Effect[] {
   const { call, winner } = output
-  const task = taskOf(state, call.taskId)
+  const { capability, effects, effort, priority } = call
+  commitAward(state, taskOf(state, call.taskId), call.callId, { worker: winner.peer, participant: output.participant, name: winner.name, version: winner.version, capability, effects, effort, priority },
+    { bid: winner, bids: [...output.bids], refusals: [...output.refusals], why: output.why.slice(0, 500) }, context)
+  return []
+}
+
+interface Winner extends Pick<Call, 'capability' | 'effects' | 'effort' | 'priority'> {
+  readonly worker: PeerId
+  readonly participant: ActorAddress
+  readonly name: string
+  readonly version: SchemaVersion
+}
+
+function commitAward(state: ManagerState, task: TaskNode, callId: CallId | undefined, winner: Winner, choice: Pick<AwardRecord, 'bid' | 'bids' | 'refusals' | 'why' | 'offer'>, context: ActorContext): void {
+  const { missionId, principal, tuning } = state.init
+  const { taskId, kind, input, timeLimitMs } = task.spec
+  const { worker, participant, name, version, capability, effects, effort, priority } = winner
   const attempt = attemptNumber(state, task)
-  const awardId = awardIdOf(state.init.missionId, call.taskId, attempt, state.epoch)
-  state.attemptsMade.set(call.taskId, attempt)
+  const { epoch } = state
+  const awardId = awardIdOf(missionId, taskId, attempt, epoch)
+  state.attemptsMade.set(taskId, attempt)
   const full: Award = {
-    awardId, callId: call.callId, missionId: state.init.missionId, taskId: call.taskId, attempt, epoch: state.epoch, kind: task.spec.kind, manager: context.self, orchestrator: state.orchestrator, principal: state.init.principal,
-    capability: call.capability, version: winner.version, effects: call.effects, effort: call.effort, input: state.inputs.get(call.taskId) ?? task.spec.input, ...(task.checkpoint === undefined || task.spec.kind !== 'leaf' ? {} : { checkpoint: task.checkpoint }), priority: call.priority, timeLimitMs: task.spec.timeLimitMs,
-    leaseMs: state.init.tuning.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
+    awardId, callId: callId ?? callIdOf(missionId, taskId, attempt, epoch), missionId, taskId, attempt, epoch, kind, manager: context.self, orchestrator: state.orchestrator, principal, capability, version, effects, effort,
+    input: state.inputs.get(taskId) ?? input, ...(task.checkpoint === undefined || kind !== 'leaf' ? {} : { checkpoint: task.checkpoint }), priority, timeLimitMs, leaseMs: tuning.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
   }
-  state.committing.set(awardId, { award: full, participant: output.participant })
-  return record(state, [{
-    type: 'awarded', atWallMs: context.wallMs,
-    award: { awardId, taskId: call.taskId, attempt, epoch: state.epoch, worker: winner.peer, workerName: winner.name, capability: call.capability, version: winner.version, bid: winner, bids: [...output.bids], refusals: [...output.refusals], why: output.why.slice(0, 500) },
-  }], context)
+  if (kind === 'leaf') takePlace(state, awardId, worker, capability)
+  // A pure task does no harm if its award is never committed; that of another node may begin at once (on one's own it would save nothing).
+  const isEarly = kind === 'leaf' && effects === 'none' && worker !== context.self.peer && context.connected(worker)
+  const committing = { award: full, participant, isCalled: callId !== undefined, sentAtMs: isEarly ? context.nowMs : undefined, heard: [] }
+  state.committing.set(awardId, committing)
+  if (isEarly) state.said.awards.push({ to: participant, award: full, isCalled: committing.isCalled })
+  record(state, [{ type: 'awarded', atWallMs: context.wallMs, award: { awardId, taskId, attempt, epoch, worker, workerName: name, capability, version, ...choice } }])
+}
+
+/** An award without a call, against a standing offer; the accept-proposal leaves when the log has it. */
+export function awardByOffer(state: ManagerState, task: TaskNode, { offer, summary, among }: ChosenOffer, context: ActorContext): void {
+  const { spec } = task
+  const { breakdown: _breakdown, terms: _terms, ...brief } = summary
+  const choice = offer.cited
+    ? { bid: brief, bids: [], why: 'by its standing offer' }
+    : { bid: summary, bids: among.slice(0, limits.bidsRecordedMax), why: `by its standing offer of ${offer.slots} places, ${explain(among)}`.slice(0, 500) }
+  offer.cited = true
+  notePlaceTaken(state.book, offer.peer)
+  commitAward(state, task, undefined, { worker: offer.peer, participant: offer.participant, name: offer.name, version: offer.bid.version, capability: spec.capability, effects: spec.effects, effort: spec.effort, priority: state.priority ?? spec.priority },
+    { ...choice, refusals: [], offer: offer.offerId }, context)
 }
 
 /** Nobody need bid for it any more. */
@@ -189,7 +227,7 @@ export function closeCall(state: ManagerState, taskId: TaskId, context: ActorCon
 
 /** A task that nobody can take is dead. */
 function giveUp(state: ManagerState, task: TaskNode, problem: Fault, context: ActorContext): Effect[] {
-  return [...closeCall(state, task.spec.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: task.spec.taskId, fault: problem }], context)]
+  return [...closeCall(state, task.spec.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: task.spec.taskId, fault: problem }])]
 }
 
 /** Every call ends. */
@@ -198,7 +236,7 @@ export function withdrawCalls(state: ManagerState, context: ActorContext): Effec
   state.callOf.clear()
   state.preparing.clear()
   state.underWay.clear()
-  return drive(state, { type: 'close', callIds }, context)
+  return [...releaseOffers(state), ...drive(state, { type: 'close', callIds }, context)]
 }
 
 /** Nothing more is awarded for now; an award that was made takes its course. */
@@ -209,5 +247,5 @@ export function withdrawUndecided(state: ManagerState, context: ActorContext): E
     endCall(state, taskId)
     noteChild(state, taskId)
   }
-  return [...state.callOf.keys()].filter((taskId) => !decided.has(taskId)).flatMap((taskId) => closeCall(state, taskId, context))
+  return [...releaseOffers(state), ...[...state.callOf.keys()].filter((taskId) => !decided.has(taskId)).flatMap((taskId) => closeCall(state, taskId, context))]
 }

@@ -22,7 +22,7 @@ export function onCheckpoint(state: ManagerState, message: MessageOf<'checkpoint
   // An honest node has seen to it: whoever says this is not listened to.
   if (isTooLarge(checkpoint)) return [heard]
   state.checkpoints.set(awardId, { worker: from, number })
-  return record(state, [{ type: 'checkpointed', atWallMs: context.wallMs, taskId: task.spec.taskId, awardId, checkpoint }], context)
+  return record(state, [{ type: 'checkpointed', atWallMs: context.wallMs, taskId: task.spec.taskId, awardId, checkpoint }])
 }
 
 function isTooLarge(checkpoint: Payload): boolean {

@@ -1,4 +1,5 @@
 /** A manager's contracts: awards that are in the log, what their holders say of them, how they end, and those taken over from an earlier manager. */
+import { dropOffersOf, exhaustOffersOf } from '../../protocols/bidding/offer-book.ts'
 import type { Refusal } from '../../protocols/bidding/schema.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, PeerId } from '../../protocols/kernel/ids.ts'
@@ -7,14 +8,32 @@ import { grantLease, leasesOf } from '../../protocols/leasing/lease.ts'
 import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
 import { decideRetry } from '../../protocols/tasking/retry.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
+import type { PassedOn } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { closeCall, drive } from './manager-calls.ts'
-import { lookUpProviders } from './manager-preparing.ts'
+import { freePlace, takePlace } from './manager-offers.ts'
+import { lookUpProviders } from './manager-providers.ts'
 import { childrenOf, endCall, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
-/** An award is in the log: now the worker may hear of it. */
+/** What the worker of an award says before that is in the log waits until it is. @returns whether it does. */
+export function waitsForCommit(state: ManagerState, awardId: AwardId, message: PassedOn, from: ActorAddress): boolean {
+  const committing = state.committing.get(awardId)
+  if (committing?.sentAtMs === undefined) return false
+  if (committing.participant.peer !== from.peer || committing.heard.length >= heardMax) return true
+  committing.heard.push({ message, from })
+  if (message.kind === 'confirm') return true
+  // Whatever it was, the worker has its place back.
+  freePlace(state, awardId)
+  state.mayAdvance = true
+  return true
+}
+
+/** A worker that says the same again says nothing new. */
+const heardMax = 16
+
+/** An award is in the log: now its worker may hear of it, if it has not begun already. */
 export function onAwardCommitted(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
   const committed = state.committing.get(awardId)
   if (committed === undefined) return []
@@ -23,24 +42,27 @@ export function onAwardCommitted(state: ManagerState, awardId: AwardId, context:
   const attempt = liveAttempt(taskOf(state, committed.award.taskId))
   if (attempt?.award.awardId !== awardId) return []
   if (!context.connected(peer)) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
-  state.contracts.set(awardId, { peer, actor: at(peer, actorNames.award(awardId)), promised: attempt.award.bid, sinceMs: context.nowMs, adopted: false })
+  state.contracts.set(awardId, { peer, capability: attempt.award.capability, promised: attempt.award.bid, sinceMs: committed.sentAtMs ?? context.nowMs, adopted: false, isRunning: false })
   grantLease(state.leases, awardId, peer, state.init.tuning.leaseMs, context.nowMs)
-  return [tell(committed.participant, { kind: 'accept-proposal', award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) } }, state.init.principal)]
+  if (committed.sentAtMs === undefined) state.said.awards.push({ to: committed.participant, award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) }, isCalled: committed.isCalled })
+  return committed.heard.map(({ message, from }) => tell(context.self, { kind: 'passed-on', message, from }))
 }
 
 export function onConfirm(state: ManagerState, awardId: AwardId, from: PeerId, context: ActorContext): Effect[] {
   const contract = state.contracts.get(awardId)
   const taskId = taskIdOf(awardId, state)
   if (contract?.peer !== from || taskId === undefined) return []
+  if (!contract.isRunning) note(state, { taskId, note: 'running', worker: contract.peer })
+  contract.isRunning = true
   const callId = endCall(state, taskId)
-  if (callId === undefined) return []
-  return [note(state, { taskId, note: 'running', worker: contract.peer }), ...drive(state, { type: 'confirmed', callId }, context)]
+  return callId === undefined ? [] : drive(state, { type: 'confirmed', callId }, context)
 }
 
 /** The worker could not take it after all: the next bid is tried under a new award. */
 export function onAwardRefused(state: ManagerState, peer: PeerId, awardId: AwardId, refusal: Refusal, context: ActorContext): Effect[] {
   const contract = state.contracts.get(awardId)
   if (contract?.peer !== peer) return []
+  exhaustOffersOf(state.offers, peer)
   const ended = endAward(state, awardId, 'refused', fault('overloaded', refusal.detail), context)
   return [...ended, ...drive(state, { type: 'award-refused', callId: refusal.callId, peer, refusal }, context)]
 }
@@ -49,6 +71,7 @@ export function onAwardRefused(state: ManagerState, peer: PeerId, awardId: Award
 export function onPeerDown(state: ManagerState, peer: PeerId, context: ActorContext): Effect[] {
   // An award on its way into the log has its call closed here, and ends as lost when it is in.
   const effects = [...state.committing.values()].filter(({ participant }) => participant.peer === peer).flatMap(({ award: { taskId } }) => closeCall(state, taskId, context))
+  dropOffersOf(state.offers, peer)
   effects.push(...drive(state, { type: 'peer-down', peer }, context))
   const adopting = [...state.adopting.keys()].filter((awardId) => workerOf(state, awardId) === peer)
   for (const awardId of [...leasesOf(state.leases, peer), ...adopting]) {
@@ -80,16 +103,17 @@ export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refuse
   state.adopting.delete(awardId)
   const contract = state.contracts.get(awardId)
   state.contracts.delete(awardId)
+  freePlace(state, awardId)
   const decision = decideRetry(task.spec.retry, outcome, problem, task.failures + (outcome === 'failed' ? 1 : 0), task.losses + (outcome === 'lost' ? 1 : 0))
   const events: MissionEvent[] = [{ type: 'award-ended', atWallMs: context.wallMs, awardId, taskId, outcome, fault: problem, ...(decision.retry ? { retryInMs: decision.inMs } : {}) }]
   if (!decision.retry) events.push({ type: 'dead', atWallMs: context.wallMs, taskId, fault: { ...problem, detail: decision.reason.slice(0, 4_000), retryable: false } })
   const effects: Effect[] = []
   if (outcome !== 'refused') {
     effects.push(...closeCall(state, taskId, context))
-    if (contract !== undefined) effects.push(tell(at(context.self.peer, actorNames.directory), { kind: 'outcome-learned', peer: contract.peer, good: false, promisedMs: 0, actualMs: 0, samples: 0 }))
+    if (contract !== undefined) state.said.outcomes.push({ peer: contract.peer, good: false })
     effects.push(fact('warn', 'award.ended', { award: awardId, outcome, detail: problem.detail, retry: decision.retry }))
   }
-  return [...effects, ...record(state, events, context)]
+  return [...effects, ...record(state, events)]
 }
 
 /** Asks for every live award of an earlier manager by its id. */
@@ -122,7 +146,9 @@ export function onHolding(state: ManagerState, awardId: AwardId, worker: ActorAd
   const attempt = liveAttempt(taskOf(state, taskId))
   if (attempt?.award.awardId !== awardId || attempt.award.worker !== worker.peer) return []
   state.adopting.delete(awardId)
-  state.contracts.set(awardId, { peer: worker.peer, actor: worker, promised: attempt.award.bid, sinceMs: context.nowMs, adopted: true })
+  if (taskOf(state, taskId).spec.kind === 'leaf') takePlace(state, awardId, worker.peer, attempt.award.capability)
+  state.contracts.set(awardId, { peer: worker.peer, capability: attempt.award.capability, promised: attempt.award.bid, sinceMs: context.nowMs, adopted: true, isRunning: true })
   grantLease(state.leases, awardId, worker.peer, state.init.tuning.leaseMs, context.nowMs)
-  return [fact('info', 'award.adopted', { award: awardId, worker: worker.peer }), note(state, { taskId, note: 'running', worker: worker.peer })]
+  note(state, { taskId, note: 'running', worker: worker.peer })
+  return [fact('info', 'award.adopted', { award: awardId, worker: worker.peer })]
 }

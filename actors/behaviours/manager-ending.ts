@@ -6,6 +6,7 @@ import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { withdrawCalls } from './manager-calls.ts'
 import { callOff } from './manager-contracts.ts'
+import { flushSaid } from './manager-says.ts'
 import { childrenOf, type ManagerState } from './manager-state.ts'
 
 /** Cancellation reaches every running child. */
@@ -26,8 +27,9 @@ export function handBack(state: ManagerState, context: ActorContext): Effect[] {
 export function end(state: ManagerState, context: ActorContext, reason = 'the manager has ended'): Effect[] {
   const calls = state.fold === undefined ? [] : withdrawCalls(state, context)
   state.phase = 'finished'
-  const forgotten = state.holder === undefined ? [] : [tell(at(context.self.peer, actorNames.participant), { kind: 'award-forgotten' as const, awardId: state.init.awardId })]
-  return [...calls, ...stopSkill(state, reason), tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), ...forgotten, { type: 'stop-self' }]
+  const forgotten = state.holder === undefined ? [] : [tell(at(context.self.peer, actorNames.participant), { kind: 'awards-forgotten' as const, awardIds: [state.init.awardId] })]
+  // Who stops has no end of its turn.
+  return [...calls, ...flushSaid(state, context), ...stopSkill(state, reason), tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), ...forgotten, { type: 'stop-self' }]
 }
 
 export function stopSkill(state: ManagerState, reason: string): Effect[] {

@@ -8,16 +8,18 @@ import { decodeFold } from '../../protocols/tasking/fold-snapshot.ts'
 import { applyEvent, foldEvents, type MissionFold } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
-import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
-import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { fact, type Effect } from '../runtime/effects.ts'
 import { advance } from './manager-advance.ts'
 import { closeCall, withdrawCalls, withdrawUndecided } from './manager-calls.ts'
 import { indexChildren, noteChild } from './manager-children.ts'
 import { onCheckpointCommitted, onCheckpointRefused } from './manager-checkpoints.ts'
-import { adoptLiveAwards, endAward, onAwardCommitted } from './manager-contracts.ts'
+import { adoptLiveAwards, callOff, endAward, onAwardCommitted } from './manager-contracts.ts'
 import { cancelAll, end, stopSkill } from './manager-ending.ts'
 import { fail, startPlanning } from './manager-planning.ts'
+import { freePlace } from './manager-offers.ts'
+import { newSaid } from './manager-said.ts'
+import { proposeAgain, recordMessage } from './manager-says.ts'
 import { attach, foldOf, record, settleRecord, taskOf, type ManagerState } from './manager-state.ts'
 
 export function onAttached(state: ManagerState, message: MessageOf<'attached'>, context: ActorContext): Effect[] {
@@ -83,7 +85,7 @@ function onRefreshed(state: ManagerState, message: MessageOf<'attached'>, contex
 }
 
 export function onRecorded(state: ManagerState, requestId: number, firstIndex: number, context: ActorContext): Effect[] {
-  const events = state.fold === undefined ? undefined : settleRecord(state, requestId)
+  const events = state.fold === undefined ? undefined : settleRecord(state, requestId)?.flat()
   if (events === undefined) return []
   const effects: Effect[] = []
   for (const [i, proposed] of events.entries()) {
@@ -115,15 +117,18 @@ function onCommitted(state: ManagerState, { event }: IndexedEvent, context: Acto
     case 'awarded':
       return onAwardCommitted(state, event.award.awardId, context)
     case 'award-ended':
-      return acknowledge(state, event.awardId)
+      acknowledge(state, event.awardId)
+      return []
     case 'checkpointed':
       return onCheckpointCommitted(state, event.awardId)
     case 'accepted': {
       if (event.taskId === state.init.taskId) return end(state, context)
       const contract = state.contracts.get(event.awardId)
       for (const table of [state.contracts, state.leases, state.adopting]) table.delete(event.awardId)
-      const learned: Effect[] = contract === undefined ? [] : [tell(at(context.self.peer, actorNames.directory), { kind: 'outcome-learned', peer: contract.peer, good: true, promisedMs: contract.promised.estimatedFinishMs, actualMs: context.nowMs - contract.sinceMs, samples: contract.adopted ? 0 : contract.promised.breakdown.samples })]
-      return [...acknowledge(state, event.awardId), ...learned]
+      freePlace(state, event.awardId)
+      if (contract !== undefined) state.said.outcomes.push({ peer: contract.peer, good: true, promisedMs: contract.promised.estimatedFinishMs, actualMs: context.nowMs - contract.sinceMs, samples: contract.adopted ? 0 : contract.promised.breakdown?.samples ?? 0 })
+      acknowledge(state, event.awardId)
+      return []
     }
     case 'dead':
       return event.taskId === state.init.taskId ? end(state, context) : closeCall(state, event.taskId, context)
@@ -132,28 +137,34 @@ function onCommitted(state: ManagerState, { event }: IndexedEvent, context: Acto
   }
 }
 
-function acknowledge(state: ManagerState, awardId: AwardId): Effect[] {
+function acknowledge(state: ManagerState, awardId: AwardId): void {
   const settling = state.settling.get(awardId)
   state.settling.delete(awardId)
-  return settling === undefined ? [] : [tell(settling, { kind: 'acknowledge', awardId })]
+  if (settling !== undefined) state.said.acknowledged.push({ to: settling, awardId })
 }
 
 export function onRecordRefused(state: ManagerState, message: MessageOf<'record-refused'>, context: ActorContext): Effect[] {
-  const events = settleRecord(state, message.requestId)
+  const groups = settleRecord(state, message.requestId)
   const { code, detail } = message.fault
   // Fenced: a successor has the task, and the children with it. This manager only has to go.
   if (code === 'fenced') return [fact('info', 'manager.fenced', { task: state.init.taskId, detail }), ...end(state, context)]
   // The mission is over, and everything of it that still runs.
   if (code === 'cancelled') return [fact('info', 'manager.over', { task: state.init.taskId, detail }), ...cancelAll(state, detail, context)]
-  if (events === undefined) return []
+  if (groups === undefined) return []
+  // Which of them it was the owner does not say: each is proposed alone.
+  if (groups.length > 1) return groups.flatMap((group) => proposeAgain(state, group, context))
+  const events = groups.flat()
   const checkpointed = events.find((event): event is Extract<MissionEvent, { type: 'checkpointed' }> => event.type === 'checkpointed')
   if (checkpointed !== undefined) return onCheckpointRefused(state, checkpointed.awardId, message.fault)
   const awarded = events.find((event): event is Extract<MissionEvent, { type: 'awarded' }> => event.type === 'awarded')
   const accepted = events.find((event): event is Extract<MissionEvent, { type: 'accepted' }> => event.type === 'accepted')
   if (events.some((event) => event.type === 'planned')) return fail(state, { ...message.fault, retryable: false }, context)
   if (awarded !== undefined && code === 'over-limit') {
-    state.committing.delete(awarded.award.awardId)
-    return [...closeCall(state, awarded.award.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: awarded.award.taskId, fault: { ...message.fault, retryable: false } }], context)]
+    const { awardId, worker } = awarded.award
+    const begun = state.committing.get(awardId)?.sentAtMs !== undefined
+    state.committing.delete(awardId)
+    freePlace(state, awardId)
+    return [...(begun ? [callOff(state, { awardId, worker }, detail)] : []), ...closeCall(state, awarded.award.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: awarded.award.taskId, fault: { ...message.fault, retryable: false } }])]
   }
   // A result whose content cannot be had is no result.
   if (accepted !== undefined && (code === 'unknown-blob' || code === 'bad-request')) {
@@ -178,8 +189,8 @@ export function attachAgain(state: ManagerState, context: ActorContext, eager = 
     return []
   }
   const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
-  Object.assign(state, { phase: 'attaching', fold: undefined, unsettled: 0, draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
-  for (const collection of [state.leases, state.adopting, state.records, state.unsettledOf, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints]) collection.clear()
+  Object.assign(state, { phase: 'attaching', fold: undefined, unsettled: 0, said: newSaid(), draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
+  for (const collection of [state.leases, state.adopting, state.records, state.unsettledOf, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints, state.tendered, state.places.of, state.places.taken]) collection.clear()
   return eager ? [...left, attach(state, context)] : left
 }
 
@@ -189,7 +200,7 @@ export function resend(state: ManagerState, context: ActorContext, olderThanMs: 
   for (const [requestId, pending] of state.records) {
     if (context.nowMs - pending.sentAtMs < olderThanMs) continue
     pending.sentAtMs = context.nowMs
-    effects.push(tell(state.orchestrator, { kind: 'record', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId, requestId, events: [...pending.events] }, state.init.principal))
+    effects.push(recordMessage(state, requestId, pending.groups))
   }
   if (state.phase === 'attaching' && context.nowMs - state.attachSentAtMs >= Math.max(olderThanMs, 1)) effects.push(attach(state, context))
   return effects

@@ -1,7 +1,9 @@
 /** What contractors send while they run and when they are done: renewals, results, failures; and what silence means. */
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress } from '../../protocols/kernel/ids.ts'
+import type { Result } from '../../protocols/bidding/schema.ts'
+import type { ActorAddress, AwardId, TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import type { Outcome } from '../../protocols/leasing/holder.ts'
 import { expiredLeases, renewLease } from '../../protocols/leasing/lease.ts'
 import { failedCheck } from '../../protocols/tasking/acceptance.ts'
 import { isTerminal } from '../../protocols/tasking/mission-state.ts'
@@ -11,6 +13,7 @@ import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { closeCall } from './manager-calls.ts'
 import { callOff, endAward, onConfirm } from './manager-contracts.ts'
+import { freePlace } from './manager-offers.ts'
 import { note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
 export function onRenew(state: ManagerState, message: MessageOf<'renew'>, from: ActorAddress, context: ActorContext): Effect[] {
@@ -20,27 +23,39 @@ export function onRenew(state: ManagerState, message: MessageOf<'renew'>, from: 
     const taskId = taskIdOf(awardId, state)
     return taskId === undefined || (fraction === undefined && text === undefined) ? [] : [{ taskId, note: 'progress' as const, worker: from.peer, ...(fraction === undefined ? {} : { fraction }), ...(text === undefined ? {} : { text }) }]
   })
-  return [tell(from, { kind: 'renewed', round: message.round, awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.tuning.leaseMs }), ...(notes.length > 0 ? [note(state, ...notes)] : [])]
+  const begun = kept.flatMap(({ awardId }) => (state.contracts.get(awardId)?.isRunning === false ? onConfirm(state, awardId, from.peer, context) : []))
+  note(state, ...notes)
+  return [tell(from, { kind: 'renewed', round: message.round, awardIds: kept.map(({ awardId }) => awardId), leaseMs: state.init.tuning.leaseMs }), ...begun]
 }
 
 /** A result or a failure. What is late or unknown is acknowledged, so that its holder can forget it, and is a dead letter. */
-export function onOutcome(state: ManagerState, message: MessageOf<'inform'> | MessageOf<'failure'>, delivery: Delivery, context: ActorContext): Effect[] {
+export function onOutcome(state: ManagerState, message: Outcome, delivery: Delivery, context: ActorContext): Effect[] {
   const { from } = delivery
   const { awardId } = message
   if (state.fold === undefined || state.settling.has(awardId)) return []
   const taskId = taskIdOf(awardId, state)
   const task = taskId === undefined ? undefined : taskOf(state, taskId)
   const newest = task?.attempts.at(-1)
-  const acknowledged = tell(from, { kind: 'acknowledge', awardId })
-  // The acknowledgement and a repeated result have crossed.
-  if (task?.acceptedAward === awardId) return [acknowledged]
-  const overtaken = [...state.committing.values()].some(({ award }) => award.taskId === taskId && award.awardId !== awardId)
-  if (task === undefined || newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || overtaken) {
-    return [acknowledged, fact('info', 'award.late-outcome', { award: awardId, outcome: message.kind }), { type: 'dead-letter', delivery, reason: 'it came late: the award is not the newest of an open task' }]
+  const acknowledge = (): void => {
+    state.said.acknowledged.push({ to: from, awardId })
   }
+  // The acknowledgement and a repeated result have crossed.
+  if (task?.acceptedAward === awardId) {
+    acknowledge()
+    return []
+  }
+  if (task === undefined || newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || isOvertaken(state, task.spec.taskId, awardId)) {
+    acknowledge()
+    return [fact('info', 'award.late-outcome', { award: awardId, outcome: message.kind }), { type: 'dead-letter', delivery, reason: 'it came late: the award is not the newest of an open task' }]
+  }
+  freePlace(state, awardId)
+  state.mayAdvance = true
   const confirmed = onConfirm(state, awardId, from.peer, context)
   if (message.kind === 'failure') {
-    if (newest.outcome !== 'running') return [...confirmed, acknowledged]
+    if (newest.outcome !== 'running') {
+      acknowledge()
+      return confirmed
+    }
     state.settling.set(awardId, from)
     // A worker that stopped because its lease ran out has not failed at the task.
     return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context)]
@@ -55,8 +70,14 @@ export function onOutcome(state: ManagerState, message: MessageOf<'inform'> | Me
   return [...confirmed, ...settle(state, message, value, context)]
 }
 
+function isOvertaken(state: ManagerState, taskId: TaskId, awardId: AwardId): boolean {
+  if (!state.unsettledOf.has(taskId)) return false
+  for (const { award } of state.committing.values()) if (award.taskId === taskId && award.awardId !== awardId) return true
+  return false
+}
+
 /** The result's value is known as far as the checks need it: accepted, or a failed attempt. */
-export function settle(state: ManagerState, { awardId, result, cites }: Pick<MessageOf<'inform'>, 'awardId' | 'result' | 'cites'>, value: unknown, context: ActorContext): Effect[] {
+export function settle(state: ManagerState, { awardId, result, cites }: Pick<Result, 'awardId' | 'result' | 'cites'>, value: unknown, context: ActorContext): Effect[] {
   const taskId = taskIdOf(awardId, state)
   if (taskId === undefined || !state.settling.has(awardId)) return []
   const task = taskOf(state, taskId)
@@ -64,7 +85,7 @@ export function settle(state: ManagerState, { awardId, result, cites }: Pick<Mes
   if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context)
   const contract = state.contracts.get(awardId)
   const tookMs = contract !== undefined && !contract.adopted ? context.nowMs - contract.sinceMs : Math.max(0, context.wallMs - (task.attempts.at(-1)?.awardedAtWallMs ?? context.wallMs))
-  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites, tookMs }], context)]
+  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites, tookMs }])]
 }
 
 /** The worker ends a run at its time limit; one that does not has had this much longer for its inputs and its last word. */

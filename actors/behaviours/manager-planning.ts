@@ -2,7 +2,7 @@
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { taskDepth } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
-import { finish, outcomeDue, type Outcome } from '../../protocols/leasing/holder.ts'
+import { finish, outcomeDue, type Holder, type Outcome } from '../../protocols/leasing/holder.ts'
 import { planFault, referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
 import { Plan } from '../../protocols/tasking/schema.ts'
 import { specify } from '../../protocols/tasking/specify.ts'
@@ -35,7 +35,8 @@ export function startPlanning(state: ManagerState, context: ActorContext): Effec
   if (run === undefined) return fail(state, fault('internal', 'a mission was opened without its plan'), context)
   state.phase = 'planning'
   state.skillRunId = run.runId
-  return [{ type: 'start-skill', run }, note(state, { taskId: state.init.taskId, note: 'planning' })]
+  note(state, { taskId: state.init.taskId, note: 'planning' })
+  return [{ type: 'start-skill', run }]
 }
 
 /** The skill's plan arrived: check its shape, then store inputs that are too large to travel inline. */
@@ -68,7 +69,7 @@ export function onPlanOffers(state: ManagerState, offers: readonly Offer[], cont
   })
   state.draft = undefined
   if (!Array.isArray(specs)) return fail(state, { ...specs, retryable: false }, context)
-  return record(state, [{ type: 'planned', atWallMs: context.wallMs, taskId: state.init.taskId, children: specs, ...(draft.plan.result === undefined ? {} : { result: { inline: draft.plan.result as Json } }) }], context)
+  return record(state, [{ type: 'planned', atWallMs: context.wallMs, taskId: state.init.taskId, children: specs, ...(draft.plan.result === undefined ? {} : { result: { inline: draft.plan.result as Json } }) }])
 }
 
 /** @returns the effects that end this task when all of its children have ended; undefined while some have not. */
@@ -88,7 +89,8 @@ export function finishIfDone(state: ManagerState, context: ActorContext): Effect
   if (run === undefined) return undefined
   state.phase = 'finishing'
   state.skillRunId = run.runId
-  return [{ type: 'start-skill', run }, note(state, { taskId: state.init.taskId, note: 'synthesising' })]
+  note(state, { taskId: state.init.taskId, note: 'synthesising' })
+  return [{ type: 'start-skill', run }]
 }
 
 /** A plan of one's own says what its result is; without a word it is every task's output by name. */
@@ -118,7 +120,8 @@ export function synthesiseGiven(state: ManagerState, context: ActorContext): Eff
   }
   if (loads.length > 0) return loads
   state.phase = 'finishing'
-  return [{ type: 'store-value', value: resolveReferences(template, outputs), tag: 'result' }, note(state, { taskId: state.init.taskId, note: 'synthesising' })]
+  note(state, { taskId: state.init.taskId, note: 'synthesising' })
+  return [{ type: 'store-value', value: resolveReferences(template, outputs), tag: 'result' }]
 }
 
 /** The task whose whole output the template stands for, if that is all there is to it. */
@@ -135,16 +138,16 @@ function cited(state: ManagerState) {
 export function complete(state: ManagerState, result: Payload, context: ActorContext): Effect[] {
   state.skillRunId = undefined
   if (state.holder === undefined) {
-    return record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: state.init.taskId, awardId: state.init.awardId, result, cites: cited(state), tookMs: Math.max(0, context.wallMs - foldOf(state).submittedAtWallMs) }], context)
+    return record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: state.init.taskId, awardId: state.init.awardId, result, cites: cited(state), tookMs: Math.max(0, context.wallMs - foldOf(state).submittedAtWallMs) }])
   }
-  return tellOutcome(state, { kind: 'inform', awardId: state.init.awardId, result, cites: cited(state), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)
+  return tellOutcome(state, { kind: 'result', awardId: state.init.awardId, result, cites: cited(state), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)
 }
 
 export function fail(state: ManagerState, problem: Fault, context: ActorContext): Effect[] {
   state.skillRunId = undefined
   state.phase = 'finishing'
   const log = fact('warn', 'manager.failed', { task: state.init.taskId, code: problem.code, detail: problem.detail })
-  if (state.holder === undefined) return [log, ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: state.init.taskId, fault: problem }], context)]
+  if (state.holder === undefined) return [log, ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: state.init.taskId, fault: problem }])]
   return [log, ...tellOutcome(state, { kind: 'failure', awardId: state.init.awardId, fault: problem, stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)]
 }
 
@@ -156,8 +159,14 @@ function tellOutcome(state: ManagerState, outcome: Outcome, context: ActorContex
   const due = outcomeDue(holder, context.nowMs)
   const { award } = holder
   return [
-    ...(due === undefined ? [] : [tell(holder.manager, due, state.init.principal)]),
-    tell(at(context.self.peer, actorNames.participant), { kind: 'award-finished', awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(outcome.kind === 'inform' ? { runMs: context.nowMs - holder.startedAtMs } : {}) }),
+    ...(due === undefined ? [] : [tellDue(holder, due)]),
+    tell(at(context.self.peer, actorNames.participant), { kind: 'awards-finished', awards: [{ awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(outcome.kind === 'result' ? { runMs: context.nowMs - holder.startedAtMs } : {}) }] }),
   ]
 }
 
+/** What has become of the composite task, to whoever awarded it. */
+export function tellDue({ manager, award }: Holder, outcome: Outcome): Effect {
+  if (outcome.kind === 'failure') return tell(manager, outcome, award.principal)
+  const { kind: _, ...result } = outcome
+  return tell(manager, { kind: 'inform', results: [result] }, award.principal)
+}

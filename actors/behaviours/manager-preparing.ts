@@ -1,34 +1,41 @@
 /** What a manager does before it calls for proposals: it finds the tasks that are ready, puts their inputs together, and asks who offers what they need. */
 import type { TaskId } from '../../protocols/kernel/ids.ts'
-import { limits } from '../../protocols/kernel/limits.ts'
 import type { Payload } from '../../protocols/kernel/payload.ts'
 import { isTerminal, type TaskNode } from '../../protocols/tasking/mission-state.ts'
 import { referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
-import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
-import { tell, type Effect } from '../runtime/effects.ts'
+import type { Effect } from '../runtime/effects.ts'
+import { awardOpenCalls, tender } from './manager-awarding.ts'
 import { takeStartable } from './manager-children.ts'
-import { beginPreparing, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { callsMost, placesNow } from './manager-offers.ts'
+import { beginPreparing, needOf, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
 
 /**
- * Starts whatever can be started now, and ends what never can. For each need so many calls are open at most as bidders can choose from,
- * and for every task that runs one more, so that a mesh of any size is kept busy: those that wait here cost nobody anything.
+ * Starts whatever can be started now, and ends what never can. Of each need as many tasks as standing offers have places for, and as
+ * many more as there may be calls (`callsMost`): those that wait here cost nobody anything.
  */
 export function startReadyTasks(state: ManagerState, context: ActorContext): Effect[] {
   if (state.phase !== 'running' || state.paused) return []
   const ready: TaskNode[] = []
   const never: TaskNode[] = []
-  const most = limits.callsOpenMax + state.contracts.size
-  for (const taskId of takeStartable(state, (need) => (state.underWay.get(need) ?? 0) < most)) {
+  const rooms = new Map<string, number>()
+  const roomFor = (need: string): number => {
+    let room = rooms.get(need)
+    if (room === undefined) rooms.set(need, (room = placesNow(state, need, context) + Math.max(0, callsMost(state, need, context) - (state.underWay.get(need) ?? 0))))
+    return room
+  }
+  for (const taskId of takeStartable(state, (need) => roomFor(need) > 0)) {
     const child = taskOf(state, taskId)
     if (!isStartable(state, child, context)) continue
     if (child.spec.after.some((needed) => taskOf(state, needed).state === 'cancelled')) never.push(child)
     else {
+      const need = needOf(child.spec)
+      rooms.set(need, roomFor(need) - 1)
       ready.push(child)
       beginPreparing(state, child)
     }
   }
-  return [...cancelNever(state, never, context), ...prepare(state, ready, context)]
+  return [...cancelNever(state, never, context), ...prepare(state, ready, context), ...awardOpenCalls(state, context)]
 }
 
 /** What is only too early is looked at again with the next tick. */
@@ -39,11 +46,11 @@ function isStartable(state: ManagerState, { spec: { taskId, after }, state: task
 
 /** A task whose dependency was cancelled can never start. One that needs an optional task's output goes on without it. */
 function cancelNever(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext): Effect[] {
-  return record(state, tasks.map(({ spec: { taskId } }) => ({ type: 'task-cancelled', atWallMs: context.wallMs, taskId, reason: 'a task it needs was cancelled' })), context)
+  return record(state, tasks.map(({ spec: { taskId } }) => ({ type: 'task-cancelled', atWallMs: context.wallMs, taskId, reason: 'a task it needs was cancelled' })))
 }
 
 function prepare(state: ManagerState, ready: readonly TaskNode[], context: ActorContext): Effect[] {
-  return [...ready.flatMap((child) => resolveInput(state, child)), ...lookUpProviders(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
+  return [...ready.flatMap((child) => resolveInput(state, child)), ...tender(state, ready.filter((child) => state.inputs.has(child.spec.taskId)), context)]
 }
 
 /** An input that refers to other tasks' outputs is put together once all of those are loaded. */
@@ -85,19 +92,10 @@ function load(state: ManagerState, key: string, payload: Payload): Effect[] {
 /** A value arrived that some task's input waited for. */
 export function onValueForInput(state: ManagerState, context: ActorContext): Effect[] {
   const waiting = [...state.preparing].filter((taskId) => !state.inputs.has(taskId)).map((taskId) => taskOf(state, taskId))
-  return [...waiting.flatMap((task) => resolveInput(state, task)), ...lookUpProviders(state, waiting.filter((task) => state.inputs.has(task.spec.taskId)), context)]
+  return [...waiting.flatMap((task) => resolveInput(state, task)), ...tender(state, waiting.filter((task) => state.inputs.has(task.spec.taskId)), context)]
 }
 
 export function onInputResolved(state: ManagerState, taskId: TaskId, payload: Payload, context: ActorContext): Effect[] {
   state.inputs.set(taskId, payload)
-  return lookUpProviders(state, [taskOf(state, taskId)], context)
-}
-
-/** Asks who offers what these tasks need. */
-export function lookUpProviders(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext, what: 'offers' | 'update' = 'offers'): Effect[] {
-  if (tasks.length === 0) return []
-  const tag = `${what} ${state.nextRequest++}`
-  state.questions.set(tag, tasks.map((task) => task.spec.taskId))
-  const queries = tasks.map(({ spec }) => ({ capability: spec.capability, ...(spec.version === undefined ? {} : { version: spec.version }), ...(spec.attributes === undefined ? {} : { attributes: spec.attributes }) }))
-  return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag, patient: false, queries })]
+  return tender(state, [taskOf(state, taskId)], context)
 }

@@ -1,8 +1,9 @@
 /** What a manager remembers between two messages. */
 import type { Assessment } from '../../protocols/bidding/calibration.ts'
 import { emptyCallBook, type CallBook } from '../../protocols/bidding/initiator.ts'
-import type { Award, BidSummary } from '../../protocols/bidding/schema.ts'
-import type { ActorAddress, AwardId, CallId, Epoch, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import { emptyOfferBook, type OfferBook } from '../../protocols/bidding/offer-book.ts'
+import type { Award, WinningBid } from '../../protocols/bidding/schema.ts'
+import type { ActorAddress, AwardId, CallId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import { invariant } from '../../protocols/kernel/errors.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
@@ -14,6 +15,8 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
+import type { PassedOn } from '../messages.ts'
+import { newSaid, type EventGroup, type Said } from './manager-said.ts'
 
 /** What a manager is told when it starts. A root manager has no award: its fence is its owner's epoch. */
 export interface ManagerInit {
@@ -32,11 +35,35 @@ export type Phase = 'attaching' | 'planning' | 'running' | 'finishing' | 'finish
 /** A live award of this manager: where it runs, and what was promised for it. */
 export interface Contract {
   readonly peer: PeerId
-  readonly actor: ActorAddress
-  readonly promised: BidSummary
+  readonly capability: CapabilityName
+  readonly promised: WinningBid
   readonly sinceMs: InstantMs
   /** Taken over from an earlier manager: when the work began is not known here. */
   readonly adopted: boolean
+  /** Its worker has said so. */
+  isRunning: boolean
+}
+
+/** How offers for tasks with one need are had. */
+export interface Tender {
+  /** Its first call: nothing is awarded by offer before that is decided, so that the best of all who answer it is chosen. */
+  readonly callId: CallId
+  /** Since when a few calls ask for offers; -Infinity when they bring none. */
+  sinceMs: InstantMs
+  /** When somebody was last asked beside those who have made one. */
+  askedAtMs: InstantMs
+}
+
+/** An award on its way into the log. */
+export interface Committing {
+  readonly award: Award
+  readonly participant: ActorAddress
+  /** It was bid for: other bidders wait to hear of it. */
+  readonly isCalled: boolean
+  /** Its worker has been told already. */
+  readonly sentAtMs: InstantMs | undefined
+  /** What the worker has said since: listened to once the award is in the log. */
+  readonly heard: { readonly message: PassedOn; readonly from: ActorAddress }[]
 }
 
 /** See `manager-children.ts`. */
@@ -80,13 +107,19 @@ export interface ManagerState {
   /** Something was committed in this turn: what that allows is looked at once, at its end. */
   mayAdvance: boolean
   /** Proposed events that are not known to be committed. */
-  readonly records: Map<number, { readonly events: readonly MissionEvent[]; sentAtMs: InstantMs }>
+  readonly records: Map<number, { readonly groups: readonly EventGroup[]; sentAtMs: InstantMs }>
+  /** To be told at the end of the turn. */
+  readonly said: Said
+  readonly offers: OfferBook
+  /** Places that this manager's awards hold: by award, and how many by `underWayKey`. */
+  readonly places: { readonly of: Map<AwardId, string>; readonly taken: Map<string, number> }
+  readonly tendered: Map<string, Tender>
   /** How many of these decide what comes next, and of each task. A checkpoint on its way decides nothing. */
   unsettled: number
   readonly unsettledOf: Map<TaskId, number>
   nextRequest: number
   /** Awards that are being committed, with what the accept-proposal needs. */
-  readonly committing: Map<AwardId, { readonly award: Award; readonly participant: ActorAddress }>
+  readonly committing: Map<AwardId, Committing>
   readonly contracts: Map<AwardId, Contract>
   readonly callOf: Map<TaskId, CallId>
   /** How many tasks of one need (`needOf`) are in `preparing` or `callOf`. */
@@ -108,6 +141,8 @@ export interface ManagerState {
   /** Checkpoints that are being committed, one per award: who waits to hear of which. */
   readonly checkpoints: Map<AwardId, { readonly worker: ActorAddress; readonly number: number }>
   readonly assessments: Map<PeerId, Assessment>
+  /** Of the next renewal of its own lease. */
+  renewals: number
   /** The planning or synthesising run that is under way. */
   skillRunId: string | undefined
   /** A plan whose inputs are being stored. */
@@ -117,14 +152,14 @@ export interface ManagerState {
 export function newManagerState(init: ManagerInit, holder: Holder | undefined, nowMs: InstantMs): ManagerState {
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
-    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, mayAdvance: false, records: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), skillRunId: undefined, draft: undefined,
+    book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, mayAdvance: false, records: new Map(), said: newSaid(), offers: emptyOfferBook(), places: { of: new Map(), taken: new Map() }, tendered: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skillRunId: undefined, draft: undefined,
   }
 }
 
 /** What it has made or been given and not brought into the log; the rest it could be given again. */
-export function heldBy({ init, holder, attachBase, inputs, records, committing, draft }: ManagerState): readonly unknown[] {
-  return [init.award?.input, holder?.outcome, attachBase, ...inputs.values(), ...[...records.values()].map(({ events }) => events), ...[...committing.values()].map(({ award }) => award), draft?.plan, ...(draft?.inputs.values() ?? [])]
+export function heldBy({ init, holder, attachBase, inputs, records, said, committing, draft }: ManagerState): readonly unknown[] {
+  return [init.award?.input, holder?.outcome, attachBase, ...inputs.values(), ...[...records.values()].map(({ groups }) => groups), said.groups, ...[...committing.values()].map(({ award }) => award), draft?.plan, ...(draft?.inputs.values() ?? [])]
 }
 
 export function foldOf(state: ManagerState): MissionFold {
@@ -185,8 +220,8 @@ export function endCall(state: ManagerState, taskId: TaskId): CallId | undefined
   return callId
 }
 
-/** The task of one of this manager's own awards; undefined for an award of somebody else. */
-export function taskIdOf(awardId: AwardId, state: ManagerState): TaskId | undefined {
+/** The task of one of this manager's own awards or calls; undefined for one of somebody else. */
+export function taskIdOf(awardId: AwardId | CallId, state: ManagerState): TaskId | undefined {
   const taskId = awardId.slice(state.init.missionId.length + 1, awardId.lastIndexOf('#')) as TaskId
   return state.fold?.tasks.has(taskId) === true ? taskId : undefined
 }
@@ -197,25 +232,25 @@ export function attach(state: ManagerState, context: ActorContext): Effect {
   return tell(state.orchestrator, { kind: 'attach', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId }, state.init.principal)
 }
 
-/** Proposes events to the mission's owner; `committed` reacts once they are in the log. */
-export function record(state: ManagerState, events: readonly MissionEvent[], context: ActorContext): Effect[] {
+/** Proposes events to the mission's owner, at the end of the turn; `committed` reacts once they are in the log. */
+export function record(state: ManagerState, events: readonly MissionEvent[]): Effect[] {
   if (events.length === 0) return []
-  const requestId = state.nextRequest++
-  state.records.set(requestId, { events, sentAtMs: context.nowMs })
+  state.said.groups.push(events)
   countUnsettled(state, events, 1)
-  return [tell(state.orchestrator, { kind: 'record', missionId: state.init.missionId, taskId: state.init.taskId, awardId: state.init.awardId, requestId, events: [...events] }, state.init.principal)]
+  return []
 }
 
 /** The answer to a record has come. */
-export function settleRecord(state: ManagerState, requestId: number): readonly MissionEvent[] | undefined {
+export function settleRecord(state: ManagerState, requestId: number): readonly EventGroup[] | undefined {
   const pending = state.records.get(requestId)
   if (pending === undefined) return undefined
   state.records.delete(requestId)
-  countUnsettled(state, pending.events, -1)
-  return pending.events
+  for (const group of pending.groups) countUnsettled(state, group, -1)
+  return pending.groups
 }
 
-function countUnsettled(state: ManagerState, events: readonly MissionEvent[], by: 1 | -1): void {
+/** How many of the proposed events are not known to be committed. */
+export function countUnsettled(state: ManagerState, events: readonly MissionEvent[], by: 1 | -1): void {
   for (const event of events) {
     if (event.type === 'checkpointed') continue
     state.unsettled += by
@@ -231,6 +266,7 @@ export function hasUnsettled({ unsettled }: ManagerState): boolean {
   return unsettled > 0
 }
 
-export function note(state: ManagerState, ...notes: ProgressNote[]): Effect {
-  return tell(state.orchestrator, { kind: 'progress', missionId: state.init.missionId, notes })
+/** Told to whoever watches, at the end of the turn. */
+export function note({ said }: ManagerState, ...notes: ProgressNote[]): void {
+  said.notes.push(...notes)
 }

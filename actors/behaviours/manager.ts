@@ -3,6 +3,7 @@
  * them, watches their leases, and hands the synthesis to its parent. Everything it decides is committed by the mission's
  * owner first, fenced by the manager's own award; a successor attaches to the same events and carries on.
  */
+import { rankAgain } from '../../protocols/bidding/offer-book.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -14,14 +15,17 @@ import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import { advance, finishGiven } from './manager-advance.ts'
+import { onProposal } from './manager-awarding.ts'
 import { drive, onOffers, withdrawUndecided } from './manager-calls.ts'
 import { indexChildren } from './manager-children.ts'
+import { onOffersChanged, stopTendering } from './manager-offers.ts'
 import { onCheckpoint } from './manager-checkpoints.ts'
-import { claimAgain, endAward, onAwardRefused, onConfirm, onHolding, onPeerDown } from './manager-contracts.ts'
+import { claimAgain, endAward, onAwardRefused, onConfirm, onHolding, onPeerDown, waitsForCommit } from './manager-contracts.ts'
 import { cancelAll, end, handBack } from './manager-ending.ts'
 import { attachAgain, baseTag, onAttached, onBaseLoaded, onRecorded, onRecordRefused, resend } from './manager-log.ts'
 import { onOutcome, onRenew, onSilence, settle } from './manager-outcomes.ts'
-import { complete, fail, onPlan, onPlannedInput, onPlanOffers } from './manager-planning.ts'
+import { complete, fail, onPlan, onPlannedInput, onPlanOffers, tellDue } from './manager-planning.ts'
+import { flushSaid } from './manager-says.ts'
 import { onInputResolved, onValueForInput } from './manager-preparing.ts'
 import { attach, childrenOf, heldBy, newManagerState, taskIdOf, taskOf, type ManagerInit, type ManagerState } from './manager-state.ts'
 
@@ -38,7 +42,7 @@ export function manager(init: ManagerInit): Behaviour<ManagerState> {
       return { state, effects: [tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }), attach(state, context), nextTick()] }
     },
     receive: (state, delivery, context) => receive(state, delivery, context),
-    endTurn: (state, context) => (state.mayAdvance ? advance(state, context) : []),
+    endTurn: (state, context) => [...(state.mayAdvance ? advance(state, context) : []), ...flushSaid(state, context)],
     holds: heldBy,
   }
 }
@@ -47,8 +51,9 @@ function nextTick(): Effect {
   return { type: 'set-timer', key: 'tick', delayMs: limits.pulseMs, message: { kind: 'tick' } }
 }
 
-function receive(state: ManagerState, delivery: Delivery, context: ActorContext): readonly Effect[] {
-  const { message, from } = delivery.message.kind === 'passed-on' ? delivery.message : delivery
+function receive(state: ManagerState, given: Delivery, context: ActorContext): readonly Effect[] {
+  const delivery: Delivery = given.message.kind === 'passed-on' ? { ...given, message: given.message.message, from: given.message.from } : given
+  const { message, from } = delivery
   switch (message.kind) {
     // ---- the mission's owner
     case 'attached':
@@ -59,13 +64,16 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
       return from.peer === state.orchestrator.peer ? onRecordRefused(state, message, context) : []
     // ---- contractors
     case 'propose':
-      return message.participant.peer === from.peer ? drive(state, { type: 'propose', peer: from.peer, participant: message.participant, name: message.name, bids: message.bids }, context) : []
+      return message.participant.peer === from.peer ? onProposal(state, message, context) : []
     case 'refuse':
+      stopTendering(state, message.refusals)
       return drive(state, { type: 'refuse', peer: from.peer, name: message.name, refusals: message.refusals }, context)
+    case 'offers-changed':
+      return onOffersChanged(state, from.peer, message.offers, context)
     case 'confirm':
-      return onConfirm(state, message.awardId, from.peer, context)
+      return message.awardIds.flatMap((awardId) => (waitsForCommit(state, awardId, { kind: 'confirm', awardIds: [awardId] }, from) ? [] : onConfirm(state, awardId, from.peer, context)))
     case 'refuse-award':
-      return onAwardRefused(state, from.peer, message.awardId, message.refusal, context)
+      return waitsForCommit(state, message.awardId, message, from) ? [] : onAwardRefused(state, from.peer, message.awardId, message.refusal, context)
     case 'renew':
       return onRenew(state, message, from, context)
     case 'checkpoint':
@@ -75,10 +83,12 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
     case 'not-holding':
       return onNotHolding(state, message.awardId, from, context)
     case 'hand-back':
+      if (waitsForCommit(state, message.awardId, message, from)) return []
       return state.contracts.get(message.awardId)?.peer === from.peer ? endAward(state, message.awardId, 'lost', fault('lost-worker', message.reason), context) : []
     case 'inform':
+      return message.results.flatMap((result) => (waitsForCommit(state, result.awardId, { kind: 'inform', results: [result] }, from) ? [] : onOutcome(state, { kind: 'result', ...result }, delivery, context)))
     case 'failure':
-      return onOutcome(state, message, delivery, context)
+      return waitsForCommit(state, message.awardId, message, from) ? [] : onOutcome(state, message, delivery, context)
     case 'peer-down':
       return state.fold === undefined ? [] : [...onPeerDown(state, message.peer, context), ...advance(state, context)]
     case 'peer-up':
@@ -93,7 +103,7 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
     case 'adopt':
       return message.manager.peer === from.peer ? onAdopt(state, message, context) : []
     case 'acknowledge':
-      return state.holder !== undefined && isAbove(state, from, context) ? end(state, context) : []
+      return state.holder !== undefined && isAbove(state, from, context) && message.awardIds.includes(state.init.awardId) ? end(state, context) : []
     case 'cancel':
       if (state.holder !== undefined && isFenced(state.holder, message.epoch)) return []
       // This node's own desk passes on what the mission's owner of now says.
@@ -107,13 +117,19 @@ function receive(state: ManagerState, delivery: Delivery, context: ActorContext)
       if (message.tag === 'plan') return onPlanOffers(state, message.offers, context)
       return state.fold === undefined ? [] : onOffers(state, message.tag, message.offers, context)
     case 'assessments':
-      for (const [peer, assessment] of message.assessments) state.assessments.set(peer, assessment)
+      for (const [peer, assessment] of message.assessments) {
+        state.assessments.set(peer, assessment)
+        rankAgain(state.offers, peer)
+      }
       return []
     case 'value-loaded':
     case 'value-stored':
       return onValue(state, message, context)
     case 'tick':
-      if (message.what === 'auction') return drive(state, { type: 'tick' }, context)
+      if (message.what === 'auction') {
+        state.mayAdvance = true
+        return drive(state, { type: 'tick' }, context)
+      }
       return message.what === 'hand-back' ? handBack(state, context) : onTick(state, context)
     default:
       return []
@@ -166,9 +182,9 @@ function onAdopt(state: ManagerState, message: MessageOf<'adopt'>, context: Acto
   return [tell(message.manager, { kind: 'holding', awardId: message.awardId, worker: context.self }), ...resend(state, context, 0), ...sendOutcome(state, context)]
 }
 
-function sendOutcome({ holder, init }: ManagerState, context: ActorContext): Effect[] {
+function sendOutcome({ holder }: ManagerState, context: ActorContext): Effect[] {
   const due = holder === undefined ? undefined : outcomeDue(holder, context.nowMs)
-  return holder === undefined || due === undefined ? [] : [tell(holder.manager, due, init.principal)]
+  return holder === undefined || due === undefined ? [] : [tellDue(holder, due)]
 }
 
 // ---- effects and time ---------------------------------------------------------------------------------------------
@@ -220,8 +236,9 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
     if (isForgettable(holder, context.nowMs)) return end(state, context)
     // A manager runs on the node's loop, so its own turn is its pulse; a planning or synthesising skill has one of its own.
     if (state.skillRunId === undefined) pulse(holder, undefined, undefined)
-    const message = renewal(holder, context.nowMs)
-    if (message !== undefined) effects.push(tell(holder.manager, message))
+    const round = state.renewals++
+    const lease = renewal(holder, round, context.nowMs)
+    if (lease !== undefined) effects.push(tell(holder.manager, { kind: 'renew', round, leases: [lease] }))
     effects.push(...sendOutcome(state, context))
     const question = stillWanted(holder, context.nowMs)
     if (question !== undefined) effects.push(tell(at(context.self.peer, actorNames.missions), question))

@@ -1,5 +1,5 @@
 /** From a mission's fold to what people and programs are shown. */
-import { taskDepth, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import type { PeerId, TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Json } from '../../protocols/kernel/payload.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { missionEnded, type MissionFold, type TaskNode } from '../../protocols/tasking/mission-state.ts'
@@ -11,6 +11,7 @@ export type Notes = ReadonlyMap<TaskId, ProgressNote>
 
 /** A task's state with what only the notes tell. */
 export function shownState(task: TaskNode, notes: Notes): TaskState {
+  if (task.state !== 'pending' && task.state !== 'awarded') return task.state
   const note = notes.get(task.spec.taskId)?.note
   if (task.state === 'pending' && (note === 'announced' || note === 'stalled')) return 'announced'
   if (task.state === 'awarded' && (note === 'running' || note === 'progress' || note === 'synthesising' || note === 'planning')) return 'running'
@@ -20,14 +21,16 @@ export function shownState(task: TaskNode, notes: Notes): TaskState {
 /** Why nothing moves, when nothing does. */
 function waitingFor(fold: MissionFold, notes: Notes): string | undefined {
   if (missionEnded(fold) || fold.paused) return undefined
-  let stalled: string | undefined
-  for (const task of fold.tasks.values()) {
-    const shown = shownState(task, notes)
-    if (task.spec.kind === 'leaf' && (shown === 'running' || shown === 'awarded')) return undefined
-    const note = notes.get(task.spec.taskId)
-    if (task.state === 'pending' && note?.note === 'stalled') stalled ??= `${task.spec.taskId}: ${note.text ?? 'no bids'}`
+  for (const { taskId, note, text } of notes.values()) {
+    const task = note === 'stalled' ? fold.tasks.get(taskId) : undefined
+    if (task?.state === 'pending') return isAtWork(fold) ? undefined : `${taskId}: ${text ?? 'no bids'}`
   }
-  return stalled
+  return undefined
+}
+
+function isAtWork(fold: MissionFold): boolean {
+  for (const { spec, state } of fold.tasks.values()) if (spec.kind === 'leaf' && state === 'awarded') return true
+  return false
 }
 
 function shownMissionState(fold: MissionFold, notes: Notes): MissionState {
@@ -44,12 +47,12 @@ function membersShown({ voters, learners }: Membership): NonNullable<MissionView
 export function missionView(fold: MissionFold, notes: Notes, ownerName: string): MissionView {
   const tasks: Partial<Record<TaskState, number>> = {}
   for (const task of fold.tasks.values()) {
-    if (taskDepth(task.spec.taskId) === 0) continue
+    if (task.spec.taskId === 'root') continue
     const shown = shownState(task, notes)
     tasks[shown] = (tasks[shown] ?? 0) + 1
   }
   const waits = waitingFor(fold, notes)
-  const capability = [...fold.tasks.values()].find((task) => taskDepth(task.spec.taskId) === 1)?.spec.capability
+  const capability = fold.tasks.get(fold.tasks.get('root' as TaskId)?.children[0] as TaskId)?.spec.capability
   return {
     id: fold.missionId, name: fold.name, state: shownMissionState(fold, notes), ...(waits === undefined ? {} : { waitingFor: waits }), principal: fold.principal, owner: fold.owner, ownerName, epoch: fold.epoch, ...(fold.members === undefined ? {} : { members: membersShown(fold.members) }),
     ...(capability === undefined ? {} : { capability }), priority: fold.priority, acknowledgement: fold.acknowledgement, limits: fold.limits, submittedAtWallMs: fold.submittedAtWallMs,
@@ -79,7 +82,7 @@ function rootState(fold: MissionFold): TaskState {
 function attemptViews(task: TaskNode): AttemptView[] {
   return task.attempts.map(({ award, awardedAtWallMs, endedAtWallMs, outcome, fault }) => ({
     awardId: award.awardId, attempt: award.attempt, worker: award.worker, workerName: award.workerName, awardedAtWallMs, ...(endedAtWallMs === undefined ? {} : { endedAtWallMs }), outcome,
-    ...(fault === undefined ? {} : { fault }), bid: award.bid, bids: award.bids, refusals: award.refusals, why: award.why,
+    ...(fault === undefined ? {} : { fault }), bid: award.bid, ...(award.offer === undefined ? {} : { offer: award.offer }), bids: award.bids, refusals: award.refusals, why: award.why,
   }))
 }
 

@@ -104,13 +104,16 @@ export function commitRecord(init: OrchestratorInit, state: OrchestratorState, m
   const fenced = fenceOf(state, message.taskId, message.awardId, from, context)
   if (fenced !== undefined || state.fold === undefined) return fenced?.code === 'timeout' ? [] : [refuse(message, from, fenced as Fault)]
   const accepted: MissionEvent[] = []
-  // The rules look at the state before the batch; a batch holds at most one change per task, but for "ended and dead".
+  // The rules look at the state before the batch; a batch holds at most one change per task, but for "ended and dead". What its awards
+  // set aside adds up, though.
+  let setAsideUsd = 0
   for (const event of message.events) {
     if (!isWithin(message.taskId, event)) return [refuse(message, from, fault('forbidden', `a manager of ${message.taskId} may not write ${event.type} there`))]
-    const verdict = judgeEvent(state.fold, event)
+    const verdict = judgeEvent(setAsideUsd === 0 ? state.fold : { ...state.fold, spentUsd: state.fold.spentUsd + setAsideUsd }, event)
     if (typeof verdict === 'object') return [refuse(message, from, verdict)]
     const unstorable = storableEvent(event)
     if (unstorable !== undefined) return [refuse(message, from, unstorable)]
+    if (verdict === 'apply' && event.type === 'awarded') setAsideUsd += event.award.bid.priceUsd
     if (verdict === 'apply') accepted.push(holders.reduce((known, holder) => withHolder(known, holder), event))
   }
   for (const event of accepted) {

@@ -1,15 +1,17 @@
 /** The node's bidder: hears calls, bids, takes awards and starts whoever runs them. */
-import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
-import type { Award } from '../../protocols/bidding/schema.ts'
+import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, offersToTell, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
+import { awardsIn, type Award, type StandingOffer } from '../../protocols/bidding/schema.ts'
+import { forgetOffers } from '../../protocols/bidding/standing-offers.ts'
 import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
 import { match } from '../../protocols/capability/matching.ts'
 import { callTopic, shardCount, shardOf } from '../../protocols/capability/shards.ts'
 import type { Attributes, Capability } from '../../protocols/capability/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
+import type { ActorAddress, AwardId, MissionId, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import type { QueueView } from '../../protocols/tasking/views.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect, type Spawnable } from '../runtime/effects.ts'
@@ -24,8 +26,15 @@ export interface ParticipantInit {
   /** How many nodes the mesh is thought to have until this one has counted. */
   readonly nodesExpected: number
   readonly tuning: Tuning
-  /** Makes whoever runs an award: a worker for a leaf, a manager for a composite task. */
-  readonly runnerOf: (award: Award) => Spawnable
+  /** Makes whoever runs an awarded composite task, and whoever executes the leaves of a mission. */
+  readonly managerOf: (award: Award) => Spawnable
+  readonly workerOf: (missionId: MissionId) => Spawnable
+}
+
+/** A worker, or the manager of one composite task. */
+interface Holder {
+  readonly name: string
+  awards: number
 }
 
 interface State {
@@ -33,11 +42,15 @@ interface State {
   capabilities: readonly Capability[]
   readonly topics: Map<string, string>
   shardsOf: ReadonlyMap<string, number>
-  /** Award actors that are alive, running or keeping a result. */
-  readonly held: Set<AwardId>
+  /** Awards that run here, or whose results are kept, with the actor that does it. */
+  readonly held: Map<AwardId, Holder>
+  readonly workers: Map<MissionId, Holder>
+  workersMade: number
   readonly hosted: Set<MissionId>
   /** Something has happened that may let it bid for what waits. */
   mayBid: boolean
+  /** Something has happened that may change its standing offers. */
+  mayTell: boolean
   leaving: boolean
   stalled: boolean
   /** Of the machine: its capabilities have them too. */
@@ -51,12 +64,12 @@ export function participant(init: ParticipantInit): Behaviour<State> {
     kind: 'participant',
     supervision: 'resume',
     start(context) {
-      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Set(), hosted: new Set(), mayBid: false, leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
+      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Map(), workers: new Map(), workersMade: 0, hosted: new Set(), mayBid: false, mayTell: false, leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
       return { state, effects: [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
     // Places come free many at a time: what waits is looked through once for all of them.
-    endTurn: (state, context) => (state.mayBid ? bidAgain(init, state, context) : []),
+    endTurn: (state, context) => [...(state.mayBid ? bidAgain(init, state, context) : []), ...tellOffers(init, state, context)],
   }
 }
 
@@ -76,55 +89,51 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'cfp':
       // A call speaks for the actor that gossip vouches for, not for whom it names.
       if (message.initiator.peer !== from.peer) return [fact('warn', 'cfp.forged', { from: from.peer, initiator: message.initiator.peer })]
+      state.mayTell = true
       return send(init, hearCfp(state.core, message, view, context.nowMs), context)
     case 'reject-proposal':
       forgetCalls(state.core, message.callIds)
       return bidLater(state)
     case 'accept-proposal': {
-      const { award } = message
-      if (award.manager.peer !== from.peer) return [fact('warn', 'award.forged', { from: from.peer, award: award.awardId })]
-      const refusal = takeAward(state.core, award, view, context.nowMs)
-      if (refusal !== undefined) return [tell(award.manager, { kind: 'refuse-award', awardId: award.awardId, refusal })]
-      const name = actorNames.award(award.awardId)
-      const confirm = tell(award.manager, { kind: 'confirm', awardId: award.awardId, worker: at(context.self.peer, name) }, principal)
-      if (state.held.has(award.awardId)) return [confirm]
-      state.held.add(award.awardId)
-      return [confirm, { type: 'spawn', name, behaviour: init.runnerOf(award) }, fact('info', 'award.taken', { award: award.awardId, capability: award.capability, kind: award.kind, from: from.peer })]
+      const { terms } = message
+      if (terms.manager.peer !== from.peer) return [fact('warn', 'award.forged', { from: from.peer, mission: terms.missionId })]
+      state.mayTell = true
+      return take(init, state, message, principal, view, context)
     }
+    case 'offers-released':
+      forgetOffers(state.core.offers, ({ offerId, initiator }) => initiator.peer === from.peer && message.offerIds.includes(offerId))
+      return []
     case 'adopt': {
       if (message.manager.peer !== from.peer) return [fact('warn', 'adopt.forged', { from: from.peer, award: message.awardId })]
-      const name = actorNames.award(message.awardId)
-      if (!context.exists(name)) return [tell(message.manager, { kind: 'not-holding', awardId: message.awardId })]
-      return [tell(at(context.self.peer, name), { kind: 'passed-on', message, from })]
+      const holder = holderOf(state, message.awardId, context)
+      if (holder === undefined) return [tell(message.manager, { kind: 'not-holding', awardId: message.awardId })]
+      return [tell(at(context.self.peer, holder), { kind: 'passed-on', message, from })]
     }
     // Comes the way the award came, so that it never overtakes it.
     case 'cancel': {
-      const name = actorNames.award(message.awardId)
-      return context.exists(name) ? [tell(at(context.self.peer, name), { kind: 'passed-on', message, from })] : []
+      const holder = holderOf(state, message.awardId, context)
+      return holder === undefined ? [] : [tell(at(context.self.peer, holder), { kind: 'passed-on', message, from })]
     }
-    case 'award-finished':
-      endAward(state.core, message.awardId)
-      if (message.runMs !== undefined) learnSpeed(state.core.speeds, speedKey(message.capability, message.version), message.effort, message.runMs)
+    case 'awards-finished':
+      for (const { awardId, runMs, effort, capability, version } of message.awards) {
+        endAward(state.core, awardId)
+        if (runMs !== undefined) learnSpeed(state.core.speeds, speedKey(capability, version), effort, runMs)
+      }
       return bidLater(state)
-    case 'award-forgotten': {
-      // Its slot came free when the skill ended; only an award that is given up while it runs frees one now.
-      const wasRunning = state.core.running.has(message.awardId)
-      endAward(state.core, message.awardId)
-      state.held.delete(message.awardId)
-      if (wasRunning) state.mayBid = true
+    case 'awards-forgotten':
+      for (const awardId of message.awardIds) forget(state, awardId)
       return sayDrained(state)
+    case 'worker-idle': {
+      const known = state.workers.get(message.missionId)
+      // Or else awards are on their way to it.
+      if (known?.name !== from.actor || known.awards > 0) return []
+      state.workers.delete(message.missionId)
+      return [tell(from, { kind: 'worker-ends' })]
     }
     case 'child-failed': {
-      const awardId = message.name.slice('award/'.length) as AwardId
-      const award = state.core.running.get(awardId)?.award
-      endAward(state.core, awardId)
-      state.held.delete(awardId)
-      if (award === undefined) return sayDrained(state)
-      return [
-        { type: 'stop-skill', runId: awardId, why: fault('internal', message.reason) },
-        tell(award.manager, { kind: 'failure', awardId, fault: fault('internal', `the actor that ran it failed: ${message.reason}`, { retryable: true }), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }),
-        ...bidLater(state), ...sayDrained(state),
-      ]
+      const lost = [...state.held].filter(([, { name }]) => name === message.name).map(([awardId]) => awardId)
+      for (const [missionId, { name }] of state.workers) if (name === message.name) state.workers.delete(missionId)
+      return [...lost.flatMap((awardId) => lose(state, awardId, message.reason)), ...sayDrained(state)]
     }
     case 'peer-down':
       forgetInitiator(state.core, message.peer)
@@ -149,13 +158,92 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'drain':
       state.leaving = true
       state.drainAsker = from
-      return [...[...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: init.tuning.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
+      return [...holders(state).map((holder) => tell(at(context.self.peer, holder), { kind: 'drain' as const })), { type: 'set-timer', key: 'drain', delayMs: init.tuning.drainMs, message: { kind: 'tick', what: 'drain' } }, ...sayDrained(state)]
     case 'tick':
       if (message.what === 'bid') return bidLater(state)
-      return [...state.held].map((awardId) => tell(at(context.self.peer, actorNames.award(awardId)), { kind: 'tick' as const, what: 'hand-back' }))
+      return holders(state).map((holder) => tell(at(context.self.peer, holder), { kind: 'tick' as const, what: 'hand-back' }))
     default:
       return []
   }
+}
+
+/** What fits is confirmed and begun, the rest refused. An award by a standing offer needs no confirmation: no other bidder waits to hear of it. */
+function take(init: ParticipantInit, state: State, message: MessageOf<'accept-proposal'>, principal: Principal | undefined, view: ParticipantView, context: ActorContext): Effect[] {
+  const { manager, missionId, kind, capability } = message.terms
+  const effects: Effect[] = []
+  const confirmed: AwardId[] = []
+  const leaves: Award[] = []
+  for (const [i, award] of awardsIn(message).entries()) {
+    const { awardId } = award
+    const refusal = takeAward(state.core, award, view, context.nowMs)
+    if (refusal !== undefined) {
+      effects.push(tell(manager, { kind: 'refuse-award', awardId, refusal }))
+      continue
+    }
+    if (message.tasks[i]?.callId !== undefined) confirmed.push(awardId)
+    if (state.held.has(awardId)) continue
+    effects.push(fact('info', 'award.taken', { award: awardId, capability, kind, from: manager.peer }))
+    if (kind === 'leaf') leaves.push(award)
+    else {
+      const name = actorNames.award(awardId)
+      state.held.set(awardId, { name, awards: 1 })
+      effects.push({ type: 'spawn', name, behaviour: init.managerOf(award) })
+    }
+  }
+  if (confirmed.length > 0) effects.unshift(tell(manager, { kind: 'confirm', awardIds: confirmed }, principal))
+  return [...effects, ...giveToWorker(init, state, missionId, leaves, context)]
+}
+
+function giveToWorker(init: ParticipantInit, state: State, missionId: MissionId, awards: readonly Award[], context: ActorContext): Effect[] {
+  if (awards.length === 0) return []
+  const effects: Effect[] = []
+  let known = state.workers.get(missionId)
+  if (known === undefined) {
+    known = { name: actorNames.worker(missionId, state.workersMade++), awards: 0 }
+    state.workers.set(missionId, known)
+    effects.push({ type: 'spawn', name: known.name, behaviour: init.workerOf(missionId) })
+  }
+  known.awards += awards.length
+  for (const { awardId } of awards) state.held.set(awardId, known)
+  return [...effects, tell(at(context.self.peer, known.name), { kind: 'run-awards', awards })]
+}
+
+function holderOf(state: State, awardId: AwardId, context: ActorContext): string | undefined {
+  const holder = state.held.get(awardId)?.name
+  return holder !== undefined && context.exists(holder) ? holder : undefined
+}
+
+function holders(state: State): string[] {
+  return [...new Set(state.held.values())].map(({ name }) => name)
+}
+
+/** Its place came free when the skill ended; only an award that is given up while it runs frees one now. */
+function forget(state: State, awardId: AwardId): void {
+  const award = state.core.running.get(awardId)?.award
+  const holder = state.held.get(awardId)
+  endAward(state.core, awardId)
+  state.held.delete(awardId)
+  if (holder !== undefined) holder.awards -= 1
+  if (award !== undefined) bidLater(state)
+}
+
+/** Whoever ran it has failed. */
+function lose(state: State, awardId: AwardId, reason: string): Effect[] {
+  const award = state.core.running.get(awardId)?.award
+  forget(state, awardId)
+  if (award === undefined) return []
+  return [
+    { type: 'stop-skill', runId: awardId, why: fault('internal', reason) },
+    tell(award.manager, { kind: 'failure', awardId, fault: fault('internal', `the actor that ran it failed: ${reason}`, { retryable: true }), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }),
+  ]
+}
+
+function tellOffers(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
+  if (!state.mayTell || state.core.offers.size === 0) return []
+  state.mayTell = false
+  const byInitiator = new Map<ActorAddress, StandingOffer[]>()
+  for (const { to, offer } of offersToTell(state.core, viewOf(init, state, context), context.nowMs)) byInitiator.set(to, [...(byInitiator.get(to) ?? []), offer])
+  return [...byInitiator].map(([to, offers]) => tell(to, { kind: 'offers-changed', offers }))
 }
 
 function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], context: ActorContext): Effect[] {
@@ -172,6 +260,7 @@ const bidTimer: Effect = { type: 'set-timer', key: 'bid', delayMs: limits.bidPat
 
 function bidLater(state: State): readonly Effect[] {
   state.mayBid = true
+  state.mayTell = true
   return []
 }
 

@@ -11,6 +11,7 @@ import { logKeeper } from './replication/log-keeper.ts'
 import { retention } from './replication/retention.ts'
 import { roster } from './roster.ts'
 import type { Award } from '../../protocols/bidding/schema.ts'
+import type { MissionId } from '../../protocols/kernel/ids.ts'
 import { actorNames } from '../names.ts'
 import { erased, type Behaviour } from '../runtime/actor.ts'
 import type { Effect, Spawnable } from '../runtime/effects.ts'
@@ -30,7 +31,7 @@ export function root(init: RootInit): Behaviour<null> {
     supervision: 'escalate',
     start() {
       const worksHere = init.duties.includes('worker')
-      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, nodesExpected: init.nodesExpected, tuning: init.tuning, runnerOf: (award: Award) => runnerOf(award, init) }
+      const participantInit = { name: init.name, slots: worksHere ? init.slots : 0, capabilities: worksHere ? init.capabilities : [], refuseOnBattery: init.refuseOnBattery, nodesExpected: init.nodesExpected, tuning: init.tuning, managerOf: (award: Award) => managerOf(award, init), workerOf: (missionId: MissionId) => erased(worker(missionId)) }
       const children: [string, Spawnable][] = [
         [actorNames.directory, erased(directory({ name: init.name, release: init.release, nodesExpected: init.nodesExpected }))],
         [actorNames.logKeeper, erased(logKeeper({ tuning: init.tuning, likesToLead: init.duties.some((duty) => duty !== 'replica') }))],
@@ -49,8 +50,6 @@ export function root(init: RootInit): Behaviour<null> {
   }
 }
 
-/** A leaf gets a worker, a composite task a manager. */
-function runnerOf(award: Award, init: RootInit): Spawnable {
-  if (award.kind === 'leaf') return erased(worker(award))
+function managerOf(award: Award, init: RootInit): Spawnable {
   return erased(manager({ missionId: award.missionId, taskId: award.taskId, awardId: award.awardId, epoch: award.epoch, orchestrator: award.orchestrator, principal: award.principal, tuning: init.tuning, award }))
 }

@@ -98,7 +98,6 @@ export function createInlineSkills(blobs: BlobStore, onDemoted: (key: string, wh
 
       queueMicrotask(() => {
         if (over) return
-        listener({ type: 'started' })
         executeStep({ skill: timed, step: 'run', input: input.inline, children: [], context: inlineContext(run) })
           .then(async (value) => end({ type: 'done', output: await payloadOf(blobs, new TextEncoder().encode(JSON.stringify(value))), stats: stats() }))
           .catch((thrown: unknown) => end({ type: 'failed', fault: faultOfThrown(thrown), stats: stats() }))

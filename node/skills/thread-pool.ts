@@ -3,7 +3,8 @@
  *
  * Memory: V8's own heap limit ends the whole process, not the thread, when one big allocation meets it (tried: arrays of
  * 80 MB against a limit of 128 MiB). So it stands far above the skill's limit as a last resort, and what keeps the limit is the
- * node asking the thread's isolate for its heap and buffers every 50 ms, which works in the middle of a synchronous loop too.
+ * node asking the thread's isolate for its heap and buffers every 50 ms, which works in the middle of a synchronous loop too. Of many
+ * busy threads a few are asked at a time, each in its turn: all of them every 50 ms would be most of what the node does.
  */
 import { Worker } from 'node:worker_threads'
 import type { Bytes } from '../../protocols/kernel/units.ts'
@@ -13,6 +14,7 @@ import type { FromThread, ToThread } from './thread-messages.ts'
 
 const MiB = 1024 * 1024
 const memoryPollMs = 50
+const threadsPolledAtOnce = 8
 const hardLimitHeadroomMiB = 1024
 /** What a thread uses before it runs anything. */
 export const threadOwnBytes = 32 * MiB
@@ -54,8 +56,11 @@ export interface ThreadPool {
 interface PooledThread extends SkillThread {
   readonly hardLimitMiB: number
   readonly generation: number
+  readonly isBusy: boolean
   use(user: ThreadUser | undefined): void
   readonly ended: boolean
+  /** Tells its user how much memory it has, unless it is being asked already. */
+  askMemory(): void
 }
 
 /** @param threadsIdleMax warm threads to keep. */
@@ -64,6 +69,15 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
   const all = new Set<PooledThread>()
   let generation = 0
   let closed = false
+  let turn = 0
+
+  const polls = setInterval(() => {
+    const busy = [...all].filter((thread) => thread.isBusy)
+    const count = Math.min(busy.length, threadsPolledAtOnce)
+    for (let i = 0; i < count; i++) busy[(turn + i) % busy.length]?.askMemory()
+    turn = busy.length === 0 ? 0 : (turn + count) % busy.length
+  }, memoryPollMs)
+  polls.unref()
 
   function takeIdle(hardLimitMiB: number): PooledThread | undefined {
     for (let i = idle.length - 1; i >= 0; i--) {
@@ -109,6 +123,7 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
     },
     async close() {
       closed = true
+      clearInterval(polls)
       for (const { timer } of idle) clearTimeout(timer)
       idle.length = 0
       await Promise.all([...all].map((thread) => thread.end()))
@@ -133,21 +148,6 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
   let ending: Promise<void> | undefined
   let asking = false
 
-  const polls = setInterval(() => {
-    if (user?.onMemory === undefined || asking) return
-    asking = true
-    worker.getHeapStatistics().then(
-      (heap) => {
-        asking = false
-        user?.onMemory?.(heap.used_heap_size + heap.external_memory)
-      },
-      () => {
-        asking = false
-      },
-    )
-  }, memoryPollMs)
-  polls.unref()
-
   /** Killed before their thread, so that it can still reap them: after it nobody would, and they would stay as zombies. */
   async function endChildren(): Promise<void> {
     for (const pid of children) killQuietly(pid)
@@ -159,7 +159,6 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
   function gone(end: ThreadEnd): void {
     if (over) return
     over = true
-    clearInterval(polls)
     for (const pid of children) killQuietly(pid)
     onGone(thread)
     if (ending === undefined) user?.onEnd(end)
@@ -184,6 +183,22 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
     generation,
     get ended() {
       return over || ending !== undefined
+    },
+    get isBusy() {
+      return user?.onMemory !== undefined
+    },
+    askMemory() {
+      if (asking) return
+      asking = true
+      worker.getHeapStatistics().then(
+        (heap) => {
+          asking = false
+          user?.onMemory?.(heap.used_heap_size + heap.external_memory)
+        },
+        () => {
+          asking = false
+        },
+      )
     },
     use(next) {
       user = next

@@ -158,6 +158,18 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
   }
 }
 
+/** Whether more bids are waited for before the call is decided. */
+export function isCollecting({ auctions }: CallBook, callId: CallId, nowMs: InstantMs): boolean {
+  const auction = auctions.get(callId)
+  return auction !== undefined && auction.decided === undefined && nowMs < auction.windowEndsAtMs && answers(auction) < auction.expectedBidders
+}
+
+/** A place of that peer was taken without a call. */
+export function notePlaceTaken(book: CallBook, peer: PeerId): void {
+  const pool: PoolKey = `leaf ${peer}`
+  book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)
+}
+
 /** The peer that was awarded the call has heard of it, or never will. */
 function confirm(book: CallBook, callId: CallId): void {
   const pool = book.unconfirmed.get(callId)

@@ -8,6 +8,7 @@ import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import { refusalOf, type OwnOffer } from './feasible.ts'
 import type { Award, Bid, Call, Cfp, Refusal } from './schema.ts'
+import { changedOffers, forgetOffers, giveOffer, isOffered, tellAgain, type GivenOffers, type OfferChange } from './standing-offers.ts'
 import { estimate, speedKey, type SpeedBook } from './speed.ts'
 
 interface KnownCall {
@@ -20,6 +21,8 @@ interface KnownCall {
   readonly refusedAtMs: InstantMs | undefined
   /** When it was bid for after it had waited; a place is promised to it until that is answered. */
   bidAtMs: InstantMs | undefined
+  /** A bid may stand for more tasks like it. */
+  readonly standing: boolean
 }
 
 export interface ParticipantState {
@@ -29,6 +32,7 @@ export interface ParticipantState {
   readonly served: Map<MissionId, number>
   turns: number
   readonly speeds: SpeedBook
+  readonly offers: GivenOffers
 }
 
 /** What does not change within one step: the node's own offer, and what it knows of the call's mission. */
@@ -46,7 +50,7 @@ export type ParticipantOutput =
   | { readonly type: 'refuse'; readonly to: ActorAddress; readonly refusals: readonly Refusal[] }
 
 export function emptyParticipant(): ParticipantState {
-  return { calls: new Map(), running: new Map(), served: new Map(), turns: 0, speeds: new Map() }
+  return { calls: new Map(), running: new Map(), served: new Map(), turns: 0, speeds: new Map(), offers: new Map() }
 }
 
 export function slotsFree(state: ParticipantState, view: ParticipantView): number {
@@ -70,6 +74,7 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
   const own = offerNow(state, view)
   const bids: Bid[] = []
   const refusals: Refusal[] = []
+  let isSaid = false
   for (const call of cfp.calls) {
     if (cfp.threshold < 1 && fractionOf(`${own.peer} ${call.callId}`) >= cfp.threshold) continue
     const refusal = refusalOf(call, own)
@@ -77,8 +82,14 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
     // Announced again, it would hear what it knows: that the call waits here.
     const told = refusal?.waiting === true && toldAtMs !== undefined && nowMs - toldAtMs < limits.refusalRepeatMs
     if (refusal === undefined || refusal.waiting) remember(state, call, cfp, nowMs, refusal === undefined ? undefined : told ? toldAtMs : nowMs)
-    if (refusal === undefined) bids.push(bidFor(state, call, own, view))
-    else if (!told) refusals.push(refusal)
+    if (refusal === undefined) {
+      const bid = standingToo(state, call, cfp.initiator, cfp.standing !== undefined && !isSaid, bidFor(state, call, own, view), nowMs)
+      isSaid ||= bid.standing !== undefined
+      bids.push(bid)
+      continue
+    }
+    if (cfp.standing !== undefined) tellAgain(state.offers, cfp.initiator, call.capability)
+    if (!told) refusals.push(refusal)
   }
   const outputs: ParticipantOutput[] = []
   if (bids.length > 0) outputs.push({ type: 'propose', to: cfp.initiator, bids })
@@ -88,7 +99,7 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
 
 function remember(state: ParticipantState, call: Call, cfp: Cfp, nowMs: InstantMs, refusedAtMs: InstantMs | undefined): void {
   const heardAtMs = state.calls.get(call.callId)?.heardAtMs ?? nowMs
-  state.calls.set(call.callId, { call, initiator: cfp.initiator, principal: cfp.principal, heardAtMs, expiresAtMs: nowMs + cfp.expiresInMs, refusedAtMs, bidAtMs: undefined })
+  state.calls.set(call.callId, { call, initiator: cfp.initiator, principal: cfp.principal, heardAtMs, expiresAtMs: nowMs + cfp.expiresInMs, refusedAtMs, bidAtMs: undefined, standing: cfp.standing !== undefined })
   if (state.calls.size > limits.waitingCallsMax) {
     const [oldest] = state.calls.keys()
     if (oldest !== undefined) state.calls.delete(oldest)
@@ -114,7 +125,35 @@ export function forgetCalls(state: ParticipantState, callIds: readonly CallId[])
   for (const callId of callIds) state.calls.delete(callId)
 }
 
+/** A bid for one of many tasks stands for the others as well, while nobody else waits here. One bid of an initiator says so, and the first. */
+function standingToo(state: ParticipantState, call: Call, initiator: ActorAddress, isWanted: boolean, bid: Bid, nowMs: InstantMs): Bid {
+  if (!isWanted || call.kind !== 'leaf' || call.inputBytes > 0) return bid
+  const waiting = awaitedBy(state, nowMs)
+  waiting.delete(call.missionId)
+  return waiting.size > 0 ? bid : { ...bid, standing: giveOffer(state.offers, call, initiator, runningAwards(state), bid.slotsFree, nowMs) }
+}
+
+/** The missions whose leaves wait for a place here. */
+function awaitedBy(state: ParticipantState, nowMs: InstantMs): Set<MissionId> {
+  const missions = new Set<MissionId>()
+  for (const { call, refusedAtMs, bidAtMs, expiresAtMs } of state.calls.values()) if (call.kind === 'leaf' && (refusedAtMs !== undefined || bidAtMs !== undefined) && expiresAtMs > nowMs) missions.add(call.missionId)
+  return missions
+}
+
+function runningAwards({ running }: ParticipantState): Award[] {
+  return [...running.values()].map(({ award }) => award)
+}
+
+/** What has become of the standing offers: to be told at the end of a turn. */
+export function offersToTell(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): OfferChange[] {
+  if (state.offers.size === 0) return []
+  const { leaving, stalled, onBattery } = view.own
+  const free = leaving || stalled || onBattery ? 0 : slotsFree(state, view)
+  return changedOffers(state.offers, awaitedBy(state, nowMs), runningAwards(state), free, nowMs)
+}
+
 export function forgetInitiator(state: ParticipantState, peer: PeerId): void {
+  forgetOffers(state.offers, ({ initiator }) => initiator.peer === peer)
   for (const [callId, known] of state.calls) if (known.initiator.peer === peer) state.calls.delete(callId)
 }
 
@@ -128,8 +167,9 @@ export function takeAward(state: ParticipantState, award: Award, view: Participa
   }
   const refusal = refusalOf({ ...call, remainingMs: award.remainingMs, budgetUsd: Number.MAX_SAFE_INTEGER }, offerNow(state, view))
   if (refusal !== undefined) {
+    tellAgain(state.offers, award.manager, award.capability)
     // Too late for this place: it waits for the next one.
-    if (refusal.waiting) state.calls.set(award.callId, { call, initiator: award.manager, principal: award.principal, heardAtMs: known?.heardAtMs ?? nowMs, expiresAtMs: nowMs + limits.callExpiryMs, refusedAtMs: nowMs, bidAtMs: undefined })
+    if (refusal.waiting) state.calls.set(award.callId, { call, initiator: award.manager, principal: award.principal, heardAtMs: known?.heardAtMs ?? nowMs, expiresAtMs: nowMs + limits.callExpiryMs, refusedAtMs: nowMs, bidAtMs: undefined, standing: known?.standing ?? false })
     return refusal
   }
   state.calls.delete(award.callId)
@@ -162,7 +202,8 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
   }
   if (own.slotsFree === 0 && own.managersFree === 0) return { outputs: [], heldBack: false }
   const places = { leaf: own.slotsFree - promised.leaf, composite: Math.min(own.managersFree, compositeBidsMax) - promised.composite }
-  const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && refusalOf(known.call, own) === undefined)
+  // A call of whoever holds a standing offer is bid for already.
+  const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && !isOffered(state.offers, known.initiator, known.call) && refusalOf(known.call, own) === undefined)
   const shares = sharesOf(state)
   const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(state, feasible.filter(({ call }) => call.kind === kind), places[kind], shares))
   for (const oldest of state.served.keys()) {
@@ -174,7 +215,7 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
     known.bidAtMs = nowMs
     const key = `${known.initiator.peer} ${known.initiator.actor}`
     const group = byInitiator.get(key) ?? { to: known.initiator, bids: [] }
-    group.bids.push(bidFor(state, known.call, own, view))
+    group.bids.push(standingToo(state, known.call, known.initiator, known.standing, bidFor(state, known.call, own, view), nowMs))
     byInitiator.set(key, group)
   }
   const outputs = [...byInitiator.values()].flatMap(({ to, bids }) => {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { Attributes, Effects, SchemaVersion } from '../capability/schema.ts'
 import { Fault } from '../kernel/errors.ts'
-import { ActorAddress, AwardId, CallId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { ActorAddress, AwardId, awardIdOf, CallId, callIdOf, CapabilityName, Epoch, MissionId, OfferId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import { Payload } from '../kernel/payload.ts'
 
@@ -37,6 +37,8 @@ export const Cfp = z.object({
   threshold: z.number().min(0).max(1),
   expiresInMs: z.number().positive(),
   calls: z.array(Call).min(1).max(limits.callsPerAnnouncementMax),
+  /** So many more tasks like these will follow: bids that stand for them, too, are welcome. */
+  standing: z.number().int().min(1).optional(),
 })
 export type Cfp = z.infer<typeof Cfp>
 
@@ -51,6 +53,18 @@ export const BidBreakdown = z.object({
 })
 export type BidBreakdown = z.infer<typeof BidBreakdown>
 
+/**
+ * A bid that stands for further tasks of the same mission that ask for the same: they are awarded against it without a call. Like any
+ * bid it reserves nothing; whoever made it tells when it changes, and withdraws it as soon as others wait for a place.
+ */
+export const StandingOffer = z.object({
+  offerId: OfferId,
+  /** So many of them at a time, those that run already included; 0 withdraws it. */
+  slots: z.number().int().min(0),
+  forMs: z.number().positive(),
+})
+export type StandingOffer = z.infer<typeof StandingOffer>
+
 export const Bid = z.object({
   callId: CallId,
   version: SchemaVersion,
@@ -64,6 +78,7 @@ export const Bid = z.object({
   /** True when the bidder's node hosts the mission's orchestrator. */
   hostsOrchestrator: z.boolean(),
   expiresInMs: z.number().positive(),
+  standing: StandingOffer.optional(),
 })
 export type Bid = z.infer<typeof Bid>
 
@@ -113,16 +128,16 @@ export const BidSummary = z.object({
 })
 export type BidSummary = z.infer<typeof BidSummary>
 
+/** The bid that won. What it was made of is left out of an award by a standing offer, but for the first one that cites that. */
+export const WinningBid = BidSummary.partial({ breakdown: true, terms: true })
+export type WinningBid = z.infer<typeof WinningBid>
+
 export const Propose = z.object({ kind: z.literal('propose'), participant: ActorAddress, name: z.string().max(64), bids: z.array(Bid).min(1).max(limits.callsPerAnnouncementMax) })
 export const Refuse = z.object({ kind: z.literal('refuse'), participant: ActorAddress, name: z.string().max(64), refusals: z.array(Refusal).min(1).max(limits.callsPerAnnouncementMax) })
 
-/** The accepted proposal. Enough for the worker to start; everything else it fetches by content hash. */
-export const Award = z.object({
-  awardId: AwardId,
-  callId: CallId,
+/** What all awards of one message have in common. */
+export const AwardTerms = z.object({
   missionId: MissionId,
-  taskId: TaskId,
-  attempt: z.number().int().min(1),
   epoch: Epoch,
   kind: z.enum(['leaf', 'composite']),
   manager: ActorAddress,
@@ -131,34 +146,62 @@ export const Award = z.object({
   capability: CapabilityName,
   version: SchemaVersion,
   effects: Effects,
+  leaseMs: z.number().int().min(1),
+  remainingMs: z.number(),
+})
+export type AwardTerms = z.infer<typeof AwardTerms>
+
+/** One awarded task. Enough for the worker to start; everything else it fetches by content hash. */
+export const AwardedTask = z.object({
+  taskId: TaskId,
+  attempt: z.number().int().min(1),
+  /** The call that was bid for; absent for an award by a standing offer. */
+  callId: CallId.optional(),
   effort: z.number().positive(),
   input: Payload,
   /** The newest that an earlier attempt has published: this one may go on from there. */
   checkpoint: Payload.optional(),
   priority: z.number().int().min(1).max(10),
   timeLimitMs: z.number().int().min(1),
-  leaseMs: z.number().int().min(1),
-  remainingMs: z.number(),
 })
-export type Award = z.infer<typeof Award>
+export type AwardedTask = z.infer<typeof AwardedTask>
 
-export const AcceptProposal = z.object({ kind: z.literal('accept-proposal'), award: Award })
+/** The accepted proposal, as whoever runs it keeps it. */
+export type Award = AwardTerms & Omit<AwardedTask, 'callId'> & { readonly awardId: AwardId; readonly callId: CallId }
+
+export const AcceptProposal = z.object({ kind: z.literal('accept-proposal'), terms: AwardTerms, tasks: z.array(AwardedTask).min(1).max(limits.awardsPerMessageMax) })
+export type AcceptProposal = z.infer<typeof AcceptProposal>
+
+export function awardsIn({ terms, tasks }: Pick<AcceptProposal, 'terms' | 'tasks'>): Award[] {
+  return tasks.map((task) => {
+    const { missionId, epoch } = terms
+    const { taskId, attempt } = task
+    return { ...terms, ...task, awardId: awardIdOf(missionId, taskId, attempt, epoch), callId: task.callId ?? callIdOf(missionId, taskId, attempt, epoch) }
+  })
+}
+
 /** The calls are over for this participant: another won, or they were withdrawn. */
 export const RejectProposal = z.object({ kind: z.literal('reject-proposal'), callIds: z.array(CallId).min(1).max(4_096) })
-/** The worker has the award and will run it. */
-export const Confirm = z.object({ kind: z.literal('confirm'), awardId: AwardId, worker: ActorAddress })
+/** The worker has the awards and will run them. Those by a standing offer need no such word. */
+export const Confirm = z.object({ kind: z.literal('confirm'), awardIds: z.array(AwardId).min(1).max(limits.awardsPerMessageMax) })
 /** The worker cannot take the award after all. */
 export const RefuseAward = z.object({ kind: z.literal('refuse-award'), awardId: AwardId, refusal: Refusal })
 
 export const RunStats = z.object({ queueMs: z.number().min(0), transferMs: z.number().min(0), runMs: z.number().min(0), memoryBytesMax: z.number().min(0).optional(), costUsd: z.number().min(0).default(0) })
 export type RunStats = z.infer<typeof RunStats>
 
-/** The result. Kept and sent again until `acknowledge`. */
-export const Inform = z.object({ kind: z.literal('inform'), awardId: AwardId, result: Payload, cites: z.array(AwardId).max(limits.missionTasksMax), stats: RunStats })
+export const Result = z.object({ awardId: AwardId, result: Payload, cites: z.array(AwardId).max(limits.missionTasksMax), stats: RunStats })
+export type Result = z.infer<typeof Result>
+/** Results. Kept and sent again until `acknowledge`. */
+export const Inform = z.object({ kind: z.literal('inform'), results: z.array(Result).min(1).max(limits.awardsPerMessageMax) })
 export const Failure = z.object({ kind: z.literal('failure'), awardId: AwardId, fault: Fault, stats: RunStats })
-/** The manager has committed the outcome: the worker may forget it. */
-export const Acknowledge = z.object({ kind: z.literal('acknowledge'), awardId: AwardId })
+/** The manager has committed these outcomes: the worker may forget them. */
+export const Acknowledge = z.object({ kind: z.literal('acknowledge'), awardIds: z.array(AwardId).min(1).max(4_096) })
+/** Participant → initiator: these offers stand for another number of tasks now. */
+export const OffersChanged = z.object({ kind: z.literal('offers-changed'), offers: z.array(StandingOffer).min(1).max(1_024) })
+/** Initiator → participant: it has no more tasks for these offers. */
+export const OffersReleased = z.object({ kind: z.literal('offers-released'), offerIds: z.array(OfferId).min(1).max(1_024) })
 export const Cancel = z.object({ kind: z.literal('cancel'), awardId: AwardId, reason: z.string().max(500), /** Under which its sender owns the mission: an older one than the holder has heard of is nobody's command any more. */ epoch: Epoch.optional() })
 
-export const biddingMessages = [Cfp, Propose, Refuse, AcceptProposal, RejectProposal, Confirm, RefuseAward, Inform, Failure, Acknowledge, Cancel] as const
+export const biddingMessages = [Cfp, Propose, Refuse, AcceptProposal, RejectProposal, Confirm, RefuseAward, Inform, Failure, Acknowledge, Cancel, OffersChanged, OffersReleased] as const
 export type BiddingMessage = z.infer<(typeof biddingMessages)[number]>

@@ -41,6 +41,10 @@ export type AwardId = z.infer<typeof AwardId>
 export const CallId = z.string().min(1).max(700).brand<'CallId'>()
 export type CallId = z.infer<typeof CallId>
 
+/** A participant's bid that stands for more than one task: unique among those that it has given. */
+export const OfferId = z.string().min(1).max(64).brand<'OfferId'>()
+export type OfferId = z.infer<typeof OfferId>
+
 /** SHA-256, 64 lower-case hex digits. */
 export const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 digest (64 hex digits)').brand<'Digest'>()
 export type Digest = z.infer<typeof Digest>
@@ -87,7 +91,9 @@ export function childTaskId(parent: TaskId, name: string): TaskId {
 
 /** Depth in the tree; `root` is 0. */
 export function taskDepth(taskId: TaskId): number {
-  return taskId.split('/').length - 1
+  let depth = 0
+  for (let slash = taskId.indexOf('/'); slash >= 0; slash = taskId.indexOf('/', slash + 1)) depth += 1
+  return depth
 }
 
 /** An actor somewhere in the mesh. */

@@ -64,6 +64,13 @@ export const limits = Object.freeze({
   reannounceMsMin: 500,
   reannounceMsMax: 5_000,
   waitingCallsMax: 4_096,
+  /** Awards, and results, in one message: what is inline in them makes it no larger than a frame. */
+  awardsPerMessageMax: 48,
+  /** A standing offer is forgotten so long after it was last used or renewed. */
+  offerMs: 30_000,
+  /** With offers, calls are for whoever has made none yet: so many at first, and later one so often. */
+  callsBesideOffers: 8,
+  offerProbeMs: 2_000,
   bidsRecordedMax: 16,
   refusalsRecordedMax: 16,
 
@@ -191,6 +198,7 @@ invariant(limits.payloadInlineBytesMax < limits.frameBytesMax, 'an inline payloa
 invariant(limits.jsonDepthMax + 16 <= limits.payloadDepthMax, 'a request with a legal input can be stored')
 invariant(limits.payloadDepthMax + 32 <= limits.frameDepthMax, 'what can be stored fits in a message that carries it')
 invariant(limits.payloadDepthMax + 8 <= limits.eventDepthMax && limits.eventDepthMax + 8 <= limits.frameDepthMax, 'what can be stored fits in an event, and an event in a message that carries it')
+invariant(limits.awardsPerMessageMax * (2 * limits.payloadInlineBytesMax + 4 * KiB) < limits.frameBytesMax, 'awards with the largest inline inputs and checkpoints fit in a frame')
 invariant(limits.frameCoalesceBytes < limits.frameBytesMax, 'a coalesced frame is a legal frame')
 invariant(limits.advertBytesMax <= limits.gossipBytesMax, 'an advert fits in one gossip message')
 invariant(limits.hardwareSampleMs <= limits.advertRefreshMs, 'an advert tells of a fresh sample')

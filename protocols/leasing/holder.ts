@@ -3,13 +3,17 @@
  * acknowledged, and changes its manager when another adopts it.
  */
 import type { z } from 'zod'
-import type { Award, Failure, Inform } from '../bidding/schema.ts'
+import type { Award, Failure, Result } from '../bidding/schema.ts'
 import type { Adopt, Renew } from './schema.ts'
 import { compareEpochs, type ActorAddress, type Epoch } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 
-export type Outcome = z.infer<typeof Inform> | z.infer<typeof Failure>
+/** What came of an award, as it is told. */
+export type Outcome = ({ readonly kind: 'result' } & Result) | z.infer<typeof Failure>
+
+/** One award in a renewal. */
+export type RenewedLease = z.infer<typeof Renew>['leases'][number]
 
 export interface Holder {
   readonly award: Award
@@ -18,8 +22,6 @@ export interface Holder {
   orchestrator: ActorAddress
   epoch: Epoch
   leaseEndsAtMs: InstantMs
-  /** Of the next renewal. */
-  round: number
   /** When the renewals left that have not been answered yet, by round. */
   readonly sentRounds: Map<number, InstantMs>
   /** Last sign of life of its manager. */
@@ -37,7 +39,7 @@ export interface Holder {
 }
 
 export function newHolder(award: Award, nowMs: InstantMs): Holder {
-  return { award, startedAtMs: nowMs, heardAtMs: nowMs, askedAtMs: nowMs, sends: 0, manager: award.manager, orchestrator: award.orchestrator, epoch: award.epoch, leaseEndsAtMs: nowMs + award.leaseMs - limits.pulseMs, round: 0, sentRounds: new Map(), pulsed: true, fraction: undefined, text: undefined, outcome: undefined, outcomeAtMs: nowMs, sentAtMs: -Infinity }
+  return { award, startedAtMs: nowMs, heardAtMs: nowMs, askedAtMs: nowMs, sends: 0, manager: award.manager, orchestrator: award.orchestrator, epoch: award.epoch, leaseEndsAtMs: nowMs + award.leaseMs - limits.pulseMs, sentRounds: new Map(), pulsed: true, fraction: undefined, text: undefined, outcome: undefined, outcomeAtMs: nowMs, sentAtMs: -Infinity }
 }
 
 export function pulse(holder: Holder, fraction: number | undefined, text: string | undefined): void {
@@ -46,14 +48,16 @@ export function pulse(holder: Holder, fraction: number | undefined, text: string
   holder.text = text ?? holder.text
 }
 
-/** @returns the renewal to send now; undefined when the thread has been silent or the work is over. */
-export function renewal(holder: Holder, nowMs: InstantMs): z.infer<typeof Renew> | undefined {
+/**
+ * @param round of the renewal that it leaves in.
+ * @returns its part of that renewal; undefined when the thread has been silent or the work is over.
+ */
+export function renewal(holder: Holder, round: number, nowMs: InstantMs): RenewedLease | undefined {
   if (!holder.pulsed || holder.outcome !== undefined) return undefined
   holder.pulsed = false
-  const round = holder.round++
   for (const [sent, sentAtMs] of holder.sentRounds) if (nowMs - sentAtMs >= holder.award.leaseMs) holder.sentRounds.delete(sent)
   holder.sentRounds.set(round, nowMs)
-  return { kind: 'renew', round, leases: [{ awardId: holder.award.awardId, ...(holder.fraction === undefined ? {} : { fraction: holder.fraction }), ...(holder.text === undefined ? {} : { text: holder.text.slice(0, 500) }) }] }
+  return { awardId: holder.award.awardId, ...(holder.fraction === undefined ? {} : { fraction: holder.fraction }), ...(holder.text === undefined ? {} : { text: holder.text.slice(0, 500) }) }
 }
 
 /**
@@ -97,7 +101,7 @@ export function stillWanted(holder: Holder, nowMs: InstantMs): z.infer<typeof Re
   const patienceMs = holder.award.leaseMs + limits.pulseMs
   if (nowMs - holder.heardAtMs < patienceMs || nowMs - holder.askedAtMs < holder.award.leaseMs) return undefined
   holder.askedAtMs = nowMs
-  return { kind: 'renew', round: holder.round++, leases: [{ awardId: holder.award.awardId }] }
+  return { kind: 'renew', round: 0, leases: [{ awardId: holder.award.awardId }] }
 }
 
 /** @returns false when the adopter is of an older epoch: it must not get the award. */

@@ -1,9 +1,9 @@
 /** Missions, plans, tasks and the events their log is made of. */
 import { z } from 'zod'
 import { Attributes, Effects, SchemaVersion } from '../capability/schema.ts'
-import { BidSummary, RefusalSummary } from '../bidding/schema.ts'
+import { BidSummary, RefusalSummary, WinningBid } from '../bidding/schema.ts'
 import { Fault } from '../kernel/errors.ts'
-import { ActorAddress, AwardId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { ActorAddress, AwardId, CapabilityName, Epoch, MissionId, OfferId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { unplain } from '../kernel/json.ts'
 import { limits } from '../kernel/limits.ts'
 import { Payload } from '../kernel/payload.ts'
@@ -142,7 +142,9 @@ export const AwardRecord = z.object({
   workerName: z.string().max(64),
   capability: CapabilityName,
   version: SchemaVersion,
-  bid: BidSummary,
+  /** The standing offer that it was awarded against, without a call. */
+  offer: OfferId.optional(),
+  bid: WinningBid,
   bids: z.array(BidSummary).max(limits.bidsRecordedMax),
   refusals: z.array(RefusalSummary).max(limits.refusalsRecordedMax),
   why: z.string().max(500),

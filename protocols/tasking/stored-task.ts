@@ -62,7 +62,7 @@ const isFault = withFields({ code: isText, detail: (value) => typeof value === '
 
 /** Of what a bid or a refusal said, nothing but its being there is needed to go on. */
 export const awardLooks: Fields = {
-  awardId: isText, taskId: isText, attempt: isNumber, epoch: isEpoch, worker: isText, workerName: (value) => typeof value === 'string', capability: isText, version: isText,
+  awardId: isText, taskId: isText, attempt: isNumber, epoch: isEpoch, worker: isText, workerName: (value) => typeof value === 'string', capability: isText, version: isText, offer: optional(isText),
   bid: isObject, bids: listOf(isObject), refusals: listOf(isObject), why: (value) => typeof value === 'string',
 }
 export const attemptLooks: Fields = { award: withFields(awardLooks), awardedAtWallMs: isNumber, endedAtWallMs: optional(isNumber), outcome: oneOf(StoredAttempt.shape.outcome.options), fault: optional(isFault) }

@@ -1,8 +1,8 @@
 /** What a person or a program is shown of missions: the shapes behind HTTP and `--json`. */
 import { z } from 'zod'
-import { BidSummary, RefusalSummary } from '../bidding/schema.ts'
+import { BidSummary, RefusalSummary, WinningBid } from '../bidding/schema.ts'
 import { Fault } from '../kernel/errors.ts'
-import { AwardId, CapabilityName, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { AwardId, CapabilityName, Epoch, MissionId, OfferId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { BlobRef } from '../kernel/payload.ts'
 import { Acknowledgement, MissionLimits, missionStates, taskStates } from './schema.ts'
 
@@ -45,7 +45,8 @@ export const AttemptView = z.object({
   endedAtWallMs: z.number().optional(),
   outcome: z.enum(['running', 'accepted', 'refused', 'lost', 'failed', 'cancelled']),
   fault: Fault.optional(),
-  bid: BidSummary,
+  bid: WinningBid,
+  offer: OfferId.optional(),
   bids: z.array(BidSummary),
   refusals: z.array(RefusalSummary),
   why: z.string(),

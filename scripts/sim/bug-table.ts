@@ -70,7 +70,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'late-result-taken', promise: 'S8', scenario: 'pauses',
     why: 'a result is a result, whoever was awarded since',
     edits: [
-      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || overtaken', replace: 'newest === undefined || isTerminal(task.state)' },
+      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || isOvertaken(state, task.spec.taskId, awardId)', replace: 'newest === undefined || isTerminal(task.state)' },
       { file: rules, find: 'if (last?.award.awardId !== event.awardId) return', replace: 'if (last === undefined) return' },
     ],
   },
@@ -163,8 +163,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'started-before-committed', promise: 'S14', scenario: 'outside-effects',
     why: 'the commit will come, and the worker can begin meanwhile',
     edits: [
-      { file: calls, find: `  return record(state, [{\n    type: 'awarded'`, replace: `  return [tell(output.participant, { kind: 'accept-proposal', award: full }, state.init.principal), ...record(state, [{\n    type: 'awarded'` },
-      { file: calls, find: 'why: output.why.slice(0, 500) },\n  }], context)', replace: 'why: output.why.slice(0, 500) },\n  }], context)]' },
+      { file: calls, find: '  state.committing.set(awardId,', replace: '  state.said.awards.push({ to: participant, award: full, isCalled: callId !== undefined })\n  state.committing.set(awardId,' },
     ],
   },
   {
@@ -210,7 +209,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'last-result-wins', promise: 'S7', scenario: 'pauses',
     why: 'who has done the work again knows better than who did it first',
     edits: [
-      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || overtaken', replace: 'newest === undefined || (isTerminal(task.state) && overtaken)' },
+      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || isOvertaken(state, task.spec.taskId, awardId)', replace: 'newest === undefined || (isTerminal(task.state) && overtaken)' },
       { file: rules, find: "if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'already' : fault('wrong-state', `${event.taskId} has an accepted result already`)\n      if (isTerminal(task.state)) return", replace: "if (task.acceptedAward === event.awardId) return 'already'\n      if (isTerminal(task.state) && task.state !== 'accepted') return" },
       { file: rules, find: 'if (last?.award.awardId !== event.awardId) return', replace: 'if (last === undefined) return' },
     ],

@@ -41,11 +41,13 @@ export const oversizedResults: Misconduct<'oversized-results'> = (_conduct, port
       send(peer, envelope) {
         const { message } = envelope
         if (message.kind !== 'inform') return transport.send(peer, envelope)
-        const size = sizeFor(message.awardId)
-        const oversized = { ...envelope, message: { ...message, result: resultOf(size, message.awardId) } }
-        // An honest transport would refuse to send it.
-        if (size === 'over-frame') host.sendFrame(peer, encodeFrame([oversized]), 1)
-        else transport.send(peer, oversized)
+        for (const one of message.results) {
+          const size = sizeFor(one.awardId)
+          const oversized = { ...envelope, message: { ...message, results: [{ ...one, result: resultOf(size, one.awardId) }] } }
+          // An honest transport would refuse to send it.
+          if (size === 'over-frame') host.sendFrame(peer, encodeFrame([oversized]), 1)
+          else transport.send(peer, oversized)
+        }
       },
     },
   }

@@ -1,6 +1,6 @@
 /** Gives wrong results for its awards, and results for awards that others have. */
 import { actorNames } from '../../actors/names.ts'
-import type { Call } from '../../protocols/bidding/schema.ts'
+import { awardsIn, type Call } from '../../protocols/bidding/schema.ts'
 import type { ActorAddress, AwardId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { Misconduct } from './parts.ts'
@@ -19,12 +19,12 @@ export const wrongResults: Misconduct<'wrong-results'> = (_conduct, ports, { clo
     if (held.has(awardId)) return
     transport.send(manager.peer, {
       to: manager.actor, from: actorNames.award(awardId), principal,
-      message: { kind: 'inform', awardId, result: { inline: { wrong: call.taskId } }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } },
+      message: { kind: 'inform', results: [{ awardId, result: { inline: { wrong: call.taskId } }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } }] },
     })
   }
 
   transport.onReceive(({ envelope: { message } }) => {
-    if (message.kind === 'accept-proposal') held.add(message.award.awardId)
+    if (message.kind === 'accept-proposal') for (const { awardId } of awardsIn(message)) held.add(awardId)
   })
   gossip.onGossip((_topic, { envelope: { message } }) => {
     if (message.kind !== 'cfp' || message.initiator.peer === identity.peerId) return
@@ -39,7 +39,7 @@ export const wrongResults: Misconduct<'wrong-results'> = (_conduct, ports, { clo
       ...transport,
       send(peer, envelope) {
         const { message } = envelope
-        transport.send(peer, message.kind === 'inform' ? { ...envelope, message: { ...message, result: wrong(message.result) } } : envelope)
+        transport.send(peer, message.kind === 'inform' ? { ...envelope, message: { ...message, results: message.results.map((one) => ({ ...one, result: wrong(one.result) })) } } : envelope)
       },
     },
   }

@@ -1,11 +1,12 @@
 /**
  * S10: an award follows a bid that its manager really got, from a node of the mesh that offered the capability when it bid.
+ * One against a standing offer follows that offer, made with a bid for a task that asks for the same.
  * A manager's own node bids without the wire: of its awards only the offer is checked.
  */
-import { taskDepth } from '../../protocols/kernel/ids.ts'
+import { taskDepth, type MissionId, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { AwardRecord } from '../../protocols/tasking/schema.ts'
 import type { Checker, Violation } from '../history/history.ts'
-import { auditLog, bidKey, indexHistory, lifeAt, managerOf, partsOf, type Committed, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
+import { auditLog, bidKey, indexHistory, lifeAt, managerOf, partsOf, type Committed, type HeardBid, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
 import type { Ledger } from '../history/ledger.ts'
 
 const promise = 'S10'
@@ -41,14 +42,26 @@ function problemOf(index: HistoryIndex, { missionId }: MissionLog, { at, ledAt, 
   // An auction lives in its manager's memory. Whoever manages below the root may have restarted while the award was on its way to the log.
   const bornAt = taskDepth(taskId) === 1 ? (lifeAt(index, ownerNode, ledAt)?.startedAt ?? 0) : 0
   const own = partsOf(award.awardId)
-  const heard = (index.bids.get(bidKey(worker, manager, missionId, taskId)) ?? []).filter(({ at: bidAt, bid }) => {
+  const isOlder = ({ at: bidAt, bid }: HeardBid): boolean => {
     const call = partsOf(bid.callId)
-    // A call outlives an award that was refused, and a change of owner.
-    return bidAt < at && bidAt > bornAt && call.attempt <= own.attempt && (call.lineage - own.lineage || call.term - own.term) <= 0
-  })
-  if (heard.length === 0) return `who had not bid for it to ${manager}`
+    return bidAt < at && bidAt > bornAt && (call.lineage - own.lineage || call.term - own.term) <= 0
+  }
+  // A standing offer was made with a bid for another task of the mission that asks for the same. A call outlives an award that was refused, and a change of owner.
+  const heard = award.offer === undefined
+    ? (index.bids.get(bidKey(worker, manager, missionId, taskId)) ?? []).filter((known) => isOlder(known) && partsOf(known.bid.callId).attempt <= own.attempt)
+    : (index.offers.get(`${worker} ${manager} ${award.offer}`) ?? []).filter((known) => isOlder(known) && asksAlike(ledger, missionId, known, taskId))
+  if (heard.length === 0) return award.offer === undefined ? `who had not bid for it to ${manager}` : `who had made no such offer (${award.offer}) to ${manager}`
   const matching = heard.filter(({ bid }) => bid.version === award.version && bid.priceUsd === award.bid.priceUsd && bid.estimatedFinishMs === award.bid.estimatedFinishMs)
   if (matching.length === 0) return 'for a bid that it had not made: another version, price or time'
   if (!matching.some(({ at: bidAt }) => offers(bidAt))) return `who did not offer ${award.capability} when it bid`
   return undefined
+}
+
+/** Whether the task that an offer was made with is of this mission and asks for what this one does. */
+function asksAlike(ledger: Ledger, missionId: MissionId, { bid: { callId } }: HeardBid, taskId: TaskId): boolean {
+  if (!callId.startsWith(`${missionId}:`)) return false
+  const asked = ledger.tasks.get(callId.slice(missionId.length + 1, callId.lastIndexOf('#')) as TaskId)?.spec
+  const own = ledger.tasks.get(taskId)?.spec
+  const need = (spec: typeof own): string => JSON.stringify([spec?.capability, spec?.version, spec?.attributes])
+  return asked !== undefined && need(asked) === need(own)
 }

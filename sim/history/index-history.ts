@@ -100,6 +100,8 @@ export interface HistoryIndex {
   readonly operations: readonly Operation[]
   /** Bids by `bidKey`. */
   readonly bids: ReadonlyMap<string, readonly HeardBid[]>
+  /** Those that stand for more than one task, by `from to offerId`. */
+  readonly offers: ReadonlyMap<string, readonly HeardBid[]>
   readonly results: ReadonlyMap<AwardId, readonly { readonly at: Order; readonly record: RecordOf<'result-heard'> }[]>
   readonly awardsHeard: ReadonlyMap<AwardId, readonly { readonly at: Order; readonly record: RecordOf<'award-heard'> }[]>
   readonly runsStarted: readonly { readonly at: Order; readonly record: RecordOf<'run-started'> }[]
@@ -150,6 +152,7 @@ function build(history: History): HistoryIndex {
   const invoked = new Map<number, { at: Order; record: RecordOf<'invoke'> }>()
   const ended = new Map<number, { at: Order; record: NonNullable<Operation['end']> }>()
   const bids = new Map<string, HeardBid[]>()
+  const offers = new Map<string, HeardBid[]>()
   const results = new Map<AwardId, { at: Order; record: RecordOf<'result-heard'> }[]>()
   const awardsHeard = new Map<AwardId, { at: Order; record: RecordOf<'award-heard'> }[]>()
   const runsStarted: { at: Order; record: RecordOf<'run-started'> }[] = []
@@ -234,6 +237,7 @@ function build(history: History): HistoryIndex {
         ended.set(record.operation, { at, record })
         return
       case 'proposed':
+        for (const bid of record.bids) if (bid.standing !== undefined) add(offers, `${record.from} ${record.to} ${bid.standing.offerId}`, { at, bid })
         for (const bid of record.bids) add(bids, `${record.from} ${record.to} ${bid.callId.slice(0, bid.callId.lastIndexOf('#'))}`, { at, bid })
         return
       case 'result-heard':
@@ -265,7 +269,7 @@ function build(history: History): HistoryIndex {
     const key = event.award.awardId.slice(0, event.award.awardId.lastIndexOf('#'))
     workersOf.set(key, (workersOf.get(key) ?? new Set()).add(event.award.worker))
   }
-  return { history, lives, nodeOf, logs, groups: replicated, firstSynced: (peer, group) => firstSyncedAt.get(`${peer} ${group}`) ?? Infinity, awards, workersOf, operations, bids, results, awardsHeard, runsStarted, runsEnded, allHealed }
+  return { history, lives, nodeOf, logs, groups: replicated, firstSynced: (peer, group) => firstSyncedAt.get(`${peer} ${group}`) ?? Infinity, awards, workersOf, operations, bids, offers, results, awardsHeard, runsStarted, runsEnded, allHealed }
 }
 
 function epochKey(leader: PeerId, group: GroupId, epoch: Epoch): string {

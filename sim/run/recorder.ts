@@ -1,5 +1,6 @@
 /** Watches a virtual mesh: feeds the tally, the trace hash and, when promises are checked, the history. It changes nothing. */
 import type { SkillRunEvent } from '../../actors/ports/skill-runner.ts'
+import { awardsIn } from '../../protocols/bidding/schema.ts'
 import { openAdvert } from '../../protocols/capability/open-advert.ts'
 import { digestOfText } from '../../protocols/kernel/hashing.ts'
 import { isMissionGroup, type GroupId, type MissionId, type PeerId } from '../../protocols/kernel/ids.ts'
@@ -148,10 +149,9 @@ export function createRecorder(init: RecorderInit): Recorder {
     advertHeard(to, received)
     if (message.kind === 'propose') add({ ...at, type: 'proposed', bids: message.bids, participant: message.participant.actor })
     else if (message.kind === 'accept-proposal') {
-      const { awardId, missionId, taskId, epoch, effects } = message.award
-      add({ ...at, type: 'award-heard', awardId, missionId, taskId, epoch, external: effects === 'external' })
-    } else if (message.kind === 'inform') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: false, result: message.result })
-    else if (message.kind === 'failure') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: true })
+      for (const { awardId, missionId, taskId, epoch, effects } of awardsIn(message)) add({ ...at, type: 'award-heard', awardId, missionId, taskId, epoch, external: effects === 'external' })
+    } else if (message.kind === 'inform') for (const { awardId, result } of message.results) add({ ...at, type: 'result-heard', awardId, failed: false, result })
+    if (message.kind === 'failure') add({ ...at, type: 'result-heard', awardId: message.awardId, failed: true })
   }
 
   /** Said when it leaves: it may be heard long after its sender has ended. */

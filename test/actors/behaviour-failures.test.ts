@@ -7,12 +7,13 @@ import { logKeeper } from '../../actors/behaviours/replication/log-keeper.ts'
 import type { ActorContext, Behaviour } from '../../actors/runtime/actor.ts'
 import type { Effect } from '../../actors/runtime/effects.ts'
 import { defaultTuning } from '../../actors/tuning.ts'
-import type { Award } from '../../protocols/bidding/schema.ts'
+import { awardsIn, type Award, type AwardedTask, type AwardTerms } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { AwardId, CallId, GroupId, Incarnation, MissionId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import type { CallId, GroupId, Incarnation, MissionId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import { seededRandom } from '../../protocols/kernel/prng.ts'
 import type { Membership } from '../../protocols/membership/schema.ts'
 import { extend, logOrigin } from '../../protocols/replicated-log/chain.ts'
+import type { MessageOf } from '../../protocols/wire.ts'
 import { virtualPeerId } from '../../sim/identity-virtual-adapter.ts'
 import { capability } from './virtual-missions.ts'
 
@@ -66,34 +67,78 @@ describe('the missions desk', () => {
 })
 
 describe('the participant', () => {
-  const award: Award = {
-    awardId: 'award-1' as AwardId, callId: 'call-1' as CallId, missionId, taskId: 'root/x' as TaskId, attempt: 1, epoch: { lineage: 1, term: 1 }, kind: 'leaf', manager: { peer: far, actor: 'manager' }, orchestrator: { peer: far, actor: 'orchestrator' },
-    principal: 'local' as Principal, capability: capability('work.do').name, version: '1.0', effects: 'none', effort: 1, input: { inline: {} }, priority: 5, timeLimitMs: 1_000, leaseMs: 6_000, remainingMs: 1_000,
+  const from = { peer: far, actor: 'manager' }
+  const terms: AwardTerms = {
+    missionId, epoch: { lineage: 1, term: 1 }, kind: 'leaf', manager: from, orchestrator: { peer: far, actor: 'orchestrator' },
+    principal: 'local' as Principal, capability: capability('work.do').name, version: '1.0', effects: 'none', leaseMs: 6_000, remainingMs: 1_000,
   }
+  const taskOf = (name: string): AwardedTask => ({ taskId: `root/${name}` as TaskId, attempt: 1, callId: `call-${name}` as CallId, effort: 1, input: { inline: {} }, priority: 5, timeLimitMs: 1_000 })
+  const accepting = (...names: string[]): MessageOf<'accept-proposal'> => ({ kind: 'accept-proposal', terms, tasks: names.map(taskOf) })
+  const awardOf = (name: string): Award => awardsIn(accepting(name))[0] as Award
+  const workerName = actorNames.worker(missionId, 0)
+  const bidding = (slots: number) => driven(participant({
+    name: 'node', slots, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, managerOf: () => ({ kind: 'manager' }), workerOf: (id) => ({ kind: `worker of ${id}` }),
+  }), actorNames.participant)
+  const { awardId } = awardOf('one')
 
-  it('stops the skill of a worker that failed, tells its manager, and bids with the free slot for what it had to refuse', () => {
-    const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
-    const from = { peer: far, actor: 'manager' }
-    expect(bidder({ kind: 'accept-proposal', award }, from)).toMatchObject([{ type: 'tell', message: { kind: 'confirm' } }, { type: 'spawn', name: actorNames.award(award.awardId) }, { type: 'fact' }])
-    expect(bidder({ kind: 'accept-proposal', award: { ...award, awardId: 'award-2' as AwardId } }, from)).toMatchObject([{ message: { kind: 'refuse-award', refusal: { reason: 'no-free-slot' } } }])
-    const effects = bidder({ kind: 'child-failed', name: actorNames.award(award.awardId), reason: 'invariant broken' })
-    expect(effects).toMatchObject([{ type: 'stop-skill', runId: award.awardId }, { type: 'tell', to: { peer: far }, message: { kind: 'failure', awardId: award.awardId, fault: { code: 'internal', retryable: true } } }, { type: 'tell', message: { kind: 'propose', bids: [{ callId: 'call-1' }] } }, { type: 'set-timer', key: 'bid' }])
-    expect(bidder({ kind: 'accept-proposal', award: { ...award, awardId: 'award-3' as AwardId } }, from)).toMatchObject([{ message: { kind: 'confirm' } }, { type: 'spawn' }, { type: 'fact' }])
+  it('stops the skills of a worker that failed, tells its manager, and bids with the free slot for what it had to refuse', () => {
+    const bidder = bidding(1)
+    expect(bidder(accepting('one'), from)).toMatchObject([
+      { type: 'tell', message: { kind: 'confirm', awardIds: [awardId] } }, { type: 'fact' }, { type: 'spawn', name: workerName, behaviour: { kind: `worker of ${missionId}` } },
+      { type: 'tell', to: { peer: self, actor: workerName }, message: { kind: 'run-awards', awards: [awardOf('one')] } },
+    ])
+    expect(bidder(accepting('two'), from)).toMatchObject([{ message: { kind: 'refuse-award', awardId: awardOf('two').awardId, refusal: { callId: 'call-two', reason: 'no-free-slot' } } }])
+    const effects = bidder({ kind: 'child-failed', name: workerName, reason: 'invariant broken' })
+    expect(effects).toMatchObject([{ type: 'stop-skill', runId: awardId }, { type: 'tell', to: { peer: far }, message: { kind: 'failure', awardId, fault: { code: 'internal', retryable: true } } }, { type: 'tell', message: { kind: 'propose', bids: [{ callId: 'call-two' }] } }, { type: 'set-timer', key: 'bid' }])
+    expect(bidder(accepting('three'), from), 'another worker, under another name').toMatchObject([{ message: { kind: 'confirm' } }, { type: 'fact' }, { type: 'spawn', name: actorNames.worker(missionId, 1) }, { to: { actor: actorNames.worker(missionId, 1) }, message: { kind: 'run-awards' } }])
+  })
+
+  it('takes of many awards what it has places for, confirms those together and gives them to one worker; the rest it refuses', () => {
+    const bidder = bidding(2)
+    const effects = bidder(accepting('one', 'two', 'three'), from)
+    const told = effects.flatMap((effect) => (effect.type === 'tell' ? [effect.message] : []))
+    expect(told).toMatchObject([
+      { kind: 'confirm', awardIds: [awardId, awardOf('two').awardId] }, { kind: 'refuse-award', awardId: awardOf('three').awardId, refusal: { reason: 'no-free-slot' } }, { kind: 'run-awards', awards: [awardOf('one'), awardOf('two')] },
+    ])
+    expect(effects.filter(({ type }) => type === 'spawn')).toHaveLength(1)
+    const lost = bidder({ kind: 'child-failed', name: workerName, reason: 'invariant broken' })
+    expect(lost.flatMap((effect) => (effect.type === 'stop-skill' ? [effect.runId] : []))).toEqual([awardId, awardOf('two').awardId])
+    expect(lost.flatMap((effect) => (effect.type === 'tell' && effect.message.kind === 'failure' ? [effect.message.awardId] : []))).toEqual([awardId, awardOf('two').awardId])
+  })
+
+  it('an award by a standing offer is not confirmed, and refused by the name of the call that there was none of', () => {
+    const { callId: _, ...uncalled } = taskOf('one')
+    const byOffer: ActorMessage = { kind: 'accept-proposal', terms, tasks: [uncalled] }
+    expect(bidding(1)(byOffer, from)).toMatchObject([{ type: 'fact' }, { type: 'spawn' }, { message: { kind: 'run-awards', awards: [{ awardId }] } }])
+    expect(bidding(0)(byOffer, from)).toMatchObject([{ message: { kind: 'refuse-award', awardId, refusal: { reason: 'no-free-slot' } } }])
   })
 
   it('confirms an award that comes twice and runs it once', () => {
-    const bidder = driven(participant({ name: 'node', slots: 2, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
-    const from = { peer: far, actor: 'manager' }
-    bidder({ kind: 'accept-proposal', award }, from)
-    expect(bidder({ kind: 'accept-proposal', award }, from)).toMatchObject([{ type: 'tell', message: { kind: 'confirm' } }])
+    const bidder = bidding(2)
+    bidder(accepting('one'), from)
+    expect(bidder(accepting('one'), from)).toMatchObject([{ type: 'tell', message: { kind: 'confirm', awardIds: [awardId] } }])
+  })
+
+  it('a worker ends when it has nothing to do and nothing is on its way to it', () => {
+    const bidder = bidding(2)
+    const worker = { peer: self, actor: workerName }
+    bidder(accepting('one'), from)
+    expect(bidder({ kind: 'worker-idle', missionId }, worker), 'it has not heard of its award yet').toEqual([])
+    bidder({ kind: 'awards-finished', awards: [{ awardId, effort: 1, capability: terms.capability, version: terms.version }] }, worker)
+    expect(bidder({ kind: 'worker-idle', missionId }, worker), 'the result is not acknowledged').toEqual([])
+    bidder({ kind: 'awards-forgotten', awardIds: [awardId] }, worker)
+    expect(bidder({ kind: 'worker-idle', missionId }, { peer: self, actor: 'worker/other/0' })).toEqual([])
+    expect(bidder({ kind: 'worker-idle', missionId }, worker)).toEqual([{ type: 'tell', to: worker, message: { kind: 'worker-ends' } }])
+    expect(bidder(accepting('two'), from)).toContainEqual(expect.objectContaining({ type: 'spawn', name: actorNames.worker(missionId, 1) }))
   })
 
   it('passes a cancel on in the order in which the award came, with its sender', () => {
-    const bidder = driven(participant({ name: 'node', slots: 1, capabilities: [capability('work.do')], refuseOnBattery: false, nodesExpected: 10, tuning: defaultTuning, runnerOf: () => ({ kind: 'worker' }) }), actorNames.participant)
-    const from = { peer: far, actor: 'manager' }
-    const message = { kind: 'cancel', awardId: award.awardId, reason: 'enough' } as const
+    const bidder = bidding(1)
+    const message = { kind: 'cancel', awardId, reason: 'enough' } as const
     expect(bidder(message, from)).toEqual([])
-    expect(bidder(message, from, [actorNames.award(award.awardId)])).toEqual([{ type: 'tell', to: { peer: self, actor: actorNames.award(award.awardId) }, message: { kind: 'passed-on', message, from } }])
+    bidder(accepting('one'), from)
+    expect(bidder(message, from), 'its worker is gone').toEqual([])
+    expect(bidder(message, from, [workerName])).toEqual([{ type: 'tell', to: { peer: self, actor: workerName }, message: { kind: 'passed-on', message, from } }])
   })
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { actorNames } from '../../actors/names.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { AwardId, CallId, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import type { CallId, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import type { Envelope, Message } from '../../protocols/wire.ts'
 import { virtualPeerId } from '../../sim/identity-virtual-adapter.ts'
 import type { ScriptedSkill } from '../../sim/skill-runner-scripted-adapter.ts'
@@ -45,7 +45,7 @@ describe('who wins', () => {
       for (const { bid, bids } of contested) {
         const lost = bids.find(({ name }) => name === 'slow')
         expect(lost?.estimatedFinishMs ?? 0).toBeGreaterThan(2 * bid.estimatedFinishMs)
-        expect(lost?.terms.finish ?? 1).toBeLessThan(bid.terms.finish)
+        expect(lost?.terms.finish ?? 1).toBeLessThan(bid.terms?.finish ?? 0)
       }
     }
   })
@@ -174,18 +174,18 @@ describe('a peer that lies', () => {
       for (const to of [actor, 'participant']) {
         evil.send(worker, to, { kind: 'adopt', awardId, epoch, manager: { peer: world.node('a').peer, actor: rootManager }, orchestrator: here('participant'), leaseMs: 1_000 })
         evil.send(worker, to, { kind: 'cancel', awardId, reason: 'evil' })
-        evil.send(worker, to, { kind: 'acknowledge', awardId })
+        evil.send(worker, to, { kind: 'acknowledge', awardIds: [awardId] })
         evil.send(worker, to, { kind: 'renewed', round: 0, awardIds: [awardId], leaseMs: 1 })
       }
       const managers = [...new Set([rootManager, ...awards.map((other) => actorNames.award(other.awardId))])]
       for (const node of world.live()) {
         for (const manager of managers) {
-          evil.send(node.peer, manager, { kind: 'inform', awardId, result: { inline: 666 }, cites: [], stats })
+          evil.send(node.peer, manager, { kind: 'inform', results: [{ awardId, result: { inline: 666 }, cites: [], stats }] })
           evil.send(node.peer, manager, { kind: 'failure', awardId, fault: fault('skill-failed', 'evil', { retryable: false }), stats })
           evil.send(node.peer, manager, { kind: 'hand-back', awardId, reason: 'evil' })
           evil.send(node.peer, manager, { kind: 'not-holding', awardId })
           evil.send(node.peer, manager, { kind: 'holding', awardId, worker: here(actor) })
-          evil.send(node.peer, manager, { kind: 'confirm', awardId, worker: here(actor) })
+          evil.send(node.peer, manager, { kind: 'confirm', awardIds: [awardId] })
           evil.send(node.peer, manager, { kind: 'refuse-award', awardId, refusal: { callId: `${awardId}?` as CallId, reason: 'leaving', detail: 'evil', retryable: false, waiting: false } })
           evil.send(node.peer, manager, { kind: 'control', missionId: accepted.id, action: 'pause' })
           evil.send(node.peer, manager, { kind: 'cancel', awardId, reason: 'evil' })
@@ -218,8 +218,9 @@ describe('a peer that lies', () => {
     const missionId = 'm-aaaaaaaa-aaaaaaaaaaaa' as MissionId
     const common = { callId: 'c?' as CallId, missionId, taskId: 'root/x' as TaskId, attempt: 1, kind: 'leaf' as const, capability: capability('number.double').name, effects: 'none' as const, priority: 5, effort: 1, remainingMs: 1_000 }
     evil.send(b.peer, 'participant', { kind: 'cfp', initiator: { peer: a, actor: 'x' }, principal: local, threshold: 1, expiresInMs: 1_000, calls: [{ ...common, inputBytes: 0, holders: [], excluded: [], budgetUsd: 1 }] })
-    const award = { ...common, awardId: 'w' as AwardId, epoch: { lineage: 1, term: 1 }, manager: { peer: a, actor: 'x' }, orchestrator: { peer: a, actor: 'x' }, principal: local, version: '1.0', input: { inline: { value: 1 } }, timeLimitMs: 1_000, leaseMs: 1_000 }
-    evil.send(b.peer, 'participant', { kind: 'accept-proposal', award })
+    const { callId, taskId, attempt, effort, priority, ...shared } = common
+    const terms = { ...shared, epoch: { lineage: 1, term: 1 }, manager: { peer: a, actor: 'x' }, orchestrator: { peer: a, actor: 'x' }, principal: local, version: '1.0', leaseMs: 1_000 }
+    evil.send(b.peer, 'participant', { kind: 'accept-proposal', terms, tasks: [{ callId, taskId, attempt, effort, priority, input: { inline: { value: 1 } }, timeLimitMs: 1_000 }] })
     const signed = { advert: JSON.stringify({ peerId: a, sequence: 9e15, issuedAtWallMs: world.mesh.clock.wallMs(), expiresAtWallMs: world.mesh.clock.wallMs() + 60_000, name: 'evil', release: '0', duties: ['worker'], addrs: [], capabilities: [], gpus: [], environment: { os: 'x', arch: 'x', cores: 1, memoryBytes: 0, memoryFreeBytes: 0 }, load: { slots: 0, slotsBusy: 0, waiting: 0, missionsOwned: 0, managers: 0, cpu: 0, loopDelayMs: 0 }, leaving: true }), signature: new Uint8Array(64) }
     evil.send(b.peer, 'directory', { kind: 'advert', signed })
     evil.send(b.peer, 'directory', { kind: 'advert', signed: { ...signed, advert: 'not json' } })

@@ -19,7 +19,7 @@ import { awarded, checkpointed, ended, firstEpoch, fold, id, missionId, planned,
 const here = 'owner' as PeerId
 const there = 'worker-1' as PeerId
 const managerAt: ActorAddress = { peer: here, actor: 'manager' }
-const workerAt: ActorAddress = { peer: there, actor: 'award' }
+const workerAt: ActorAddress = { peer: there, actor: 'worker' }
 const awardId = awardIdOf(missionId, id('root/t'), 1, firstEpoch)
 const award: Award = {
   awardId, callId: `${awardId}?` as Award['callId'], missionId, taskId: id('root/t'), attempt: 1, epoch: firstEpoch, kind: 'leaf', manager: managerAt, orchestrator: { peer: here, actor: 'mission' }, principal: 'local' as Principal,
@@ -27,19 +27,27 @@ const award: Award = {
 }
 
 /** An actor by itself: what it is told, and what it says. */
-function alone<S>(behaviour: { start(context: ActorContext): { state: S; effects: readonly Effect[] }; receive(state: S, delivery: Delivery, context: ActorContext): readonly Effect[] }, self: ActorAddress) {
+function alone<S>(behaviour: { start(context: ActorContext): { state: S; effects: readonly Effect[] }; receive(state: S, delivery: Delivery, context: ActorContext): readonly Effect[]; endTurn?(state: S, context: ActorContext): readonly Effect[] }, self: ActorAddress) {
   let nowMs = 0
   const context = (): ActorContext => ({ self, nowMs, wallMs: 1_000 + nowMs, connected: () => true, exists: () => true, random: { next: () => 0.5 } }) as unknown as ActorContext
   const started = behaviour.start(context())
+  // A turn for every message.
+  const effectsOf = (from: ActorAddress, message: ActorMessage) => [...behaviour.receive(started.state, { message, from } as Delivery, context()), ...(behaviour.endTurn?.(started.state, context()) ?? [])]
   const said = (effects: readonly Effect[]) => effects.flatMap((effect) => (effect.type === 'tell' ? [effect.message] : []))
   return {
     state: started.state, started: started.effects,
     later: (ms: number) => {
       nowMs += ms
     },
-    hear: (from: ActorAddress, message: ActorMessage) => said(behaviour.receive(started.state, { message, from } as Delivery, context())),
-    effectsOf: (from: ActorAddress, message: ActorMessage) => behaviour.receive(started.state, { message, from } as Delivery, context()),
+    hear: (from: ActorAddress, message: ActorMessage) => said(effectsOf(from, message)),
+    effectsOf,
   }
+}
+
+/** A worker of the mission that was given this award, and what it did at that. */
+function working(given: Award = award) {
+  const actor = alone(worker(missionId), workerAt)
+  return { ...actor, begun: actor.effectsOf({ peer: there, actor: 'participant' }, { kind: 'run-awards', awards: [given] }) }
 }
 
 const stats = { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 }
@@ -49,13 +57,13 @@ const kinds = (messages: readonly ActorMessage[]) => messages.map(({ kind }) => 
 
 describe('a worker', () => {
   it('gives the skill what the attempt before has left', () => {
-    const start = (given: Award) => alone(worker(given), workerAt).started.find((effect) => effect.type === 'start-skill')
+    const start = (given: Award) => working(given).begun.find((effect) => effect.type === 'start-skill')
     expect(start({ ...award, checkpoint: { inline: 7 } })).toMatchObject({ run: { checkpoint: { inline: 7 } } })
     expect(start(award)?.run).not.toHaveProperty('checkpoint')
   })
 
   it('hands its newest checkpoint on until it is heard, to whoever manages it by then', () => {
-    const actor = alone(worker(award), workerAt)
+    const actor = working()
     const tick = (): ActorMessage[] => {
       actor.later(limits.checkpointGapMs)
       return actor.hear(workerAt, { kind: 'tick' }).filter(({ kind }) => kind === 'checkpoint')
@@ -75,7 +83,7 @@ describe('a worker', () => {
 
   it('sends the newest before a failure and before it hands back, and none with a result', () => {
     const after = (last: ActorMessage) => {
-      const actor = alone(worker(award), workerAt)
+      const actor = working()
       for (const step of [1, 2]) actor.hear(workerAt, published(step))
       return actor.hear(workerAt, last).filter(({ kind }) => ['checkpoint', 'failure', 'inform', 'hand-back'].includes(kind))
     }

@@ -17,7 +17,7 @@ const context: ActorContext = { self, nowMs: 10_000, wallMs: 10_000, random: see
 it('is the end of that: nobody is asked to do again what is being accepted', () => {
   const behaviour = manager({ missionId, taskId: root, awardId: awardIdOf(missionId, root, 1, firstEpoch), epoch: firstEpoch, orchestrator: owner, principal: 'local' as Principal, tuning: defaultTuning })
   const { state } = behaviour.start(context)
-  const hear = (message: ActorMessage, from = owner) => behaviour.receive(state, { message, from }, context)
+  const hear = (message: ActorMessage, from = owner) => [...behaviour.receive(state, { message, from }, context), ...(behaviour.endTurn?.(state, context) ?? [])]
   const told = (effects: readonly Effect[]) => effects.flatMap((effect) => (effect.type === 'tell' ? [effect.message] : []))
   const submission = submitted()
 
@@ -25,7 +25,7 @@ it('is the end of that: nobody is asked to do again what is being accepted', () 
   const attached = told(hear({ kind: 'attached', missionId, taskId: root, epoch: firstEpoch, paused: false, limits: submission.limits, leavesLeft: 10, priority: 5, remainingMs: 60_000, events, last: true }))
   const question = attached.find((message) => message.kind === 'who-offers')
   expect(question).toBeDefined()
-  const late = told(hear({ kind: 'inform', awardId: awardIdOf(missionId, id('root/a'), 1, firstEpoch), result: { inline: 4 }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } }, at(worker, actorNames.award(awardIdOf(missionId, id('root/a'), 1, firstEpoch)))))
+  const late = told(hear({ kind: 'inform', results: [{ awardId: awardIdOf(missionId, id('root/a'), 1, firstEpoch), result: { inline: 4 }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } }] }, at(worker, actorNames.award(awardIdOf(missionId, id('root/a'), 1, firstEpoch)))))
   const record = late.find((message) => message.kind === 'record')
   expect(record).toMatchObject({ events: [{ type: 'accepted', taskId: 'root/a' }] })
 
@@ -35,6 +35,5 @@ it('is the end of that: nobody is asked to do again what is being accepted', () 
   expect([state.preparing.size, state.callOf.size, state.underWay.size]).toEqual([0, 0, 0])
   const after = told(hear({ kind: 'recorded', missionId, requestId: record?.kind === 'record' ? record.requestId : 0, firstIndex: 5 }))
   expect(after).toContainEqual(expect.objectContaining({ kind: 'acknowledge' }))
-  behaviour.endTurn?.(state, context)
   expect([state.unsettled, state.unsettledOf.size, state.children.open.size, state.phase]).toEqual([0, 0, 0, 'finishing'])
 })

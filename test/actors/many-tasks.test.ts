@@ -1,6 +1,7 @@
 /** Missions of more tasks than are put out to tender at once. */
 import { expect, it, vi } from 'vitest'
 import { limits } from '../../protocols/kernel/limits.ts'
+import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { ScriptedSkill } from '../../sim/skill-runner-scripted-adapter.ts'
 import { createVirtualMesh, type VirtualMesh } from '../../sim/virtual-mesh.ts'
 import { capability, doubling, ended, submit, view } from './virtual-missions.ts'
@@ -21,19 +22,37 @@ async function meshOf(seed: number, ...skillsOf: readonly (readonly ScriptedSkil
   return world
 }
 
+/** The most that are announced at a time of each, until all have ended. */
+async function announcedMost(world: VirtualMesh, ids: readonly MissionId[]): Promise<number[]> {
+  const most = ids.map(() => 0)
+  for (;;) {
+    let hasEnded = true
+    for (const [i, id] of ids.entries()) {
+      const { tasks, endedAtWallMs } = await view(world, world.node('n0'), id)
+      most[i] = Math.max(most[i] ?? 0, tasks.announced ?? 0)
+      hasEnded &&= endedAtWallMs !== undefined
+    }
+    if (hasEnded) return most
+    await world.clock.runFor(40)
+  }
+}
+
 it('no more calls are open than bidders can use, and all tasks are done', async () => {
   const world = await meshOf(1, [], [doubling(50)], [doubling(50)])
-  const { id } = await submit(world, world.node('n0'), { plan: { tasks: doubles(many) }, limits: { leavesMax: many } })
-  const announced: number[] = []
-  for (;;) {
-    const { tasks, endedAtWallMs } = await view(world, world.node('n0'), id)
-    if (endedAtWallMs !== undefined) break
-    announced.push(tasks.announced ?? 0)
-    await world.clock.runFor(100)
+  // Two missions wait for the same places: none of them is offered places to fill without calls.
+  const missions = [await submit(world, world.node('n0'), { plan: { tasks: doubles(many) }, limits: { leavesMax: many } }), await submit(world, world.node('n0'), { plan: { tasks: doubles(many) }, limits: { leavesMax: many } })]
+  for (const most of await announcedMost(world, missions.map(({ id }) => id))) {
+    // One more for each that runs, and for each whose end is being committed.
+    expect(most).toBeLessThanOrEqual(limits.callsOpenMax + 2 * 2 * slots)
+    expect(most).toBeGreaterThanOrEqual(limits.callsOpenMax - slots)
   }
-  // One more for each that runs, and for each whose end is being committed.
-  expect(Math.max(...announced)).toBeLessThanOrEqual(limits.callsOpenMax + 2 * 2 * slots)
-  expect(Math.max(...announced)).toBeGreaterThanOrEqual(limits.callsOpenMax - slots)
+  for (const { id } of missions) expect(await ended(world, world.node('n0'), id)).toMatchObject({ state: 'completed', tasks: { accepted: many } })
+})
+
+it('and only a few where bidders offer places for all of them', async () => {
+  const world = await meshOf(1, [], [doubling(50)], [doubling(50)])
+  const { id } = await submit(world, world.node('n0'), { plan: { tasks: doubles(many) }, limits: { leavesMax: many } })
+  expect(Math.max(...await announcedMost(world, [id]))).toBeLessThanOrEqual(limits.callsBesideOffers)
   expect(await ended(world, world.node('n0'), id)).toMatchObject({ state: 'completed', tasks: { accepted: many } })
 })
 

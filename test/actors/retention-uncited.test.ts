@@ -119,7 +119,7 @@ it('a manager holds what it has made or been given and not brought into the log'
   const state = newManagerState({ missionId, taskId: root, awardId: 'x' as AwardId, epoch: firstEpoch, orchestrator: { peer: here, actor: 'o' }, principal: 'local' as Principal, tuning: defaultTuning }, undefined, 0)
   expect(blobRefsIn(heldBy(state))).toEqual([])
   state.inputs.set(root, blobOf(own))
-  state.records.set(1, { events: [{ type: 'accepted', atWallMs: 1, taskId: root, awardId: 'x' as AwardId, result: blobOf(shared), cites: [], tookMs: 1 }], sentAtMs: 0 })
+  state.records.set(1, { groups: [[{ type: 'accepted', atWallMs: 1, taskId: root, awardId: 'x' as AwardId, result: blobOf(shared), cites: [], tookMs: 1 }]], sentAtMs: 0 })
   state.draft = { plan: { tasks: {} } as never, inputs: new Map([['one', blobOf(inside)]]) }
   state.attachBase = blobOf(other)
   expect(blobRefsIn(heldBy(state)).map(({ $blob }) => $blob).sort()).toEqual([own, shared, inside, other].sort())

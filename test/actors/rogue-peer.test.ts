@@ -26,7 +26,7 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
   const epoch = () => ({ lineage: 1, term: 1 + random.below(3) })
   const callId = () => `${pick(awards)}?`
   const refusal = () => ({ callId: callId(), reason: 'leaving', detail: 'evil', retryable: random.next() < 0.5, waiting: random.next() < 0.5 })
-  const bid = () => ({ callId: callId(), version: '1.0', estimatedFinishMs: 0, breakdown: { queueMs: 0, warmUpMs: 0, transferMs: 0, runMs: 0, samples: 0 }, priceUsd: 0, slotsFree: 5, slots: 5, locality: 1, hostsOrchestrator: false, expiresInMs: 5_000 })
+  const bid = () => ({ callId: callId(), version: '1.0', estimatedFinishMs: 0, breakdown: { queueMs: 0, warmUpMs: 0, transferMs: 0, runMs: 0, samples: 0 }, priceUsd: 0, slotsFree: 5, slots: 5, locality: 1, hostsOrchestrator: false, expiresInMs: 5_000, ...(random.next() < 0.5 ? { standing: { offerId: '1kq3x9-0', slots: random.below(9), forMs: 30_000 } } : {}) })
   const spec = () => ({ taskId: pick(taskIds), kind: 'leaf', capability: 'number.double', effects: 'none', input: { inline: 1 }, after: [], priority: 5, effort: 1, accept: [], retry: { attemptsMax: 4, backoffMs: 1 }, timeLimitMs: 1, optional: false })
   const call = () => ({ callId: callId(), missionId, taskId: pick(taskIds), attempt: 1, kind: pick(['leaf', 'composite']), capability: pick(['number.double', 'number.sum', 'no.such']), effects: 'none', priority: 10, effort: 1, inputBytes: 0, holders: [], excluded: [], budgetUsd: 1, remainingMs: 1_000 })
   const event = () => pick([
@@ -50,17 +50,19 @@ async function nonsense(world: MissionWorld, missionId: MissionId, random: Retur
   const makers: Record<Exclude<Message['kind'], 'accept-proposal'>, () => Record<string, unknown>> = {
     'advert-request': () => ({}),
     advert: () => ({ signed: { advert: '{}', signature: new Uint8Array(64) } }),
-    cfp: () => ({ initiator: anybody(), principal: 'evil', threshold: 1, expiresInMs: 100, calls: [call(), call()] }),
+    cfp: () => ({ initiator: anybody(), principal: 'evil', threshold: 1, expiresInMs: 100, calls: [call(), call()], ...(random.next() < 0.5 ? { standing: 1 + random.below(99) } : {}) }),
     propose: () => ({ participant: anybody(), name: 'evil', bids: [bid(), bid()] }),
     refuse: () => ({ participant: anybody(), name: 'evil', refusals: [refusal()] }),
     'reject-proposal': () => ({ callIds: [callId()] }),
-    confirm: () => ({ awardId: pick(awards), worker: anybody() }),
+    confirm: () => ({ awardIds: [pick(awards), pick(awards)] }),
     'refuse-award': () => ({ awardId: pick(awards), refusal: refusal() }),
-    inform: () => ({ awardId: pick(awards), result: { inline: 666 }, cites: [], stats }),
+    inform: () => ({ results: [pick(awards), pick(awards)].map((awardId) => ({ awardId, result: { inline: 666 }, cites: [], stats })) }),
     failure: () => ({ awardId: pick(awards), fault: problem(), stats }),
     checkpoint: () => ({ awardId: pick(awards), number: 1 + random.below(9), checkpoint: { inline: 'evil' } }),
     'checkpoint-heard': () => ({ awardId: pick(awards), number: 1 + random.below(9) }),
-    acknowledge: () => ({ awardId: pick(awards) }),
+    'offers-changed': () => ({ offers: [{ offerId: '1kq3x9-0', slots: random.below(9), forMs: 30_000 }] }),
+    'offers-released': () => ({ offerIds: ['1kq3x9-0'] }),
+    acknowledge: () => ({ awardIds: [pick(awards), pick(awards)] }),
     cancel: () => ({ awardId: pick(awards), reason: 'evil' }),
     renew: () => ({ round: 1, leases: [{ awardId: pick(awards), text: 'evil' }] }),
     renewed: () => ({ round: 1, awardIds: [pick(awards)], leaseMs: 1 }),

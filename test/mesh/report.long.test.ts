@@ -40,8 +40,7 @@ function submitReport(mesh: RealMesh, folder: string): Promise<MissionDocument> 
 function expectBestBidsToHaveWon(leaves: readonly LeafRecord[]): void {
   for (const { taskId, attempts } of leaves) {
     for (const attempt of attempts) {
-      const won = worthOf(attempt.bid, attempt.bids)
-      for (const bid of attempt.bids) expect(worthOf(bid, attempt.bids), `${bid.name} against ${attempt.workerName} for ${taskId}`).toBeLessThanOrEqual(won + 1e-9)
+      for (const bid of attempt.bids) expect(worthOf(bid, attempt.bids), `${bid.name} against ${attempt.workerName} for ${taskId}`).toBeLessThanOrEqual(worthOf(attempt.bid, attempt.bids) + 1e-9)
     }
   }
 }
@@ -157,9 +156,11 @@ describe('five nodes of which one is slow', () => {
     expect(median(ratios), JSON.stringify(ratios)).toBeGreaterThan(1)
     for (const { attempt, taskId } of measured) {
       const terms = bidOf(attempt, slow)?.terms
-      if (terms === undefined || terms.headroom < attempt.bid.terms.headroom || terms.reliability < attempt.bid.terms.reliability) continue
+      const won = attempt.bid.terms
+      if (won === undefined) throw new Error(`${taskId} was bid for, and the record does not say why the winner won`)
+      if (terms === undefined || terms.headroom < won.headroom || terms.reliability < won.reliability) continue
       // As free and as reliable as the winner, and not the one who carries the mission: only the finish it promises speaks against it.
-      expect(terms.finish, taskId).toBeLessThan(attempt.bid.terms.finish)
+      expect(terms.finish, taskId).toBeLessThan(won.finish)
     }
     expectBestBidsToHaveWon(leavesOf(records))
   })

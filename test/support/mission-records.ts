@@ -1,6 +1,6 @@
 /** Reads a mission's records (`mission why`) as a judge would: who bid, who won, and whether the winner's bid was the best by an own calculation. */
 import type { MeshClient } from '../../node/http/client.ts'
-import type { BidSummary } from '../../protocols/bidding/schema.ts'
+import type { BidSummary, WinningBid } from '../../protocols/bidding/schema.ts'
 import type { MissionId } from '../../protocols/kernel/ids.ts'
 import type { AttemptView, TaskView, WhyView } from '../../protocols/tasking/views.ts'
 
@@ -46,10 +46,12 @@ export function leavesByWorker(leaves: readonly LeafRecord[]): Map<string, numbe
 const weights = { finish: 0.5, reliability: 0.2, price: 0.1, headroom: 0.12, spread: 0.08 } as const
 
 /** A bid's worth, from its raw numbers and those it competed with. */
-export function worthOf(bid: BidSummary, among: readonly BidSummary[]): number {
+export function worthOf(bid: WinningBid, among: readonly BidSummary[]): number {
+  const { terms } = bid
+  if (terms === undefined) throw new Error(`the record of ${bid.name}’s bid does not say what it was made of`)
   const soonestMs = Math.min(...among.map((other) => other.calibratedFinishMs))
   const finish = (soonestMs + 50) / (bid.calibratedFinishMs + 50)
-  return weights.finish * finish + weights.reliability * bid.terms.reliability + weights.price * bid.terms.price + weights.headroom * bid.terms.headroom + weights.spread * bid.terms.spread
+  return weights.finish * finish + weights.reliability * terms.reliability + weights.price * terms.price + weights.headroom * terms.headroom + weights.spread * terms.spread
 }
 
 export function bidOf(attempt: AttemptView, name: string): BidSummary | undefined {

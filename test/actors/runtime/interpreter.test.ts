@@ -88,7 +88,7 @@ describe('the interpreter', () => {
   it('tells an actor of this node in the next turn, one of another over the wire', async () => {
     const { perform, self, sent, telemetry } = await world()
     expect(await perform({ type: 'tell', to: { peer: self, actor: 'asker' }, message: { kind: 'drain' }, principal })).toEqual([{ kind: 'drain' }])
-    const message = { kind: 'acknowledge', awardId: 'award' as AwardId } as const
+    const message = { kind: 'acknowledge' as const, awardIds: ['award' as AwardId] }
     expect(await perform({ type: 'tell', to: { peer: stranger, actor: 'award/x' }, message, principal })).toEqual([])
     expect(sent).toEqual([{ peer: stranger, envelope: { to: 'award/x', from: 'asker', principal, message } }])
     // What is this node's own business never leaves it.

@@ -8,31 +8,31 @@ import { award, peer } from '../bidding/offers.ts'
 
 const { leaseMs } = limits
 const marginMs = limits.pulseMs
-const done: Outcome = { kind: 'inform', awardId: award('c').awardId, result: { inline: 1 }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } }
+const done: Outcome = { kind: 'result', awardId: award('c').awardId, result: { inline: 1 }, cites: [], stats: { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 0 } }
 const successor: ActorAddress = { peer: peer('successor'), actor: 'manager' }
 
 describe('a lease is renewed', () => {
   it('by the pulse of the thread that works, once per pulse', () => {
     const holder = newHolder(award('c'), 0)
-    expect(renewal(holder, 0)).toEqual({ kind: 'renew', round: 0, leases: [{ awardId: 'award-c' }] })
-    expect(renewal(holder, 500)).toBeUndefined()
+    expect(renewal(holder, 0, 0)).toEqual({ awardId: 'award-c' })
+    expect(renewal(holder, 1, 500)).toBeUndefined()
     pulse(holder, 0.5, 'half way')
     pulse(holder, undefined, undefined)
-    expect(renewal(holder, 1_000)).toEqual({ kind: 'renew', round: 1, leases: [{ awardId: 'award-c', fraction: 0.5, text: 'half way' }] })
-    expect(renewal(holder, 1_500)).toBeUndefined()
+    expect(renewal(holder, 2, 1_000)).toEqual({ awardId: 'award-c', fraction: 0.5, text: 'half way' })
+    expect(renewal(holder, 3, 1_500)).toBeUndefined()
   })
 
   it('no more when the work is over', () => {
     const holder = newHolder(award('c'), 0)
     finish(holder, done, 1)
     pulse(holder, 1, undefined)
-    expect(renewal(holder, 2)).toBeUndefined()
+    expect(renewal(holder, 0, 2)).toBeUndefined()
   })
 
   it('with a text of bounded length', () => {
     const holder = newHolder(award('c'), 0)
     pulse(holder, undefined, 'x'.repeat(10_000))
-    expect(renewal(holder, 0)?.leases[0]?.text).toHaveLength(500)
+    expect(renewal(holder, 0, 0)?.text).toHaveLength(500)
   })
 })
 
@@ -40,8 +40,8 @@ describe('the holder stops before its grantor gives up', () => {
   it('it counts from when it sent, less a margin', () => {
     const holder = newHolder(award('c'), 0)
     expect(holder.leaseEndsAtMs).toBe(leaseMs - marginMs)
-    const asked = renewal(holder, 1_000)
-    renewed(holder, asked?.round ?? -1, leaseMs, 5_900)
+    expect(renewal(holder, 3, 1_000)).toBeDefined()
+    renewed(holder, 3, leaseMs, 5_900)
     expect(holder.leaseEndsAtMs).toBe(1_000 + leaseMs - marginMs)
   })
 
@@ -61,19 +61,21 @@ describe('the holder stops before its grantor gives up', () => {
       grantLease(table, given.awardId, worker, leaseMs, 0)
       // The award itself is under way for less than both margins together.
       const holder = newHolder(given, random.below(marginMs * 2))
+      let round = 0
       let toGrantor: { round: number; atMs: number }[] = []
       let toHolder: { round: number; atMs: number }[] = []
       const slowness = [50, 800, 5_000][random.below(3)] as number
       for (let nowMs = holder.startedAtMs; nowMs < 40_000; nowMs += 25) {
         if (nowMs % limits.pulseMs < 25) {
           pulse(holder, undefined, undefined)
-          const asked = renewal(holder, nowMs)
-          if (asked !== undefined && random.below(8) > 0) toGrantor.push({ round: asked.round, atMs: nowMs + random.below(slowness) })
+          const asked = renewal(holder, round, nowMs)
+          if (asked !== undefined && random.below(8) > 0) toGrantor.push({ round, atMs: nowMs + random.below(slowness) })
+          round += 1
         }
-        for (const { round } of toGrantor.filter(({ atMs }) => atMs <= nowMs)) {
-          if (renewLease(table, given.awardId, worker, leaseMs, nowMs) && random.below(8) > 0) toHolder.push({ round, atMs: nowMs + random.below(slowness) })
+        for (const { round: heard } of toGrantor.filter(({ atMs }) => atMs <= nowMs)) {
+          if (renewLease(table, given.awardId, worker, leaseMs, nowMs) && random.below(8) > 0) toHolder.push({ round: heard, atMs: nowMs + random.below(slowness) })
         }
-        for (const { round } of toHolder.filter(({ atMs }) => atMs <= nowMs)) renewed(holder, round, leaseMs, nowMs)
+        for (const { round: heard } of toHolder.filter(({ atMs }) => atMs <= nowMs)) renewed(holder, heard, leaseMs, nowMs)
         toGrantor = toGrantor.filter(({ atMs }) => atMs > nowMs)
         toHolder = toHolder.filter(({ atMs }) => atMs > nowMs)
         const grantedUntilMs = table.get(given.awardId)?.expiresAtMs ?? 0
@@ -84,11 +86,13 @@ describe('the holder stops before its grantor gives up', () => {
 
   it('and keeps its lease for as long as both are there: lost answers do not add up', () => {
     const holder = newHolder(award('c'), 0)
+    let round = 0
     for (let nowMs = 500; nowMs < 120_000; nowMs += 500) {
       pulse(holder, undefined, undefined)
-      const asked = renewal(holder, nowMs)
+      round += 1
+      expect(renewal(holder, round, nowMs)).toBeDefined()
       // Every other answer is lost.
-      if (nowMs % 1_000 !== 0) renewed(holder, asked?.round ?? -1, leaseMs, nowMs + 20)
+      if (nowMs % 1_000 !== 0) renewed(holder, round, leaseMs, nowMs + 20)
       expect(holder.sentRounds.size).toBeLessThanOrEqual(leaseMs / limits.pulseMs)
       expect(holder.leaseEndsAtMs).toBeGreaterThanOrEqual(nowMs + leaseMs - marginMs - 1_000)
     }
@@ -147,9 +151,9 @@ describe('another manager adopts it', () => {
 
   it('the answers that the last one owed are not waited for', () => {
     const holder = newHolder(award('c'), 0)
-    const asked = renewal(holder, 3_900)
+    expect(renewal(holder, 5, 3_900)).toBeDefined()
     adopt(holder, message(2), 4_000)
-    renewed(holder, asked?.round ?? -1, 60_000, 4_100)
+    renewed(holder, 5, 60_000, 4_100)
     expect(holder.leaseEndsAtMs).toBe(4_000 + leaseMs - marginMs)
   })
 })
@@ -166,7 +170,8 @@ describe('a holder that hears nothing', () => {
     const holder = newHolder(award('c'), 0)
     for (let nowMs = 0; nowMs <= 30_000; nowMs += 500) {
       pulse(holder, undefined, undefined)
-      renewed(holder, renewal(holder, nowMs)?.round ?? -1, leaseMs, nowMs)
+      expect(renewal(holder, nowMs, nowMs)).toBeDefined()
+      renewed(holder, nowMs, leaseMs, nowMs)
       expect(stillWanted(holder, nowMs)).toBeUndefined()
     }
   })

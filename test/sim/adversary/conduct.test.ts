@@ -47,7 +47,7 @@ describe('adversaries on a small mesh', () => {
     const outcomes = await world.sums(4, 8)
     expect(outcomes.map(({ state }) => state)).toEqual(Array(4).fill('completed'))
     expect(outcomes.some(({ result }) => result !== 72)).toBe(true)
-    const results = world.heard('inform')
+    const results = world.heard('inform').flatMap((message) => message.results)
     expect(results.some(({ result }) => 'inline' in result && typeof result.inline === 'number' && result.inline % 2 === 1)).toBe(true)
     expect(results.some(({ result }) => JSON.stringify(result).includes('wrong'))).toBe(true)
     expect(JSON.stringify(outcomes)).not.toContain('wrong')
@@ -57,7 +57,7 @@ describe('adversaries on a small mesh', () => {
   it('oversized-results goes to every limit and beyond', async () => {
     const world = await hostileWorld(4, { kind: 'oversized-results' })
     const outcomes = await world.sums(4, 8)
-    const sizes = world.heard('inform').map(({ result }) => ('inline' in result ? String(result.inline).length : -1))
+    const sizes = world.heard('inform').flatMap((message) => message.results).map(({ result }) => ('inline' in result ? String(result.inline).length : -1))
     expect(Math.max(...sizes)).toBeGreaterThan(limits.payloadInlineBytesMax)
     expect(sizes).toContain(-1)
     expect(world.violations.length).toBeGreaterThan(0)
