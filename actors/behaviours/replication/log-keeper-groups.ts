@@ -6,13 +6,20 @@ import { hash32 } from '../../../protocols/kernel/hashing.ts'
 import { formatEpoch, type Epoch, type GroupId, type PeerId } from '../../../protocols/kernel/ids.ts'
 import { peersOf } from '../../../protocols/membership/members.ts'
 import type { Membership } from '../../../protocols/membership/schema.ts'
+import type { RaftState } from '../../../protocols/replicated-log/raft-state.ts'
 import { viewOf } from '../../../protocols/replicated-log/raft.ts'
-import type { Group } from './log-keeper-state.ts'
 
 /** The groups of a pair of nodes that one of them leads: their number, and the exclusive or of what stands for each and its epoch. */
 export interface Shared {
   groups: number
   digest: number
+}
+
+/** What is looked at of a group. */
+export interface Countable {
+  readonly group: GroupId
+  readonly raft: RaftState
+  readonly leader: PeerId | undefined
 }
 
 /** What a group was counted as. */
@@ -26,7 +33,7 @@ interface Counted {
   readonly value: number
 }
 
-export class GroupTable extends Map<GroupId, Group> {
+export class GroupTable<Group extends Countable = Countable> extends Map<GroupId, Group> {
   /** By the other member. */
   readonly led = new Map<PeerId, Shared>()
   /** By the leader. */

@@ -78,7 +78,7 @@ export interface LogKeeperState {
   opened: boolean
   readonly early: Delivery[]
   incarnation: Incarnation | undefined
-  readonly groups: GroupTable
+  readonly groups: GroupTable<Group>
   /** To be written with the next batch, in order. */
   waiting: { readonly group: Group; readonly persist: RaftPersist }[]
   waitingEnded: EndedMission[]
@@ -122,7 +122,7 @@ export interface LogKeeperState {
 
 export function newLogKeeperState(): LogKeeperState {
   return {
-    opened: false, early: [], incarnation: undefined, groups: new GroupTable(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
+    opened: false, early: [], incarnation: undefined, groups: new GroupTable<Group>(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
     beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), leaving: new Map(), goes: undefined, damaged: new Set(), changing: new Map(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
