@@ -37,7 +37,7 @@ function counted(table: GroupTable): { led: Map<PeerId, Shared>; followed: Map<P
 }
 
 it('what pulses say is kept as groups come, change and go', () => {
-  const table = new GroupTable()
+  const table = new GroupTable<Group>()
   const said = (group: Group, outputs: RaftOutputs): void => {
     if (outputs.leader !== undefined) group.leader = outputs.leader.peer
     table.note(group, self)
@@ -81,7 +81,7 @@ it('what pulses say is kept as groups come, change and go', () => {
 })
 
 it('nothing is said of one that has gone', () => {
-  const table = new GroupTable()
+  const table = new GroupTable<Group>()
   const id = 'm-aaaaaaaa-000000000001' as GroupId
   const { state } = foundGroup(init(id, self), { voters: [self, ...others].map(member), learners: [] }, now)
   const group = newGroup(id, incarnation, state, true, 3)
