@@ -10,7 +10,7 @@ import { packageSpecifier } from './module-hooks.ts'
 import { skillKey } from './skill-module.ts'
 import type { SkillDescription, SkillModule } from './skill-module.ts'
 import { createThreadPool } from './thread-pool.ts'
-import type { ThreadPool } from './thread-pool.ts'
+import type { SkillThread, ThreadPool } from './thread-pool.ts'
 
 const extensions = ['.ts', '.mts', '.js', '.mjs']
 const describeMs = 30_000
@@ -77,8 +77,9 @@ function describeModule(pool: ThreadPool, origin: string, url: string, over: Abo
   const failed = (why: string, next?: string): void => reject(new MeshError('bad-request', `the skill ${origin} cannot be loaded: ${why}`, next === undefined ? {} : { next }))
   const fix = 'correct the module; "skein skill test FILE" shows the same error'
   over.addEventListener('abort', () => failed('it was given up'), { once: true })
-  const limit = setTimeout(() => failed(`importing it took longer than ${describeMs / 1_000} s`, 'do no work while the module is imported, only in run()'), describeMs)
-  const thread = pool.acquire(describeMemoryBytes, {
+  let limit: NodeJS.Timeout | undefined
+  let thread: SkillThread | undefined
+  const giveUpWaiting = pool.acquire(describeMemoryBytes, {
     onMessage(message) {
       if (message.type !== 'described') return
       if (message.skills === undefined) failed(message.fault?.detail ?? 'it has no skills', message.fault?.next ?? fix)
@@ -90,11 +91,15 @@ function describeModule(pool: ThreadPool, origin: string, url: string, over: Abo
     onMemory: (bytes) => {
       if (bytes > describeMemoryBytes) failed('importing it used too much memory')
     },
+  }, (given) => {
+    thread = given
+    limit = setTimeout(() => failed(`importing it took longer than ${describeMs / 1_000} s`, 'do no work while the module is imported, only in run()'), describeMs)
+    given.post({ type: 'describe', url })
   })
-  thread.post({ type: 'describe', url })
   return promise.finally(() => {
     clearTimeout(limit)
-    return thread.end()
+    giveUpWaiting()
+    return thread?.end()
   })
 }
 

@@ -131,3 +131,5 @@ port.on('message', (message: ToThread) => {
       break
   }
 })
+
+post({ type: 'up' })

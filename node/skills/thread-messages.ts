@@ -47,6 +47,8 @@ export type ToThread =
   | { readonly type: 'answer'; readonly requestId: number; readonly bytes?: Uint8Array; readonly ref?: BlobRef; readonly fault?: Fault }
 
 export type FromThread =
+  /** It has loaded what it needs itself. */
+  | { readonly type: 'up' }
   | { readonly type: 'described'; readonly url: string; readonly skills?: readonly SkillDescription[]; readonly fault?: Fault }
   | { readonly type: 'started'; readonly runId: string }
   /** The skill's code is loaded and is called now: its time limit starts. */

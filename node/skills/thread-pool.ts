@@ -6,6 +6,7 @@
  * node asking the thread's isolate for its heap and buffers every 50 ms, which works in the middle of a synchronous loop too. Of many
  * busy threads a few are asked at a time, each in its turn: all of them every 50 ms would be most of what the node does.
  */
+import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { Bytes } from '../../protocols/kernel/units.ts'
 import { siblingModule } from '../source-or-bundle.ts'
@@ -19,6 +20,8 @@ const hardLimitHeadroomMiB = 1024
 /** What a thread uses before it runs anything. */
 export const threadOwnBytes = 32 * MiB
 const idleMs = 60_000
+/** Threads that load what they need at the same time: more would only be up later, all of them. */
+const startsPerProcessor = 8
 const terminateMs = 1_000
 const reapWaitMs = 5
 const reapWaitsMax = 20
@@ -44,8 +47,14 @@ export interface SkillThread {
 }
 
 export interface ThreadPool {
-  /** A warm thread or a new one. @param memoryBytes the limit of what it will run. */
-  acquire(memoryBytes: Bytes, user: ThreadUser): SkillThread
+  /**
+   * A warm thread or a new one. Loading what a thread needs takes a processor for a while, so that only a few for each processor
+   * begin at a time: who comes in a burst waits for one of those, or for a thread that another gives back.
+   * @param memoryBytes the limit of what it will run.
+   * @param onThread called once there is one, in this call or later.
+   * @returns gives up the place in the queue; of no effect once there is a thread.
+   */
+  acquire(memoryBytes: Bytes, user: ThreadUser, onThread: (thread: SkillThread) => void): () => void
   /** Gives back a thread that ended its run cleanly. */
   release(thread: SkillThread): void
   /** Threads that exist now are not used again: their modules are out of date. */
@@ -57,6 +66,8 @@ interface PooledThread extends SkillThread {
   readonly hardLimitMiB: number
   readonly generation: number
   readonly isBusy: boolean
+  /** It has loaded what it needs. */
+  readonly isUp: boolean
   use(user: ThreadUser | undefined): void
   readonly ended: boolean
   /** Tells its user how much memory it has, unless it is being asked already. */
@@ -67,9 +78,13 @@ interface PooledThread extends SkillThread {
 export function createThreadPool(threadsIdleMax: number): ThreadPool {
   const idle: { thread: PooledThread; timer: NodeJS.Timeout }[] = []
   const all = new Set<PooledThread>()
+  const waiting: { readonly hardLimitMiB: number; readonly user: ThreadUser; readonly onThread: (thread: SkillThread) => void }[] = []
+  const startsMax = startsPerProcessor * availableParallelism()
   let generation = 0
   let closed = false
   let turn = 0
+  /** So many runs came at once lately. Who comes in bursts comes again: the threads that the next one needs are started when nobody waits. */
+  let burst = 0
 
   const polls = setInterval(() => {
     const busy = [...all].filter((thread) => thread.isBusy)
@@ -96,13 +111,62 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
     void thread.end()
   }
 
+  /** In the order in which they came, but that a warm thread goes to the first whom it fits. */
+  function serve(): void {
+    for (let i = 0; i < waiting.length && !closed; ) {
+      const waiter = waiting[i]
+      if (waiter === undefined) return
+      const thread = takeIdle(waiter.hardLimitMiB) ?? (canStart() ? start(waiter.hardLimitMiB) : undefined)
+      if (thread === undefined) {
+        i += 1
+        continue
+      }
+      waiting.splice(i, 1)
+      thread.use(waiter.user)
+      waiter.onThread(thread)
+    }
+  }
+
+  function start(hardLimitMiB: number): PooledThread {
+    const onUp = (): void => {
+      serve()
+      if (waiting.length === 0 && all.size < Math.min(burst, threadsIdleMax) && !closed && canStart()) rest(start(hardLimitMiB))
+    }
+    const thread = startThread(hardLimitMiB, generation, onUp, (gone) => {
+      all.delete(gone)
+      serve()
+    })
+    all.add(thread)
+    return thread
+  }
+
+  /** It is warm, and nobody's. */
+  function rest(thread: PooledThread): void {
+    thread.use(undefined)
+    const timer = setTimeout(() => {
+      burst = Math.min(burst, all.size - 1)
+      dropIdle(thread)
+    }, idleMs)
+    timer.unref()
+    idle.push({ thread, timer })
+  }
+
+  function canStart(): boolean {
+    let starting = 0
+    for (const thread of all) if (!thread.isUp) starting += 1
+    return starting < startsMax
+  }
+
   return {
-    acquire(memoryBytes, user) {
-      const hardLimitMiB = Math.ceil(memoryBytes / MiB) + hardLimitHeadroomMiB
-      const thread = takeIdle(hardLimitMiB) ?? startThread(hardLimitMiB, generation, (gone) => all.delete(gone))
-      all.add(thread)
-      thread.use(user)
-      return thread
+    acquire(memoryBytes, user, onThread) {
+      const waiter = { hardLimitMiB: Math.ceil(memoryBytes / MiB) + hardLimitHeadroomMiB, user, onThread }
+      waiting.push(waiter)
+      burst = Math.max(burst, waiting.length + all.size - idle.length)
+      serve()
+      return () => {
+        const at = waiting.indexOf(waiter)
+        if (at >= 0) waiting.splice(at, 1)
+      }
     },
     release(released) {
       const thread = released as PooledThread
@@ -111,9 +175,8 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
         void thread.end()
         return
       }
-      const timer = setTimeout(() => dropIdle(thread), idleMs)
-      timer.unref()
-      idle.push({ thread, timer })
+      rest(thread)
+      serve()
       const oldest = idle.length > threadsIdleMax ? idle[0] : undefined
       if (oldest !== undefined) dropIdle(oldest.thread)
     },
@@ -126,12 +189,13 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
       clearInterval(polls)
       for (const { timer } of idle) clearTimeout(timer)
       idle.length = 0
+      waiting.length = 0
       await Promise.all([...all].map((thread) => thread.end()))
     },
   }
 }
 
-function startThread(hardLimitMiB: number, generation: number, onGone: (thread: PooledThread) => void): PooledThread {
+function startThread(hardLimitMiB: number, generation: number, onUp: () => void, onGone: (thread: PooledThread) => void): PooledThread {
   const worker = new Worker(siblingModule(import.meta.url, './skill-thread.worker'), {
     name: 'skein-skill',
     env: safeEnv(),
@@ -147,6 +211,7 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
   let over = false
   let ending: Promise<void> | undefined
   let asking = false
+  let up = false
 
   /** Killed before their thread, so that it can still reap them: after it nobody would, and they would stay as zombies. */
   async function endChildren(): Promise<void> {
@@ -165,6 +230,11 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
   }
 
   worker.on('message', (message: FromThread) => {
+    if (message.type === 'up') {
+      up = true
+      onUp()
+      return
+    }
     if (message.type !== 'child-process') user?.onMessage(message)
     else if (message.alive) children.add(message.pid)
     else children.delete(message.pid)
@@ -183,6 +253,9 @@ function startThread(hardLimitMiB: number, generation: number, onGone: (thread: 
     generation,
     get ended() {
       return over || ending !== undefined
+    },
+    get isUp() {
+      return up
     },
     get isBusy() {
       return user?.onMemory !== undefined

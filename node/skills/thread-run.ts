@@ -72,14 +72,15 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
   function failNow(why: Fault, runMs?: number): void {
     if (!close()) return
     const final = stats(runMs)
-    void thread.end().then(() => {
+    stopWaiting()
+    void (thread?.end() ?? Promise.resolve()).then(() => {
       listener({ type: 'failed', fault: why, stats: final })
       return cleanUp()
     })
   }
 
   async function succeed(message: Extract<FromThread, { type: 'done' }>): Promise<void> {
-    if (over) return
+    if (over || thread === undefined) return
     clearTimeout(limitTimer)
     try {
       const output = await payloadOf(blobs, message.output)
@@ -105,14 +106,14 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     try {
       if (message.type === 'read-blob') {
         const bytes = await copyInSlices(await readBlob(blobs, message.ref))
-        if (!over) thread.post({ type: 'answer', requestId, bytes }, [bytes.buffer])
+        if (!over) thread?.post({ type: 'answer', requestId, bytes }, [bytes.buffer])
       } else {
         const { name, mediaType } = message
         const ref = await blobs.put(message.bytes, { ...(name === undefined ? {} : { name }), ...(mediaType === undefined ? {} : { mediaType }) })
-        if (!over) thread.post({ type: 'answer', requestId, ref })
+        if (!over) thread?.post({ type: 'answer', requestId, ref })
       }
     } catch (thrown) {
-      if (!over) thread.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
+      if (!over) thread?.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
     }
   }
 
@@ -123,9 +124,9 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
       const stored = await payloadOf(blobs, value)
       if (over) return
       listener({ type: 'checkpoint', value: stored })
-      thread.post({ type: 'answer', requestId })
+      thread?.post({ type: 'answer', requestId })
     } catch (thrown) {
-      if (!over) thread.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
+      if (!over) thread?.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
     }
   }
 
@@ -136,6 +137,7 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     switch (message.type) {
       case 'started':
         queueMs = performance.now() - atMs
+        clearInterval(waitingPulse)
         listener({ type: 'started' })
         break
       case 'executing':
@@ -182,7 +184,10 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     return fault('skill-out-of-memory', `${skill.capability} used more than its ${limitMiB} MiB`, { next: `raise limits.memoryBytes of the skill, or give it less work` })
   }
 
-  const thread: SkillThread = pool.acquire(skill.limits.memoryBytes, {
+  // While it waits for a thread nothing of it can hang: the node itself says that it is alive, until the thread has loaded what it needs.
+  const waitingPulse = setInterval(() => listener({ type: 'pulse' }), init.pulseMs)
+  let thread: SkillThread | undefined
+  const giveUpWaiting = pool.acquire(skill.limits.memoryBytes, {
     onMessage,
     onEnd,
     onOutput(stream, text) {
@@ -194,10 +199,18 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
       memoryBytesMax = Math.max(memoryBytesMax, bytes)
       if (bytes > skill.limits.memoryBytes + threadOwnBytes) failNow(outOfMemory())
     },
+  }, (given) => {
+    thread = given
+    given.post({ type: 'begin', runId: run.runId, pulseMs: init.pulseMs })
+    hand(given).catch((thrown: unknown) => failNow(toFault(thrown, 'storage-failed')))
   })
-  thread.post({ type: 'begin', runId: run.runId, pulseMs: init.pulseMs })
 
-  async function hand(): Promise<void> {
+  function stopWaiting(): void {
+    clearInterval(waitingPulse)
+    giveUpWaiting()
+  }
+
+  async function hand(given: SkillThread): Promise<void> {
     const transferAtMs = performance.now()
     const input = await parcelOf(blobs, run.input)
     const children: ChildParcel[] = await Promise.all((run.children ?? []).map(async ({ output, ...child }) => (
@@ -209,13 +222,11 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     if (over) return cleanUp()
     const { missionId, taskId, attempt, principal, planLimits } = run
     limitTime(run.timeLimitMs + importMs)
-    thread.post({
+    given.post({
       type: 'run', runId: run.runId, url: init.url, capability: skill.capability, version: skill.version, step: run.step, input, ...(resumed === undefined ? {} : { resumed }), children,
       about: { missionId, taskId, attempt, principal, ...(planLimits === undefined ? {} : { planLimits }) },
       workFolder: join(root, 'work'),
     }, transferable([input, resumed, ...children.map((child) => child.output)]))
   }
-  hand().catch((thrown: unknown) => failNow(toFault(thrown, 'storage-failed')))
-
   return { stop: (why) => failNow(why), gone: finished.promise }
 }
