@@ -25,7 +25,7 @@ const staysUp = ['start', 'node', 'join', 'up'].includes(process.argv[2])
 // What a start leaves behind for ever it makes at once, and V8 would grow the space for young objects by it, sixteenfold: 20 to 40 MiB that
 // an idle node never gives back. A node that is busy later grows it as ever.
 if (staysUp) setFlagsFromString('--semi-space-growth-factor=1')
-setTimeout(started, 10_000).unref()
+setTimeout(started, 4_000).unref()
 
 /** A process that stays up for months is through with its start by now. */
 function started() {

@@ -65,17 +65,36 @@ export function sameValue(left: unknown, right: unknown): boolean {
  * U+FFFD), what is undefined is left out, and no key is `__proto__`. What is plain already is returned as it is.
  */
 export function storable<T>(value: T): T {
+  return isStorable(value) ? value : storedAs(value)
+}
+
+/** Nearly everything is, and whoever only looks makes no garbage. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return true
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (value[i] === undefined || !isStorable(value[i])) return false
+    return true
+  }
+  for (const key in value) {
+    const inner = (value as Readonly<Record<string, unknown>>)[key]
+    if (inner === undefined || key === '__proto__' || !key.isWellFormed() || !isStorable(inner)) return false
+  }
+  return true
+}
+
+function storedAs<T>(value: T): T {
   if (typeof value === 'string') return (value.isWellFormed() ? value : value.toWellFormed()) as T
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   if (Array.isArray(value)) {
-    const kept = value.map((inner: unknown) => (inner === undefined ? null : storable(inner)))
+    const kept = value.map((inner: unknown) => (inner === undefined ? null : storedAs(inner)))
     return (kept.every((inner, i) => inner === value[i]) ? value : kept) as T
   }
   let changed = false
   const kept: Record<string, unknown> = {}
   for (const [key, inner] of Object.entries(value)) {
     const storedKey = key === '__proto__' ? '__proto_' : key.toWellFormed()
-    const stored: unknown = storable(inner)
+    const stored: unknown = storedAs(inner)
     if (stored === undefined) changed = true
     else {
       kept[storedKey] = stored
