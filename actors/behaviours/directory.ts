@@ -9,7 +9,7 @@ import { shardCount } from '../../protocols/capability/shards.ts'
 import type { PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { protocolMajor, protocolMinor } from '../../protocols/wire.ts'
-import type { ActorMessage, Member } from '../messages.ts'
+import type { ActorMessage, Member, Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
@@ -95,8 +95,9 @@ function receive(init: DirectoryInit, state: DirectoryState, { message, from }: 
       return []
     case 'who-offers': {
       const question: Question = { tag: message.tag, queries: message.queries, asker: from }
-      const unknown = message.queries.find((query) => offerFor(state, query, context).providers.length === 0)
-      if (unknown === undefined || !message.patient) return [answer(state, question, context)]
+      const offers = offersFor(state, question.queries, context)
+      const unknown = message.patient ? offers.find(({ providers }) => providers.length === 0)?.query : undefined
+      if (unknown === undefined) return [answer(state, question, offers)]
       state.searches += 1
       const tag = `search-${state.searches}`
       state.searching.set(tag, question)
@@ -183,9 +184,20 @@ function answerSearch(state: DirectoryState, tag: string, context: ActorContext)
   const question = state.searching.get(tag)
   if (question === undefined) return []
   state.searching.delete(tag)
-  return [answer(state, question, context)]
+  return [answer(state, question, offersFor(state, question.queries, context))]
 }
 
-function answer(state: DirectoryState, question: Question, context: ActorContext): Effect {
-  return tell(question.asker, { kind: 'offers', tag: question.tag, offers: question.queries.map((query) => offerFor(state, query, context)), population: state.cache.kept.size })
+function answer(state: DirectoryState, { asker, tag }: Question, offers: readonly Offer[]): Effect {
+  return tell(asker, { kind: 'offers', tag, offers, population: state.cache.kept.size })
+}
+
+/** One for each query, in order. Of a mission's thousands of tasks most ask for the same. */
+function offersFor(state: DirectoryState, queries: Question['queries'], context: ActorContext): Offer[] {
+  const known = new Map<string, Offer>()
+  return queries.map((query) => {
+    const key = query.version === undefined && query.attributes === undefined ? query.capability : JSON.stringify([query.capability, query.version, query.attributes])
+    const offer = known.get(key) ?? offerFor(state, query, context)
+    known.set(key, offer)
+    return offer
+  })
 }

@@ -11,6 +11,7 @@ import { actorNames, at } from '../names.ts'
 import type { SkillRun } from '../ports/skill-runner.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { offersByName } from './submission.ts'
 import { childrenOf, foldOf, hasUnsettled, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
 
 function skillRun(state: ManagerState, step: 'plan' | 'synthesise', context: ActorContext): SkillRun | undefined {
@@ -60,12 +61,12 @@ export function onPlannedInput(state: ManagerState, name: string, payload: Paylo
 export function onPlanOffers(state: ManagerState, offers: readonly Offer[], context: ActorContext): Effect[] {
   const draft = state.draft
   if (draft === undefined) return []
-  const names = Object.keys(draft.plan.tasks)
+  const byName = offersByName(draft.plan, offers)
   const unknown: Offer = { query: { capability: 'unknown' as never }, providers: [], population: 0, shards: 1, partial: false, versions: [], nearest: [] }
   const specs = specify(draft.plan, {
     parent: state.init.taskId, priority: state.priority ?? taskOf(state, state.init.taskId).spec.priority,
     input: (name) => draft.inputs.get(name) ?? { inline: {} },
-    capability: (name) => offers[names.indexOf(name)] ?? unknown,
+    capability: (name) => byName.get(name) ?? unknown,
   })
   state.draft = undefined
   if (!Array.isArray(specs)) return fail(state, { ...specs, retryable: false }, context)

@@ -119,7 +119,7 @@ export function onStored(state: MissionsState, stored: string, payload: Payload 
   const { submission } = made
   if (what === 'request') submission.requestPayload = payload
   else submission.inputs.set(name, payload)
-  if (submission.requestPayload === undefined || submission.inputs.size < Object.keys(submission.plan.tasks).length) return []
+  if (submission.requestPayload === undefined || submission.inputs.size < submission.offers.length) return []
   submission.members = membersFor(state, submission, context)
   return [claim(tag, submission, undefined, context)]
 }

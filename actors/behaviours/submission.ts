@@ -47,16 +47,21 @@ export function citedBlobs(submission: Submission) {
   return blobRefsIn(submission.request)
 }
 
+/** What was answered about each of the plan's tasks, in its order. */
+export function offersByName(plan: Plan, offers: readonly Offer[]): Map<string, Offer> {
+  return new Map(Object.keys(plan.tasks).flatMap((name, i) => (offers[i] === undefined ? [] : [[name, offers[i]]])))
+}
+
 /** @returns the mission's first events, or why it cannot be accepted. */
 export function firstEvents(submission: Submission, owner: PeerId, atWallMs: number): MissionEvent[] | Fault {
   const { plan, request } = submission
-  const names = Object.keys(plan.tasks)
+  const offers = offersByName(plan, submission.offers)
   const root = 'root' as TaskId
   const priority = request.plan?.priority ?? request.priority
   const specs = specify(plan, {
     parent: root, priority,
     input: (name) => withHolder(submission.inputs.get(name) ?? { inline: {} }, owner),
-    capability: (name) => submission.offers[names.indexOf(name)] ?? { versions: [], nearest: [] },
+    capability: (name) => offers.get(name) ?? { versions: [], nearest: [] },
   })
   if (!Array.isArray(specs)) return specs
   const missionLimits = limitsOf(submission)
