@@ -35,7 +35,8 @@ export interface SkillRun {
 }
 
 /**
- * `started` once, `pulse` at least every `pulseMs` while the executing thread lives, then exactly one of `done` and `failed`.
+ * `started` once (a run on the node's loop may leave it out), `pulse` at least every `pulseMs` while the executing thread lives, and while
+ * the run waits for a thread, before it has started; then exactly one of `done` and `failed`.
  * `checkpoint` is stored here by then; before `failed` comes the newest that the skill has published, unless it was terminated.
  */
 export type SkillRunEvent =

@@ -198,7 +198,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'surely-running', promise: 'actors', scenario: 'calm',
     why: 'an award that is forgotten must have been running',
-    edits: [{ file: participant, find: 'const wasRunning = state.core.running.has(message.awardId)', replace: 'const wasRunning = state.core.running.get(message.awardId)!.award.awardId === message.awardId' }],
+    edits: [{ file: participant, find: 'const award = state.core.running.get(awardId)?.award\n  const holder =', replace: 'const award = state.core.running.get(awardId)!.award\n  const holder =' }],
   },
   {
     name: 'key-not-looked-up', promise: 'S2', scenario: 'repeated-keys',
@@ -209,7 +209,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'last-result-wins', promise: 'S7', scenario: 'pauses',
     why: 'who has done the work again knows better than who did it first',
     edits: [
-      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || isOvertaken(state, task.spec.taskId, awardId)', replace: 'newest === undefined || (isTerminal(task.state) && overtaken)' },
+      { file: outcomes, find: 'newest?.award.awardId !== awardId || newest.award.worker !== from.peer || isTerminal(task.state) || isOvertaken(state, task.spec.taskId, awardId)', replace: 'newest === undefined || (isTerminal(task.state) && isOvertaken(state, task.spec.taskId, awardId))' },
       { file: rules, find: "if (task.state === 'accepted') return task.acceptedAward === event.awardId ? 'already' : fault('wrong-state', `${event.taskId} has an accepted result already`)\n      if (isTerminal(task.state)) return", replace: "if (task.acceptedAward === event.awardId) return 'already'\n      if (isTerminal(task.state) && task.state !== 'accepted') return" },
       { file: rules, find: 'if (last?.award.awardId !== event.awardId) return', replace: 'if (last === undefined) return' },
     ],
