@@ -59,7 +59,7 @@ export function onSkill(state: WorkerState, run: Run, event: SkillRunEvent, cont
       finish(holder, event.type === 'done' ? { kind: 'result', awardId: award.awardId, result: event.output, cites: [], stats: event.stats } : { kind: 'failure', awardId: award.awardId, fault: event.fault, stats: event.stats }, context.nowMs)
       sayOutcome(state, run, context)
       state.said.finished.push({ awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(event.type === 'done' ? { runMs: event.stats.runMs } : {}) })
-      return event.type === 'done' ? [] : [fact('info', 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), code: event.fault.code, detail: event.fault.detail })]
+      return [fact('info', event.type === 'done' ? 'award.done' : 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), ...(event.type === 'failed' ? { code: event.fault.code, detail: event.fault.detail } : {}) })]
     }
   }
 }

@@ -9,7 +9,7 @@ import { type MeshLibp2p, createLibp2pNode } from '../../node/libp2p/libp2p-node
 import { meshProtocol } from '../../node/libp2p/transport-libp2p-adapter.ts'
 import { readMeshKey } from '../../node/mesh-key.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { type Envelope, encodeFrame, encodeValue } from '../../protocols/wire.ts'
+import { type Envelope, encodeFrame, encodeValue, protocolMajor } from '../../protocols/wire.ts'
 import { type RealMesh, type RealNode, startRealMesh } from '../support/real-mesh.ts'
 import { say, within } from '../support/refusals.ts'
 import { until } from '../support/until.ts'
@@ -58,7 +58,7 @@ async function expectHealthy(): Promise<void> {
 }
 
 const noise = (bytes: number): Uint8Array => Uint8Array.from({ length: bytes }, (_, i) => (i * 7_919 + 13) % 251)
-const envelope = (change: object): Uint8Array => encodeValue([1, [{ to: 'directory', from: 'x', message: { kind: 'goodbye', reason: 'x' }, ...change }]])
+const envelope = (change: object): Uint8Array => encodeValue([protocolMajor, [{ to: 'directory', from: 'x', message: { kind: 'goodbye', reason: 'x' }, ...change }]])
 const lie = (length: number, body: Uint8Array): Uint8Array => {
   const bytes = new Uint8Array(4 + body.byteLength)
   new DataView(bytes.buffer).setUint32(0, length)
@@ -74,7 +74,7 @@ const nonsense: readonly [name: string, bytes: () => Uint8Array, told: RegExp][]
   ['an unknown major inside', () => frame(encodeValue([99, []])).subarray(), /protocol major 99/],
   ['an unknown kind of message', () => frame(envelope({ message: { kind: 'obey' } })).subarray(), /outside the schema/],
   ['a known message with wrong fields', () => frame(envelope({ message: { kind: 'goodbye', reason: 7 } })).subarray(), /outside the schema/],
-  ['too many messages', () => frame(encodeValue([1, Array.from({ length: limits.frameMessagesMax + 1 }, () => ({ to: 'a', from: 'b', message: { kind: 'goodbye', reason: '' } }))])).subarray(), /messages is over the limit/],
+  ['too many messages', () => frame(encodeValue([protocolMajor, Array.from({ length: limits.frameMessagesMax + 1 }, () => ({ to: 'a', from: 'b', message: { kind: 'goodbye', reason: '' } }))])).subarray(), /messages is over the limit/],
 ]
 
 describe('a peer with the mesh key', () => {
@@ -109,7 +109,7 @@ describe('a peer with the mesh key', () => {
     await raw.start()
     await dial()
     await until(() => node.facts('transport.version-refused').length > 0, { what: 'the refusal', context: () => node.stderr().slice(-2_000) })
-    expect(JSON.stringify(node.facts('transport.version-refused')[0])).toMatch(/speaks \/skein\/mesh\/9, this node speaks \/skein\/mesh\/1/)
+    expect(JSON.stringify(node.facts('transport.version-refused')[0])).toMatch(/speaks \/skein\/mesh\/9, this node speaks \/skein\/mesh\/2/)
     const doctor = await say(['doctor', '--data', node.dataDir], { env: mesh.env })
     expect(doctor.out).toMatch(/skein\/mesh\/9/)
     expect(doctor.out).toMatch(/same major release/)
