@@ -36,7 +36,7 @@ export function awardOpenCalls(state: ManagerState, context: ActorContext): Effe
 function awardNow(state: ManagerState, task: TaskNode, context: ActorContext): boolean {
   const { taskId } = task.spec
   const need = needOf(task.spec)
-  if (!suitsOffers(state, taskId) || placesNow(state, need, context) === 0) return false
+  if (task.state !== 'pending' || state.paused || state.unsettledOf.has(taskId) || !suitsOffers(state, taskId) || placesNow(state, need, context) === 0) return false
   const chosen = bestOffer(state.offers, need, state.places.taken, context.nowMs, (peer) => state.assessments.get(peer) ?? noAssessment)
   if (chosen === undefined || !context.connected(chosen.offer.peer)) return false
   const input = state.inputs.get(taskId)
@@ -51,7 +51,8 @@ export function onProposal(state: ManagerState, { participant, name, bids }: Mes
   let stands = false
   for (const bid of bids) {
     const taskId = bid.standing === undefined ? undefined : taskIdOf(bid.callId, state)
-    if (taskId === undefined) continue
+    // Of a call that is over, the offer is made again with the next.
+    if (taskId === undefined || state.callOf.get(taskId) !== bid.callId) continue
     const { spec } = taskOf(state, taskId)
     hearOffer(state.offers, { peer, participant, name, need: needOf(spec), capability: spec.capability, bid }, context.nowMs)
     stands = true

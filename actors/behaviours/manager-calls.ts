@@ -18,7 +18,7 @@ import { tell, type Effect } from '../runtime/effects.ts'
 import { noteChild } from './manager-children.ts'
 import { noteTender, releaseOffers, takePlace, tasksToCome } from './manager-offers.ts'
 import { lookUpProviders } from './manager-providers.ts'
-import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type Committing, type ManagerState } from './manager-state.ts'
 
 export const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
 
@@ -167,7 +167,7 @@ function announce(state: ManagerState, calls: readonly Call[], round: number, co
   }))
 }
 
-/** The best bid is committed as an award first; the accept-proposal leaves when the log has it. */
+/** The best bid is proposed to the log as an award. */
 function award(state: ManagerState, output: Extract<InitiatorOutput, { type: 'award' }>, context: ActorContext): Effect[] {
   const { call, winner } = output
   const { capability, effects, effort, priority } = call
@@ -197,14 +197,21 @@ function commitAward(state: ManagerState, task: TaskNode, callId: CallId | undef
   }
   if (kind === 'leaf') takePlace(state, awardId, worker, capability)
   // A pure task does no harm if its award is never committed; that of another node may begin at once (on one's own it would save nothing).
-  const isEarly = kind === 'leaf' && effects === 'none' && worker !== context.self.peer && context.connected(worker)
-  const committing = { award: full, participant, isCalled: callId !== undefined, sentAtMs: isEarly ? context.nowMs : undefined, heard: [] }
+  // An owner that commits nothing any more may be cut off, and others may do the same work: nothing is begun ahead of it then.
+  const isEarly = kind === 'leaf' && effects === 'none' && worker !== context.self.peer && context.connected(worker) && commits(state, context)
+  const committing: Committing = { award: full, participant, isCalled: callId !== undefined, sentAtMs: isEarly ? context.nowMs : undefined, isDoubtful: false, heard: [] }
   state.committing.set(awardId, committing)
   if (isEarly) state.said.awards.push({ to: participant, award: full, isCalled: committing.isCalled })
   record(state, [{ type: 'awarded', atWallMs: context.wallMs, award: { awardId, taskId, attempt, epoch, worker, workerName: name, capability, version, ...choice } }])
 }
 
-/** An award without a call, against a standing offer; the accept-proposal leaves when the log has it. */
+/** What was proposed is answered as fast as it should be. */
+function commits({ records }: ManagerState, { nowMs }: ActorContext): boolean {
+  const [oldest] = records.values()
+  return oldest === undefined || nowMs - oldest.sentAtMs < limits.pulseMs
+}
+
+/** An award without a call, against a standing offer. */
 export function awardByOffer(state: ManagerState, task: TaskNode, { offer, summary, among }: ChosenOffer, context: ActorContext): void {
   const { spec } = task
   const { breakdown: _breakdown, terms: _terms, ...brief } = summary

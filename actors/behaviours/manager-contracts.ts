@@ -31,7 +31,7 @@ export function waitsForCommit(state: ManagerState, awardId: AwardId, message: P
 }
 
 /** A worker that says the same again says nothing new. */
-const heardMax = 16
+const heardMax = 4
 
 /** An award is in the log: now its worker may hear of it, if it has not begun already. */
 export function onAwardCommitted(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
@@ -44,7 +44,8 @@ export function onAwardCommitted(state: ManagerState, awardId: AwardId, context:
   if (!context.connected(peer)) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
   state.contracts.set(awardId, { peer, capability: attempt.award.capability, promised: attempt.award.bid, sinceMs: committed.sentAtMs ?? context.nowMs, adopted: false, isRunning: false })
   grantLease(state.leases, awardId, peer, state.init.tuning.leaseMs, context.nowMs)
-  if (committed.sentAtMs === undefined) state.said.awards.push({ to: committed.participant, award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) }, isCalled: committed.isCalled })
+  const isLost = committed.isDoubtful && committed.heard.length === 0
+  if (committed.sentAtMs === undefined || isLost) state.said.awards.push({ to: committed.participant, award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) }, isCalled: committed.isCalled })
   return committed.heard.map(({ message, from }) => tell(context.self, { kind: 'passed-on', message, from }))
 }
 
@@ -72,6 +73,7 @@ export function onPeerDown(state: ManagerState, peer: PeerId, context: ActorCont
   // An award on its way into the log has its call closed here, and ends as lost when it is in.
   const effects = [...state.committing.values()].filter(({ participant }) => participant.peer === peer).flatMap(({ award: { taskId } }) => closeCall(state, taskId, context))
   dropOffersOf(state.offers, peer)
+  for (const committing of state.committing.values()) if (committing.participant.peer === peer) committing.isDoubtful = true
   effects.push(...drive(state, { type: 'peer-down', peer }, context))
   const adopting = [...state.adopting.keys()].filter((awardId) => workerOf(state, awardId) === peer)
   for (const awardId of [...leasesOf(state.leases, peer), ...adopting]) {

@@ -12,7 +12,8 @@ import { childrenOf, type ManagerState } from './manager-state.ts'
 /** Cancellation reaches every running child. */
 export function cancelAll(state: ManagerState, reason: string, context: ActorContext): Effect[] {
   const live = state.fold === undefined ? [] : childrenOf(state).flatMap((child) => liveAttempt(child)?.award ?? [])
-  return [...live.map((award) => callOff(state, award, reason)), ...end(state, context, reason)]
+  const begun = [...state.committing.values()].flatMap(({ award: { awardId }, participant, sentAtMs }) => (sentAtMs === undefined ? [] : [callOff(state, { awardId, worker: participant.peer }, reason)]))
+  return [...live.map((award) => callOff(state, award, reason)), ...begun, ...end(state, context, reason)]
 }
 
 /** A graceful stop: the parent awards the task again, and the successor finds the children running. */

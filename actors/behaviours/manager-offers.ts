@@ -3,7 +3,7 @@
  * whoever has made none: a few at first, which everybody who is asked answers with an offer, then one now and then.
  */
 import { isCollecting } from '../../protocols/bidding/initiator.ts'
-import { changeOffers, hasOffers, placesOffered, underWayKey } from '../../protocols/bidding/offer-book.ts'
+import { changeOffers, hasOffers, isOfferedBy, placesOffered, underWayKey } from '../../protocols/bidding/offer-book.ts'
 import type { Refusal, StandingOffer } from '../../protocols/bidding/schema.ts'
 import type { AwardId, CallId, CapabilityName, OfferId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
@@ -33,8 +33,9 @@ export function freePlace({ places }: ManagerState, awardId: AwardId): void {
 /** Calls asking for the same that may be open at a time: as many as bidders can choose from, and for every task that runs one more. */
 export function callsMost(state: ManagerState, need: string, { nowMs }: ActorContext): number {
   const tender = state.tendered.get(need)
-  if (hasOffers(state.offers, need, nowMs)) return tender === undefined || nowMs - tender.askedAtMs >= limits.offerProbeMs ? 1 : 0
-  const isFirst = tender === undefined || nowMs - tender.sinceMs < state.init.tuning.bidWindowMs
+  const isContested = tender !== undefined && nowMs - tender.contestedAtMs < limits.refusalRepeatMs
+  if (hasOffers(state.offers, need, nowMs) && !isContested) return tender === undefined || nowMs - tender.askedAtMs >= limits.offerProbeMs ? 1 : 0
+  const isFirst = tender === undefined || (!isContested && nowMs - tender.sinceMs < state.init.tuning.bidWindowMs)
   return isFirst ? limits.callsBesideOffers : limits.callsOpenMax + state.contracts.size
 }
 
@@ -42,7 +43,7 @@ export function callsMost(state: ManagerState, need: string, { nowMs }: ActorCon
 export function noteTender(state: ManagerState, { spec }: TaskNode, callId: CallId, asksAll: boolean, { nowMs }: ActorContext): void {
   const need = needOf(spec)
   const known = state.tendered.get(need)
-  if (known === undefined) state.tendered.set(need, { callId, sinceMs: asksAll ? nowMs : -Infinity, askedAtMs: nowMs })
+  if (known === undefined) state.tendered.set(need, { callId, sinceMs: asksAll ? nowMs : -Infinity, askedAtMs: nowMs, contestedAtMs: -Infinity })
   else known.askedAtMs = nowMs
   if (known === undefined && !asksAll) state.mayAdvance = true
 }
@@ -79,6 +80,18 @@ export function releaseOffers({ tendered, offers: { offers, ranked } }: ManagerS
   // What comes later is asked for as in the beginning.
   tendered.clear()
   return [...byPeer].map(([peer, offerIds]) => tell(at(peer, actorNames.participant), { kind: 'offers-released', offerIds }))
+}
+
+/** Whoever has made no offer is asked and has no place: others may wait there, and a mission that called for nothing would not be among them. */
+export function noteContested(state: ManagerState, peer: PeerId, refusals: readonly Refusal[], { nowMs }: ActorContext): void {
+  for (const { callId, waiting } of refusals) {
+    const taskId = waiting ? taskIdOf(callId, state) : undefined
+    const need = taskId === undefined ? undefined : needOf(taskOf(state, taskId).spec)
+    const tender = need === undefined ? undefined : state.tendered.get(need)
+    if (need === undefined || tender === undefined || isOfferedBy(state.offers, peer, need)) continue
+    tender.contestedAtMs = nowMs
+    state.mayAdvance = true
+  }
 }
 
 /** So many tasks with this need can be awarded by offer now. */

@@ -26,11 +26,12 @@ export function flushSaid(state: ManagerState, context: ActorContext): Effect[] 
   return effects
 }
 
-/** One request for all, but for what cites blobs: those have to be fetched first, and nothing else is to wait for them. */
+/** One request for all, but for what cites blobs: those have to be fetched first, and nothing else is to wait for them. And one for each change of the same task: a batch is judged by the state before it. */
 function propose(state: ManagerState, groups: readonly EventGroup[], context: ActorContext): Effect[] {
   const effects: Effect[] = []
   let together: EventGroup[] = []
   let count = 0
+  let named = new Set<string>()
   const send = (sent: readonly EventGroup[]): void => {
     const requestId = state.nextRequest++
     state.records.set(requestId, { groups: sent, sentAtMs: context.nowMs })
@@ -41,11 +42,14 @@ function propose(state: ManagerState, groups: readonly EventGroup[], context: Ac
       send([group])
       continue
     }
-    if (count > 0 && count + group.length > eventsPerRecord) {
+    const tasks = group.map((event) => (event.type === 'awarded' ? event.award.taskId : 'taskId' in event ? event.taskId : ''))
+    if (count > 0 && (count + group.length > eventsPerRecord || tasks.some((taskId) => named.has(taskId)))) {
       send(together)
       together = []
       count = 0
+      named = new Set()
     }
+    for (const taskId of tasks) named.add(taskId)
     together.push(group)
     count += group.length
   }

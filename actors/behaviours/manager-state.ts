@@ -52,6 +52,8 @@ export interface Tender {
   sinceMs: InstantMs
   /** When somebody was last asked beside those who have made one. */
   askedAtMs: InstantMs
+  /** When somebody without an offer last had no place: who waits for it there is served by calls, so they are made. */
+  contestedAtMs: InstantMs
 }
 
 /** An award on its way into the log. */
@@ -62,6 +64,8 @@ export interface Committing {
   readonly isCalled: boolean
   /** Its worker has been told already. */
   readonly sentAtMs: InstantMs | undefined
+  /** The connection to its worker was lost since: it may not have arrived. */
+  isDoubtful: boolean
   /** What the worker has said since: listened to once the award is in the log. */
   readonly heard: { readonly message: PassedOn; readonly from: ActorAddress }[]
 }

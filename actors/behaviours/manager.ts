@@ -18,7 +18,7 @@ import { advance, finishGiven } from './manager-advance.ts'
 import { onProposal } from './manager-awarding.ts'
 import { drive, onOffers, withdrawUndecided } from './manager-calls.ts'
 import { indexChildren } from './manager-children.ts'
-import { onOffersChanged, stopTendering } from './manager-offers.ts'
+import { noteContested, onOffersChanged, stopTendering } from './manager-offers.ts'
 import { onCheckpoint } from './manager-checkpoints.ts'
 import { claimAgain, endAward, onAwardRefused, onConfirm, onHolding, onPeerDown, waitsForCommit } from './manager-contracts.ts'
 import { cancelAll, end, handBack } from './manager-ending.ts'
@@ -67,6 +67,7 @@ function receive(state: ManagerState, given: Delivery, context: ActorContext): r
       return message.participant.peer === from.peer ? onProposal(state, message, context) : []
     case 'refuse':
       stopTendering(state, message.refusals)
+      noteContested(state, from.peer, message.refusals, context)
       return drive(state, { type: 'refuse', peer: from.peer, name: message.name, refusals: message.refusals }, context)
     case 'offers-changed':
       return onOffersChanged(state, from.peer, message.offers, context)

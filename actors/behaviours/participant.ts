@@ -102,7 +102,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     }
     case 'offers-released':
       forgetOffers(state.core.offers, ({ offerId, initiator }) => initiator.peer === from.peer && message.offerIds.includes(offerId))
-      return []
+      return bidLater(state)
     case 'adopt': {
       if (message.manager.peer !== from.peer) return [fact('warn', 'adopt.forged', { from: from.peer, award: message.awardId })]
       const holder = holderOf(state, message.awardId, context)
@@ -175,13 +175,20 @@ function take(init: ParticipantInit, state: State, message: MessageOf<'accept-pr
   const leaves: Award[] = []
   for (const [i, award] of awardsIn(message).entries()) {
     const { awardId } = award
+    const isCalled = message.tasks[i]?.callId !== undefined
+    // Told again: it is as it was, running or done.
+    if (state.held.has(awardId)) {
+      if (isCalled) confirmed.push(awardId)
+      continue
+    }
     const refusal = takeAward(state.core, award, view, context.nowMs)
     if (refusal !== undefined) {
       effects.push(tell(manager, { kind: 'refuse-award', awardId, refusal }))
+      // Nobody has called for it: it does not wait here.
+      if (!isCalled) forgetCalls(state.core, [award.callId])
       continue
     }
-    if (message.tasks[i]?.callId !== undefined) confirmed.push(awardId)
-    if (state.held.has(awardId)) continue
+    if (isCalled) confirmed.push(awardId)
     effects.push(fact('info', 'award.taken', { award: awardId, capability, kind, from: manager.peer }))
     if (kind === 'leaf') leaves.push(award)
     else {
@@ -241,9 +248,14 @@ function lose(state: State, awardId: AwardId, reason: string): Effect[] {
 function tellOffers(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
   if (!state.mayTell || state.core.offers.size === 0) return []
   state.mayTell = false
-  const byInitiator = new Map<ActorAddress, StandingOffer[]>()
-  for (const { to, offer } of offersToTell(state.core, viewOf(init, state, context), context.nowMs)) byInitiator.set(to, [...(byInitiator.get(to) ?? []), offer])
-  return [...byInitiator].map(([to, offers]) => tell(to, { kind: 'offers-changed', offers }))
+  const byInitiator = new Map<string, { readonly to: ActorAddress; readonly offers: StandingOffer[] }>()
+  for (const { to, offer } of offersToTell(state.core, viewOf(init, state, context), context.nowMs)) {
+    const key = `${to.peer} ${to.actor}`
+    const group = byInitiator.get(key) ?? { to, offers: [] }
+    group.offers.push(offer)
+    byInitiator.set(key, group)
+  }
+  return [...byInitiator.values()].map(({ to, offers }) => tell(to, { kind: 'offers-changed', offers }))
 }
 
 function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], context: ActorContext): Effect[] {

@@ -24,8 +24,11 @@ interface Note {
 const notedMs: DurationMs = 10 * 60_000
 const notesMax = 4_096
 
-/** Replaces its writing methods: libp2p makes its peer store itself, and has no place to give it another. */
-export function makeFrugal(store: MergingStore, nowMs: () => InstantMs): void {
+/**
+ * Replaces its writing methods: libp2p makes its peer store itself, and has no place to give it another. What this node says of itself is
+ * written every time: who connects is told what is in there, and a start that found all of it written by the last one would stay silent.
+ */
+export function makeFrugal(store: MergingStore, self: PeerId, nowMs: () => InstantMs): void {
   const notes = new Map<string, Note>()
 
   /** The store writes a peer's changes one after the other, and tells of them in that order: what was told last is what it holds. */
@@ -52,7 +55,7 @@ export function makeFrugal(store: MergingStore, nowMs: () => InstantMs): void {
   store.patch = (id, data, options) => noted(id, patch(id, data, options))
   store.merge = (id, data, options) => {
     const note = notes.get(id.toString())
-    if (note !== undefined && note.untilMs > nowMs() && saysNothingNew(note, id, data)) return Promise.resolve(note.peer)
+    if (note !== undefined && note.untilMs > nowMs() && !id.equals(self) && saysNothingNew(note, id, data)) return Promise.resolve(note.peer)
     return noted(id, merge(id, data, options))
   }
   store.delete = async (id, options) => {

@@ -105,7 +105,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Mesh
     },
     logger: silentLogger,
   })
-  makeFrugal(libp2p.peerStore, () => performance.now())
+  makeFrugal(libp2p.peerStore, libp2p.peerId, () => performance.now())
   const liveness = createLiveness({ hungPeerMs: options.hungPeerMs, nowMs: () => performance.now() })
   libp2p.addEventListener('connection:open', ({ detail }) => liveness.watch((detail as unknown as { readonly muxer: Watched }).muxer, detail))
   libp2p.addEventListener('start', () => liveness.start())

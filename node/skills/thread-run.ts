@@ -201,6 +201,7 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     },
   }, (given) => {
     thread = given
+    setTimeout(() => clearInterval(waitingPulse), importMs).unref()
     given.post({ type: 'begin', runId: run.runId, pulseMs: init.pulseMs })
     hand(given).catch((thrown: unknown) => failNow(toFault(thrown, 'storage-failed')))
   })

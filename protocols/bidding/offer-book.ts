@@ -1,5 +1,6 @@
 /** The initiator's side of standing offers: who has made which, how many more tasks each of them bears, and which is the best. */
 import type { ActorAddress, CapabilityName, OfferId, PeerId } from '../kernel/ids.ts'
+import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import type { Assess } from './initiator.ts'
 import type { Bid, BidSummary, StandingOffer } from './schema.ts'
@@ -48,7 +49,7 @@ export function hearOffer(book: OfferBook, { peer, participant, name, need, capa
   // Whoever makes a new one has forgotten the one before.
   for (const [at, old] of book.offers) if (old.peer === peer && old.need === need && at !== key) book.offers.delete(at)
   if (standing.slots === 0) book.offers.delete(key)
-  else book.offers.set(key, { offerId: standing.offerId, peer, participant, name, capability, need, bid, slots: standing.slots, untilMs: nowMs + standing.forMs, cited: book.offers.get(key)?.cited ?? false })
+  else book.offers.set(key, { offerId: standing.offerId, peer, participant, name, capability, need, bid, slots: believed(standing.slots, bid), untilMs: nowMs + Math.min(standing.forMs, limits.offerMs), cited: book.offers.get(key)?.cited ?? false })
 }
 
 /**
@@ -62,9 +63,14 @@ export function changeOffers(book: OfferBook, peer: PeerId, offers: readonly Sta
     if (known === undefined) {
       if (slots > 0) unknown.push(offerId)
     } else if (slots === 0) drop(book, known)
-    else Object.assign(known, { slots, untilMs: nowMs + forMs })
+    else Object.assign(known, { slots: believed(slots, known.bid), untilMs: nowMs + Math.min(forMs, limits.offerMs) })
   }
   return unknown
+}
+
+/** Nobody has more places than it says that its node has, nor more than any node can have. */
+function believed(slots: number, bid: Bid): number {
+  return Math.min(slots, bid.slots, limits.offerSlotsMax)
 }
 
 /** It has refused an award: others have taken its places. It tells how many it has now. */
@@ -88,6 +94,11 @@ export function rankAgain(book: OfferBook, peer: PeerId): void {
 
 export function hasOffers(book: OfferBook, need: string, nowMs: InstantMs): boolean {
   for (const offer of book.offers.values()) if (offer.need === need && offer.untilMs > nowMs) return true
+  return false
+}
+
+export function isOfferedBy(book: OfferBook, peer: PeerId, need: string): boolean {
+  for (const offer of book.offers.values()) if (offer.peer === peer && offer.need === need) return true
   return false
 }
 

@@ -130,7 +130,8 @@ function standingToo(state: ParticipantState, call: Call, initiator: ActorAddres
   if (!isWanted || call.kind !== 'leaf' || call.inputBytes > 0) return bid
   const waiting = awaitedBy(state, nowMs)
   waiting.delete(call.missionId)
-  return waiting.size > 0 ? bid : { ...bid, standing: giveOffer(state.offers, call, initiator, runningAwards(state), bid.slotsFree, nowMs) }
+  const standing = waiting.size > 0 ? undefined : giveOffer(state.offers, call, initiator, runningAwards(state), bid.slotsFree, nowMs)
+  return standing === undefined ? bid : { ...bid, standing }
 }
 
 /** The missions whose leaves wait for a place here. */

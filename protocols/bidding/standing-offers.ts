@@ -37,18 +37,27 @@ export function tellAgain(given: GivenOffers, initiator: ActorAddress, capabilit
   for (const offer of given.values()) if (offer.capability === capability && offer.initiator.peer === initiator.peer && offer.initiator.actor === initiator.actor) offer.slotsTold = -1
 }
 
-/** @returns what goes with the bid for this call: the offer that stands already, or a new one. */
-export function giveOffer(given: GivenOffers, call: Call, initiator: ActorAddress, running: Iterable<Award>, slotsFree: number, nowMs: InstantMs): StandingOffer {
+/** @returns what goes with the bid for this call: the offer that stands already, or a new one; undefined when there are too many. */
+export function giveOffer(given: GivenOffers, call: Call, initiator: ActorAddress, running: Iterable<Award>, slotsFree: number, nowMs: InstantMs): StandingOffer | undefined {
   const key = offerKey(initiator, call)
   let offer = given.get(key)
   if (offer === undefined) {
+    if (isFull(given, initiator)) return undefined
     offer = { offerId: `${hash32(call.callId).toString(36)}-${given.size}` as OfferId, initiator, missionId: call.missionId, capability: call.capability, slotsTold: 0, untilMs: 0 }
     given.set(key, offer)
   }
   return told(offer, slotsOf(offer, running, slotsFree, given.size), nowMs)
 }
 
-/** Its own that run, and an equal part of the free places. */
+/** The names in a call are its initiator's choice: nobody fills this memory with them, nor divides the places by them. */
+function isFull(given: GivenOffers, { peer }: ActorAddress): boolean {
+  if (given.size >= limits.offersGivenMax) return true
+  let count = 0
+  for (const offer of given.values()) if (offer.initiator.peer === peer) count += 1
+  return count >= limits.offersPerPeerMax
+}
+
+/** Its own that run, and an equal part of the free places, rounded up. */
 function slotsOf(offer: GivenOffer, running: Iterable<Award>, slotsFree: number, offers: number): number {
   let own = 0
   for (const award of running) if (isUnder(offer, award)) own += 1
@@ -83,11 +92,13 @@ export function changedOffers(given: GivenOffers, awaitedBy: ReadonlySet<Mission
     given.delete(key)
     if (isContested) changes.push({ to: offer.initiator, offer: told(offer, 0, nowMs) })
   }
-  for (const offer of given.values()) {
+  for (const [key, offer] of given) {
     const slots = slotsOf(offer, running, slotsFree, given.size)
     // In good time before its initiator would think no more of it.
     const isOld = offer.untilMs - nowMs < limits.offerMs / 2 && running.some((award) => isUnder(offer, award))
     if (slots !== offer.slotsTold || isOld) changes.push({ to: offer.initiator, offer: told(offer, slots, nowMs) })
+    // None is as good as withdrawn: whoever hears of it keeps it no longer.
+    if (slots === 0) given.delete(key)
   }
   return changes
 }

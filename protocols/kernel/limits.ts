@@ -68,6 +68,10 @@ export const limits = Object.freeze({
   awardsPerMessageMax: 48,
   /** A standing offer is forgotten so long after it was last used or renewed. */
   offerMs: 30_000,
+  /** Places that an offer is believed to have, and offers that a participant gives, in all and to one peer. */
+  offerSlotsMax: 4_096,
+  offersGivenMax: 1_024,
+  offersPerPeerMax: 256,
   /** With offers, calls are for whoever has made none yet: so many at first, and later one so often. */
   callsBesideOffers: 8,
   offerProbeMs: 2_000,

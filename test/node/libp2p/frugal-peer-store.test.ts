@@ -14,6 +14,8 @@ let nowMs: number
 let written: string[]
 let store: MergingStore & { get(id: PeerId): Promise<Peer> }
 let peer: PeerId
+/** This node's own name. */
+let self: PeerId
 let stop: () => Promise<void>
 
 beforeEach(async () => {
@@ -28,7 +30,8 @@ beforeEach(async () => {
     return own[name].call(peerStore, id, data)
   }
   store = { save: counted('save'), patch: counted('patch'), merge: counted('merge'), delete: (id) => own.delete.call(peerStore, id), get: (id) => peerStore.get(id) }
-  makeFrugal(store, () => nowMs)
+  self = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+  makeFrugal(store, self, () => nowMs)
   peer = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
   stop = () => mesh.stop()
   return () => stop()
@@ -65,6 +68,11 @@ describe('a merge', () => {
     await store.delete(peer)
     await store.merge(peer, { protocols: ['/a/1'] })
     expect((await store.get(peer)).protocols).toEqual(['/a/1'])
+  })
+
+  it('of what this node says of itself is always written: who connects is told what is in there', async () => {
+    for (let i = 0; i < 3; i++) await store.merge(self, { protocols: ['/a/1'] })
+    expect(written).toEqual(['merge', 'merge', 'merge'])
   })
 
   it('is done again after a while', async () => {

@@ -13,7 +13,7 @@ const trustAll = () => trusted
 
 function hear(book: OfferBook, name: string, slots: number, given: { readonly offerId?: string; readonly need?: string; readonly bid?: Partial<Bid>; readonly nowMs?: number } = {}): void {
   const { offerId = `offer-${name}`, need = 'number.double', nowMs = 0 } = given
-  hearOffer(book, { peer: peer(name), participant: at(name), name, need, capability, bid: bid('c', { ...given.bid, standing: { offerId: offerId as OfferId, slots, forMs } }) }, nowMs)
+  hearOffer(book, { peer: peer(name), participant: at(name), name, need, capability, bid: bid('c', { slots: 8, slotsFree: slots, ...given.bid, standing: { offerId: offerId as OfferId, slots, forMs } }) }, nowMs)
 }
 
 function bookOf(...made: readonly (readonly [name: string, slots: number, bid?: Partial<Bid>])[]): OfferBook {
@@ -31,6 +31,13 @@ function best(book: OfferBook, underWay: UnderWay = nobodyBusy, given: { readonl
 }
 
 describe('a book of standing offers', () => {
+  it('believes no more places than its bidder says that its node has, and no longer than offers stand', () => {
+    const book = bookOf(['a', 2 ** 50, { slots: 3 }])
+    expect(placesOffered(book, 'number.double', nobodyBusy, 1)).toBe(3)
+    changeOffers(book, peer('a'), [{ offerId: 'offer-a' as OfferId, slots: 2 ** 50, forMs: 1e300 }], 2)
+    expect([placesOffered(book, 'number.double', nobodyBusy, 3), placesOffered(book, 'number.double', nobodyBusy, 2 + limits.offerMs)]).toEqual([3, 0])
+  })
+
   it('has what was offered with a bid, for as long as it stands', () => {
     const book = bookOf(['a', 3])
     expect([hasOffers(book, 'number.double', forMs - 1), hasOffers(book, 'number.double', forMs), hasOffers(book, 'other', 1)]).toEqual([true, false, false])

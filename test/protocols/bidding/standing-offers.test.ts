@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { bidForWaiting, emptyParticipant, endAward, forgetInitiator, hearCfp, offersToTell, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../../protocols/bidding/participant.ts'
 import type { Award, Bid, Call, StandingOffer } from '../../../protocols/bidding/schema.ts'
-import { changedOffers, forgetOffers, giveOffer, isOffered, tellAgain, type GivenOffers } from '../../../protocols/bidding/standing-offers.ts'
+import { changedOffers, forgetOffers, giveOffer as giveOfferOrNone, isOffered, tellAgain, type GivenOffers } from '../../../protocols/bidding/standing-offers.ts'
 import type { ActorAddress, AwardId, CapabilityName, MissionId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { award, call, cfp, peer } from './offers.ts'
@@ -16,6 +16,12 @@ const nobody = new Set<MissionId>()
 /** A leaf of whoever made the offer. */
 function own(name: string, manager = boss, given: Partial<Award> = {}): Award {
   return award(name, { manager, ...given })
+}
+
+function giveOffer(...asked: Parameters<typeof giveOfferOrNone>): StandingOffer {
+  const offer = giveOfferOrNone(...asked)
+  if (offer === undefined) throw new Error('no offer was given')
+  return offer
 }
 
 function given(slotsFree: number, running: readonly Award[] = [], nowMs = 0): { offers: GivenOffers; first: StandingOffer } {
@@ -45,6 +51,16 @@ describe('a standing offer', () => {
     expect(isOffered(offers, boss, call('d'))).toBe(true)
     for (const other of [call('d', { attempt: 2 }), call('d', { inputBytes: 5 }), call('d', { version: '2.0' }), call('d', { attributes: { model: 'small' } }), call('d', { capability: 'other.thing' as CapabilityName })]) expect(isOffered(offers, boss, other)).toBe(false)
     expect([isOffered(offers, { ...boss, actor: 'another' }, call('d')), isOffered(offers, chief, call('d'))]).toEqual([false, false])
+  })
+
+  it('is given to so many and no more, whatever names an initiator makes up', () => {
+    const offers: GivenOffers = new Map()
+    const asked = (from: ActorAddress, i: number) => giveOfferOrNone(offers, call(`c${i}`), { ...from, actor: `manager-${i}` }, [], 2, 0)
+    for (let i = 0; i < 2 * limits.offersPerPeerMax; i++) asked(boss, i)
+    expect(offers.size).toBe(limits.offersPerPeerMax)
+    expect(asked(chief, 1), 'another peer is not shut out').toBeDefined()
+    for (let i = 0; i < 2 * limits.offersGivenMax; i++) asked({ peer: peer(`p${i}`), actor: 'm' }, i)
+    expect(offers.size).toBe(limits.offersGivenMax)
   })
 
   it('shares the free places with the others, in equal parts', () => {
