@@ -1,7 +1,8 @@
 /**
  * Owns one composite task: attaches to the mission's log, plans its children (or finds them planned), lets contracts for
- * them, watches their leases, and hands the synthesis to its parent. Everything it decides is committed by the mission's
- * owner first, fenced by the manager's own award; a successor attaches to the same events and carries on.
+ * them, watches their leases, and hands the synthesis to its parent. Everything it decides is proposed to the mission's
+ * owner, fenced by the manager's own award, and counts once that has committed it; a successor attaches to the same events and carries on.
+ * Only a pure task may begin on another node meanwhile.
  */
 import { rankAgain } from '../../protocols/bidding/offer-book.ts'
 import { fault } from '../../protocols/kernel/errors.ts'

@@ -89,12 +89,14 @@ describe('five nodes that have never worked before', () => {
   it('the submitter executes no leaf where others bid better, which here is everywhere', () => {
     expect(record.leaves.length).toBeGreaterThanOrEqual(8)
     for (const { attempt, taskId } of record.leaves) {
+      expect(attempt.workerName, taskId).not.toBe(submitter)
+      // By a standing offer: who else bid is told with the first of them.
+      if (attempt.bids.length === 0) continue
       const own = bidOf(attempt, submitter)
       const others = attempt.bids.filter((bid) => bid.name !== submitter)
       expect(own, `the submitter bid for ${taskId} as well`).toBeDefined()
       // Nobody has worked before, all have the same slots and there are enough of them: what differs is that the submitter carries the mission.
       expect(Math.max(...others.map((bid) => worthOf(bid, attempt.bids))), taskId).toBeGreaterThan(own === undefined ? 1 : worthOf(own, attempt.bids))
-      expect(attempt.workerName, taskId).not.toBe(submitter)
     }
     expectBestBidsToHaveWon(record.leaves)
   })
@@ -117,7 +119,9 @@ describe('five nodes that have never worked before', () => {
       // Nothing but libp2p connects the two: different processes, different data folders, no common bridge.
       expect(connections.connections.find((connection) => connection.peer === attempt.worker)?.addr).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+/)
     }
-    for (const { attempt } of record.leaves) expect(new Set(attempt.bids.map((bid) => bid.peer)).size).toBe(5)
+    const told = record.leaves.filter(({ attempt }) => attempt.bids.length > 0)
+    expect(told.length).toBeGreaterThan(0)
+    for (const { attempt } of told) expect(new Set(attempt.bids.map((bid) => bid.peer)).size).toBe(5)
   })
 
   it('any bridge of the mesh tells the same', async () => {

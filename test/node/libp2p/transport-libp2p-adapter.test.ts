@@ -6,7 +6,7 @@ import { frame } from '../../../node/libp2p/framer.ts'
 import { meshProtocol } from '../../../node/libp2p/transport-libp2p-adapter.ts'
 import type { MeshLibp2p } from '../../../node/libp2p/libp2p-node.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
-import { encodeFrame, encodeValue } from '../../../protocols/wire.ts'
+import { encodeFrame, encodeValue, protocolMajor } from '../../../protocols/wire.ts'
 import type { Received } from '../../../protocols/wire.ts'
 import { note, textOf, transportContract } from '../../contracts/transport.ts'
 import { createTestMesh, inventPeerId, waitUntil } from './mesh-fixture.ts'
@@ -43,7 +43,7 @@ describe('transport-libp2p-adapter among strangers and bad luck', () => {
     ['an empty frame', frame(new Uint8Array()), /not/],
     ['an oversized frame', Uint8Array.of(0xff, 0xff, 0xff, 0xff, 1, 2, 3), /4294967295 bytes was announced/],
     ['an unknown major', frame(encodeValue([99, []])), /protocol major 99/],
-    ['a message outside the schema', frame(encodeValue([1, [{ to: 'a', from: 'b', message: { kind: 'nonsense' } }]])), /outside the schema/],
+    ['a message outside the schema', frame(encodeValue([protocolMajor, [{ to: 'a', from: 'b', message: { kind: 'nonsense' } }]])), /outside the schema/],
   ])('resets a stream of %s, records why, and goes on with the peer', async (_what, bytes, reason) => {
     const raw = await mesh.addRawPeer()
     const goodbyes: Uint8Array[] = []
@@ -94,11 +94,11 @@ describe('transport-libp2p-adapter among strangers and bad luck', () => {
 
   it('refuses a peer that speaks another major only, and says so', async () => {
     const raw = await mesh.addRawPeer()
-    await raw.handle('/skein/mesh/2', () => undefined)
+    await raw.handle('/skein/mesh/9', () => undefined)
     await raw.dial(host.addrs().map((addr) => multiaddr(addr)))
     await waitUntil(() => host.dialFailures().length > 0, 'the failure')
-    expect(host.dialFailures()).toMatchObject([{ peer: raw.peerId.toString(), kind: 'wrong-version', reason: expect.stringMatching(/speaks \/skein\/mesh\/2, this node speaks \/skein\/mesh\/1/) }])
-    await expect(raw.dialProtocol(peerIdFromString(host.peerId), '/skein/mesh/2')).rejects.toThrow()
+    expect(host.dialFailures()).toMatchObject([{ peer: raw.peerId.toString(), kind: 'wrong-version', reason: expect.stringMatching(/speaks \/skein\/mesh\/9, this node speaks \/skein\/mesh\/2/) }])
+    await expect(raw.dialProtocol(peerIdFromString(host.peerId), '/skein/mesh/9')).rejects.toThrow()
     const undelivered: string[] = []
     host.transport.onUndelivered((_peer, _envelope, reason) => undelivered.push(reason))
     host.transport.send(raw.peerId.toString() as never, note('hello'))
