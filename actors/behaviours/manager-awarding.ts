@@ -1,7 +1,6 @@
 /** How a task that is ready finds its worker: by a standing offer that has a place, or else by a call for proposals. */
 import { bestOffer, hearOffer } from '../../protocols/bidding/offer-book.ts'
 import type { TaskId } from '../../protocols/kernel/ids.ts'
-import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext } from '../runtime/actor.ts'
@@ -27,20 +26,16 @@ export function awardOpenCalls(state: ManagerState, context: ActorContext): Effe
   if (state.offers.offers.size === 0 || state.callOf.size === 0) return []
   const awarded: TaskId[] = []
   for (const taskId of state.callOf.keys()) {
-    const task = taskOf(state, taskId)
-    if (task.state === 'pending' && !state.unsettledOf.has(taskId) && awardNow(state, task, context)) awarded.push(taskId)
+    if (awardNow(state, taskOf(state, taskId), context)) awarded.push(taskId)
   }
   return awarded.flatMap((taskId) => closeCall(state, taskId, context))
 }
 
 function awardNow(state: ManagerState, task: TaskNode, context: ActorContext): boolean {
-  const { taskId } = task.spec
   const need = needOf(task.spec)
-  if (task.state !== 'pending' || state.paused || state.unsettledOf.has(taskId) || !suitsOffers(state, taskId) || placesNow(state, need, context) === 0) return false
+  if (task.state !== 'pending' || state.paused || state.unsettledOf.has(task.spec.taskId) || placesNow(state, need, context) === 0 || !suitsOffers(state, task)) return false
   const chosen = bestOffer(state.offers, need, state.places.taken, context.nowMs, (peer) => state.assessments.get(peer) ?? noAssessment)
   if (chosen === undefined || !context.connected(chosen.offer.peer)) return false
-  const input = state.inputs.get(taskId)
-  if (input !== undefined && blobRefsIn(input).length > 0) return false
   awardByOffer(state, task, chosen, context)
   return true
 }

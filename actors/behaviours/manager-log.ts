@@ -190,7 +190,7 @@ export function attachAgain(state: ManagerState, context: ActorContext, eager = 
   }
   const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
   Object.assign(state, { phase: 'attaching', fold: undefined, unsettled: 0, said: newSaid(), draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
-  for (const collection of [state.leases, state.adopting, state.records, state.unsettledOf, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints, state.tendered, state.places.of, state.places.taken]) collection.clear()
+  for (const collection of [state.leases, state.adopting, state.records, state.unsettledOf, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints, state.places.of, state.places.taken]) collection.clear()
   return eager ? [...left, attach(state, context)] : left
 }
 

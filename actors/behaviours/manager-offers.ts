@@ -5,13 +5,14 @@
 import { isCollecting } from '../../protocols/bidding/initiator.ts'
 import { changeOffers, hasOffers, isOfferedBy, placesOffered, underWayKey } from '../../protocols/bidding/offer-book.ts'
 import type { Refusal, StandingOffer } from '../../protocols/bidding/schema.ts'
-import type { AwardId, CallId, CapabilityName, OfferId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
+import type { AwardId, CallId, CapabilityName, OfferId, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { needOf, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { needOf, taskIdOf, taskOf, type ManagerState, type Tender } from './manager-state.ts'
 
 /** An award takes a place of its worker, until its result is here or it has ended otherwise. */
 export function takePlace({ places }: ManagerState, awardId: AwardId, peer: PeerId, capability: CapabilityName): void {
@@ -48,12 +49,18 @@ export function noteTender(state: ManagerState, { spec }: TaskNode, callId: Call
   if (known === undefined && !asksAll) state.mayAdvance = true
 }
 
+function tenderOf(state: ManagerState, callId: CallId): { readonly need: string; readonly tender: Tender } | undefined {
+  const taskId = taskIdOf(callId, state)
+  if (taskId === undefined) return undefined
+  const need = needOf(taskOf(state, taskId).spec)
+  const tender = state.tendered.get(need)
+  return tender === undefined ? undefined : { need, tender }
+}
+
 /** Whoever is asked has no place, or others wait for it: offers are not to be had now, and all tasks are called for. */
 export function stopTendering(state: ManagerState, answers: readonly Pick<Refusal, 'callId'>[]): void {
   for (const { callId } of answers) {
-    const taskId = taskIdOf(callId, state)
-    const need = taskId === undefined ? undefined : needOf(taskOf(state, taskId).spec)
-    const tender = need === undefined ? undefined : state.tendered.get(need)
+    const tender = tenderOf(state, callId)?.tender
     if (tender === undefined || tender.sinceMs === -Infinity) continue
     tender.sinceMs = -Infinity
     state.mayAdvance = true
@@ -85,11 +92,9 @@ export function releaseOffers({ tendered, offers: { offers, ranked } }: ManagerS
 /** Whoever has made no offer is asked and has no place: others may wait there, and a mission that called for nothing would not be among them. */
 export function noteContested(state: ManagerState, peer: PeerId, refusals: readonly Refusal[], { nowMs }: ActorContext): void {
   for (const { callId, waiting } of refusals) {
-    const taskId = waiting ? taskIdOf(callId, state) : undefined
-    const need = taskId === undefined ? undefined : needOf(taskOf(state, taskId).spec)
-    const tender = need === undefined ? undefined : state.tendered.get(need)
-    if (need === undefined || tender === undefined || isOfferedBy(state.offers, peer, need)) continue
-    tender.contestedAtMs = nowMs
+    const known = waiting ? tenderOf(state, callId) : undefined
+    if (known === undefined || isOfferedBy(state.offers, peer, known.need)) continue
+    known.tender.contestedAtMs = nowMs
     state.mayAdvance = true
   }
 }
@@ -101,8 +106,7 @@ export function placesNow(state: ManagerState, need: string, { nowMs }: ActorCon
 }
 
 /** What an award by offer needs no call for: it is the first attempt, and nothing has to be fetched for it. */
-export function suitsOffers(state: ManagerState, taskId: TaskId): boolean {
-  const { spec, attempts } = taskOf(state, taskId)
-  const input = state.inputs.get(taskId)
-  return spec.kind === 'leaf' && input !== undefined && 'inline' in input && attempts.every(({ outcome }) => outcome === 'refused')
+export function suitsOffers(state: ManagerState, { spec, attempts }: TaskNode): boolean {
+  const input = state.inputs.get(spec.taskId)
+  return spec.kind === 'leaf' && input !== undefined && attempts.every(({ outcome }) => outcome === 'refused') && blobRefsIn(input).length === 0
 }

@@ -6,6 +6,7 @@ import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import { byAddress, parts } from './batches.ts'
 import { newSaid, type EventGroup, type Said } from './manager-said.ts'
 import { countUnsettled, type ManagerState } from './manager-state.ts'
 
@@ -20,7 +21,7 @@ export function flushSaid(state: ManagerState, context: ActorContext): Effect[] 
   Object.assign(said, newSaid())
   const effects = groups.length === 0 ? [] : propose(state, groups, context)
   effects.push(...tellAwards(state, awards))
-  for (const { to, items } of byAddress(acknowledged)) for (const part of parts(items, acknowledgementsPerMessage)) effects.push(tell(to, { kind: 'acknowledge', awardIds: part.map(({ awardId }) => awardId) }))
+  for (const { to, items } of byAddress(acknowledged, (one) => one.to)) for (const part of parts(items, acknowledgementsPerMessage)) effects.push(tell(to, { kind: 'acknowledge', awardIds: part.map(({ awardId }) => awardId) }))
   for (const part of parts(notes, notesPerMessage)) effects.push(tell(state.orchestrator, { kind: 'progress', missionId: init.missionId, notes: part }))
   if (outcomes.length > 0) effects.push(tell(at(context.self.peer, actorNames.directory), { kind: 'outcomes-learned', outcomes }))
   return effects
@@ -81,21 +82,4 @@ function tellAwards(state: ManagerState, awards: Said['awards']): Effect[] {
     group.tasks.push({ taskId, attempt, effort, input, priority, timeLimitMs, ...(isCalled ? { callId } : {}), ...(checkpoint === undefined ? {} : { checkpoint }) })
   }
   return [...groups.values()].flatMap(({ to, terms, tasks }) => parts(tasks, limits.awardsPerMessageMax).map((part) => tell(to, { kind: 'accept-proposal', terms, tasks: part }, state.init.principal)))
-}
-
-function byAddress<T extends { readonly to: ActorAddress }>(items: readonly T[]): { to: ActorAddress; items: T[] }[] {
-  const groups = new Map<string, { to: ActorAddress; items: T[] }>()
-  for (const item of items) {
-    const key = `${item.to.peer} ${item.to.actor}`
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, { to: item.to, items: [item] })
-    else group.items.push(item)
-  }
-  return [...groups.values()]
-}
-
-function parts<T>(items: readonly T[], size: number): T[][] {
-  const cut: T[][] = []
-  for (let i = 0; i < items.length; i += size) cut.push(items.slice(i, i + size))
-  return cut
 }

@@ -1,6 +1,6 @@
 /** The node's bidder: hears calls, bids, takes awards and starts whoever runs them. */
 import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, offersToTell, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
-import { awardsIn, type Award, type StandingOffer } from '../../protocols/bidding/schema.ts'
+import { awardsIn, type Award } from '../../protocols/bidding/schema.ts'
 import { forgetOffers } from '../../protocols/bidding/standing-offers.ts'
 import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
 import { match } from '../../protocols/capability/matching.ts'
@@ -16,6 +16,7 @@ import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect, type Spawnable } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
+import { byAddress } from './batches.ts'
 
 export interface ParticipantInit {
   readonly name: string
@@ -248,14 +249,8 @@ function lose(state: State, awardId: AwardId, reason: string): Effect[] {
 function tellOffers(init: ParticipantInit, state: State, context: ActorContext): Effect[] {
   if (!state.mayTell || state.core.offers.size === 0) return []
   state.mayTell = false
-  const byInitiator = new Map<string, { readonly to: ActorAddress; readonly offers: StandingOffer[] }>()
-  for (const { to, offer } of offersToTell(state.core, viewOf(init, state, context), context.nowMs)) {
-    const key = `${to.peer} ${to.actor}`
-    const group = byInitiator.get(key) ?? { to, offers: [] }
-    group.offers.push(offer)
-    byInitiator.set(key, group)
-  }
-  return [...byInitiator.values()].map(({ to, offers }) => tell(to, { kind: 'offers-changed', offers }))
+  const changes = offersToTell(state.core, viewOf(init, state, context), context.nowMs)
+  return byAddress(changes, ({ to }) => to).map(({ to, items }) => tell(to, { kind: 'offers-changed', offers: items.map(({ offer }) => offer) }))
 }
 
 function send(init: ParticipantInit, outputs: readonly ParticipantOutput[], context: ActorContext): Effect[] {

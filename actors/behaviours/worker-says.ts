@@ -1,6 +1,6 @@
 /** What the runs of one worker have to say in one turn, gathered by who is to hear it. */
 import type { Result } from '../../protocols/bidding/schema.ts'
-import type { ActorAddress, AwardId } from '../../protocols/kernel/ids.ts'
+import type { AwardId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { renewal, type Holder, type Outcome, type RenewedLease } from '../../protocols/leasing/holder.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
@@ -8,6 +8,7 @@ import type { FinishedAward } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import { byAddress, parts } from './batches.ts'
 
 export interface Said {
   /** Their managers see that they run. */
@@ -30,19 +31,16 @@ export function flushSaid(state: { readonly said: Said; round: number }, context
   if (started.length + checkpoints.length + outcomes.length + handedBack.length + finished.length + forgotten.length === 0) return []
   Object.assign(said, newSaid())
   const effects: Effect[] = checkpoints.map(({ holder, message }) => tell(holder.manager, message, holder.award.principal))
-  const results = new Map<string, { readonly to: ActorAddress; readonly holder: Holder; readonly results: Result[] }>()
+  const results: { readonly holder: Holder; readonly result: Result }[] = []
   for (const { holder, outcome } of outcomes) {
     if (outcome.kind === 'failure') effects.push(tell(holder.manager, outcome, holder.award.principal))
     else {
       const { kind: _, ...result } = outcome
-      const key = `${holder.manager.peer} ${holder.manager.actor}`
-      const group = results.get(key) ?? { to: holder.manager, holder, results: [] }
-      group.results.push(result)
-      results.set(key, group)
+      results.push({ holder, result })
     }
   }
-  for (const { to, holder, results: all } of results.values()) {
-    for (let i = 0; i < all.length; i += limits.awardsPerMessageMax) effects.push(tell(to, { kind: 'inform', results: all.slice(i, i + limits.awardsPerMessageMax) }, holder.award.principal))
+  for (const { to, items } of byAddress(results, ({ holder }) => holder.manager)) {
+    for (const part of parts(items, limits.awardsPerMessageMax)) effects.push(tell(to, { kind: 'inform', results: part.map(({ result }) => result) }, items[0]?.holder.award.principal))
   }
   effects.push(...renewals(state, started.filter(({ isRunning }) => isRunning).map(({ holder }) => holder), context))
   for (const holder of handedBack) effects.push(tell(holder.manager, { kind: 'hand-back', awardId: holder.award.awardId, reason: 'the node is stopping' }))
@@ -56,21 +54,12 @@ export function flushSaid(state: { readonly said: Said; round: number }, context
 export function renewals(state: { round: number }, holders: readonly Holder[], { nowMs }: ActorContext): Effect[] {
   if (holders.length === 0) return []
   const round = state.round++
-  const groups = new Map<string, { readonly to: ActorAddress; readonly leases: RenewedLease[] }>()
+  const renewing: { readonly holder: Holder; readonly lease: RenewedLease }[] = []
   for (const holder of holders) {
     const lease = renewal(holder, round, nowMs)
-    if (lease === undefined) continue
-    const { manager } = holder
-    const key = `${manager.peer} ${manager.actor}`
-    const group = groups.get(key) ?? { to: manager, leases: [] }
-    group.leases.push(lease)
-    groups.set(key, group)
+    if (lease !== undefined) renewing.push({ holder, lease })
   }
-  return [...groups.values()].flatMap(({ to, leases }) => {
-    const messages: Effect[] = []
-    for (let i = 0; i < leases.length; i += leasesPerMessage) messages.push(tell(to, { kind: 'renew', round, leases: leases.slice(i, i + leasesPerMessage) }))
-    return messages
-  })
+  return byAddress(renewing, ({ holder }) => holder.manager).flatMap(({ to, items }) => parts(items, leasesPerMessage).map((part) => tell(to, { kind: 'renew', round, leases: part.map(({ lease }) => lease) })))
 }
 
 const leasesPerMessage = 1_024
