@@ -83,16 +83,17 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
   let generation = 0
   let closed = false
   let turn = 0
+  /** Runs while there are threads: a node that runs no skill wakes up for none. */
+  let polls: NodeJS.Timeout | undefined
   /** So many runs came at once lately. Who comes in bursts comes again: the threads that the next one needs are started when nobody waits. */
   let burst = 0
 
-  const polls = setInterval(() => {
+  function pollMemory(): void {
     const busy = [...all].filter((thread) => thread.isBusy)
     const count = Math.min(busy.length, threadsPolledAtOnce)
     for (let i = 0; i < count; i++) busy[(turn + i) % busy.length]?.askMemory()
     turn = busy.length === 0 ? 0 : (turn + count) % busy.length
-  }, memoryPollMs)
-  polls.unref()
+  }
 
   function takeIdle(hardLimitMiB: number): PooledThread | undefined {
     for (let i = idle.length - 1; i >= 0; i--) {
@@ -134,9 +135,14 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
     }
     const thread = startThread(hardLimitMiB, generation, onUp, (gone) => {
       all.delete(gone)
+      if (all.size === 0) {
+        clearInterval(polls)
+        polls = undefined
+      }
       serve()
     })
     all.add(thread)
+    polls ??= setInterval(pollMemory, memoryPollMs).unref()
     return thread
   }
 
@@ -186,7 +192,6 @@ export function createThreadPool(threadsIdleMax: number): ThreadPool {
     },
     async close() {
       closed = true
-      clearInterval(polls)
       for (const { timer } of idle) clearTimeout(timer)
       idle.length = 0
       waiting.length = 0

@@ -72,7 +72,8 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
   function failNow(why: Fault, runMs?: number): void {
     if (!close()) return
     const final = stats(runMs)
-    stopWaiting()
+    stopVouching()
+    giveUpWaiting()
     void (thread?.end() ?? Promise.resolve()).then(() => {
       listener({ type: 'failed', fault: why, stats: final })
       return cleanUp()
@@ -137,7 +138,7 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     switch (message.type) {
       case 'started':
         queueMs = performance.now() - atMs
-        clearInterval(waitingPulse)
+        stopVouching()
         listener({ type: 'started' })
         break
       case 'executing':
@@ -185,7 +186,8 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
   }
 
   // While it waits for a thread nothing of it can hang: the node itself says that it is alive, until the thread has loaded what it needs.
-  const waitingPulse = setInterval(() => listener({ type: 'pulse' }), init.pulseMs)
+  let importLimit: NodeJS.Timeout | undefined
+  const vouching = setInterval(() => listener({ type: 'pulse' }), init.pulseMs)
   let thread: SkillThread | undefined
   const giveUpWaiting = pool.acquire(skill.limits.memoryBytes, {
     onMessage,
@@ -201,14 +203,15 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     },
   }, (given) => {
     thread = given
-    setTimeout(() => clearInterval(waitingPulse), importMs).unref()
+    importLimit = setTimeout(stopVouching, importMs)
+    importLimit.unref()
     given.post({ type: 'begin', runId: run.runId, pulseMs: init.pulseMs })
     hand(given).catch((thrown: unknown) => failNow(toFault(thrown, 'storage-failed')))
   })
 
-  function stopWaiting(): void {
-    clearInterval(waitingPulse)
-    giveUpWaiting()
+  function stopVouching(): void {
+    clearInterval(vouching)
+    clearTimeout(importLimit)
   }
 
   async function hand(given: SkillThread): Promise<void> {
