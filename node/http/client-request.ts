@@ -63,7 +63,8 @@ export function connectBridge(bridgeUrl: string, token?: string): BridgeConnecti
       if (signal?.aborted === true) throw new MeshError('cancelled', 'the request was given up')
       throw thrown instanceof NoHeadInTime ? noAnswer(url, method, `did not answer within ${timeoutMs} ms`) : lineFault(url, method, thrown)
     }
-    if (answer.status < 400) return answer
+    if (answer.status < 300) return answer
+    // A bridge sends nobody elsewhere.
     throw await faultOf(url, answer)
   }
 

@@ -93,6 +93,12 @@ describe('requests', () => {
     expect(() => createMeshClient('nonsense')).toThrow('is not the address of a bridge')
   })
 
+  test('to what sends them elsewhere say so: a blob that is not there is not there', async () => {
+    const client = createMeshClient(await otherServer(() => ({ status: 302, type: 'text/html', body: '' })))
+    expect(await faultOf(client.hasBlob(digestOf(new Uint8Array())))).toMatchObject({ code: 'owner-unreachable', detail: expect.stringContaining('302') })
+    expect(await faultOf(client.nodes())).toMatchObject({ detail: expect.stringContaining('is not a Skein bridge') })
+  })
+
   test('cut off before the answer have an unknown outcome', async () => {
     const url = await otherServer(() => 'hang up')
     expect(await faultOf(createMeshClient(url).submit({ capability: 'a' } as never))).toMatchObject({ code: 'timeout', detail: expect.stringContaining('outcome is unknown'), next: expect.stringContaining('same idempotency key') })
