@@ -49,12 +49,24 @@ export interface RunningNode {
 
 lendSha256((of) => hash('sha256', of))
 
+const lateTimerMs = 50
+
 const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   schedule(delayMs, callback) {
-    const timer = delayMs <= 0 ? setImmediate(callback) : setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1))
-    return () => (delayMs <= 0 ? clearImmediate(timer as NodeJS.Immediate) : clearTimeout(timer as NodeJS.Timeout))
+    let immediate: NodeJS.Immediate | undefined
+    if (delayMs <= 0) immediate = setImmediate(callback)
+    const dueAtMs = performance.now() + delayMs
+    // Node fires timers before it reads its sockets. One that comes late lets them go first: what it would miss may be waiting there.
+    const timer = delayMs <= 0 ? undefined : setTimeout(() => {
+      if (performance.now() - dueAtMs < lateTimerMs) callback()
+      else immediate = setImmediate(callback)
+    }, Math.min(delayMs, 2 ** 31 - 1))
+    return () => {
+      clearTimeout(timer)
+      clearImmediate(immediate)
+    }
   },
   soon: (callback) => queueMicrotask(callback),
 }

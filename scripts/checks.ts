@@ -34,19 +34,29 @@ const chaos: Check | undefined = chaosMinutes === undefined ? undefined : { name
 
 let running: ChildProcess | undefined
 
-/** @returns the exit code of a Node script; 1 when a signal ended it. Its output is ours. */
-function runNode(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
+/** @returns the exit code of a Node script; 1 when a signal ended it. Its output is ours, and is handed to `heard` as well. */
+function runNode(argv: readonly string[], { env = process.env, heard }: { readonly env?: NodeJS.ProcessEnv; readonly heard?: (text: string) => void } = {}): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, argv, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env })
+    const child = spawn(process.execPath, argv, { cwd: root, stdio: ['ignore', heard === undefined ? 'inherit' : 'pipe', heard === undefined ? 'inherit' : 'pipe'], env })
     running = child
+    for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
+      from?.setEncoding('utf8').on('data', (text: string) => {
+        to.write(text)
+        heard?.(text)
+      })
+    }
     child.once('error', () => {
       resolve(1)
     })
-    child.once('exit', (code) => {
+    // Not 'exit': what it said last may still be on its way.
+    child.once('close', (code) => {
       resolve(code ?? 1)
     })
   })
 }
+
+/** Lines that the summary repeats of a check that failed: it may be all that is left of a long output. */
+const repeatedLines = 40
 
 /** Interrupted: the check that runs goes first, so that nothing is left running. */
 function stopOn(signal: NodeJS.Signals, exitCode: number): void {
@@ -66,7 +76,7 @@ async function runTests(argv: readonly string[]): Promise<Tally> {
   try {
     const path = join(folder, 'tally.json')
     const reporters = ['--reporter', 'default', '--reporter', join(root, 'scripts/tally-reporter.ts')]
-    const code = await runNode([tool('vitest/vitest.mjs'), 'run', ...reporters, ...argv], { ...process.env, [tallyVariable]: path })
+    const code = await runNode([tool('vitest/vitest.mjs'), 'run', ...reporters, ...argv], { env: { ...process.env, [tallyVariable]: path } })
     try {
       const tally = JSON.parse(readFileSync(path, 'utf8')) as Tally
       return code !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
@@ -87,11 +97,13 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const check of onlyTests ? [] : [...checks, ...(chaos === undefined ? [] : [chaos])]) {
     heading(check.name)
     const startedAtMs = performance.now()
-    const ok = (await runNode(check.argv)) === 0
+    let said = ''
+    const ok = (await runNode(check.argv, { heard: (text) => (said = (said + text).slice(-20_000)) })) === 0
     const tookS = ((performance.now() - startedAtMs) / 1000).toFixed(1)
     if (ok) passed += 1
     else failed += 1
-    summary.push(`${ok ? 'passed' : 'FAILED'}  ${check.name} (${tookS} s)${ok ? '' : `: see above, or run \`${check.next}\` alone`}`)
+    summary.push(`${ok ? 'passed' : 'FAILED'}  ${check.name} (${tookS} s)${ok ? '' : `: see above, or run \`${check.next}\` alone; it ended with`}`)
+    if (!ok) summary.push(...said.trimEnd().split('\n').slice(-repeatedLines).map((line) => `  │ ${line}`))
   }
 
   heading('tests')

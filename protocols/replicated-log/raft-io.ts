@@ -49,7 +49,8 @@ export type RaftInput =
   /** Graceful stop: hand leadership to the voter that is furthest. */
   | { readonly type: 'transfer' }
   /** The disk is slow or full: follow for a while, if there is anybody else to lead. `forGood`: like a witness from now on, as its host cannot lead this log. */
-  | { readonly type: 'step-down'; readonly reason: string; readonly forGood?: boolean }
+  /** `outrun`: only if a follower has synced what this leader has not yet. */
+  | { readonly type: 'step-down'; readonly reason: string; readonly forGood?: boolean; readonly outrun?: boolean }
   /** Everything that was to be persisted up to this number is synced. */
   | { readonly type: 'persisted'; readonly upTo: number }
   /** A snapshot of our own was written (by whoever calls, with `headOf`): the log before `dropBelow` is gone. */
@@ -118,6 +119,8 @@ export interface RaftView {
   readonly snapshot: SnapshotMark | undefined
   /** The entry before the first one kept in memory. */
   readonly base: LogPosition
+  /** When a follower's patience with its leader ends. */
+  readonly electionAtMs: InstantMs
   /** Of a leader: how far each member is, and when it was heard last. */
   readonly followers: ReadonlyMap<PeerId, { readonly matched: number; readonly heardAtMs: InstantMs }>
 }

@@ -207,9 +207,10 @@ function handOn(state: RaftState, leading: Leading, nowMs: InstantMs): void {
   transfer(state, leading, nowMs)
 }
 
-/** Follows from now on, if there is anybody to follow. */
-export function stepDown(state: RaftState, leading: Leading, nowMs: InstantMs): void {
-  if (successor(state, leading, nowMs) !== undefined) resign(state, leading, nowMs)
+/** Follows from now on, if there is anybody to follow; `outrun`, if whoever that is has synced what this leader has not yet. */
+export function stepDown(state: RaftState, leading: Leading, outrun: boolean, nowMs: InstantMs): void {
+  const next = successor(state, leading, nowMs)
+  if (next !== undefined && (!outrun || next.follower.matched > state.syncedIndex)) resign(state, leading, nowMs)
 }
 
 function resign(state: RaftState, leading: Leading, nowMs: InstantMs): void {

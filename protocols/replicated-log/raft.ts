@@ -108,7 +108,7 @@ export function stepRaft(state: RaftState, input: RaftInput, now: RaftNow): Raft
       break
     case 'step-down':
       if (input.forGood === true) state.init.likesToLead = false
-      if (leading !== undefined) stepDown(state, leading, now.nowMs)
+      if (leading !== undefined) stepDown(state, leading, input.outrun === true, now.nowMs)
       break
     case 'persisted':
       noteSynced(state, input.upTo)
@@ -193,8 +193,8 @@ const nobody: RaftView['followers'] = new Map()
 
 /** A look at the moment: what it holds may change with the next step. */
 export function viewOf(state: RaftState): RaftView {
-  const { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, leading } = state
-  return { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, followers: leading?.followers ?? nobody }
+  const { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, electionAtMs, leading } = state
+  return { role, epoch, leader, last, commit, membership, membershipIndex, snapshot, base, electionAtMs, followers: leading?.followers ?? nobody }
 }
 
 /** Those in memory: all after the snapshot, and a tail before it. */

@@ -55,17 +55,27 @@ export async function runKiller(init: KillerInit): Promise<FaultRecord[]> {
       if (waitMs > 0 && nowMs() + waitMs > init.untilMs) continue
       if (waitMs > 0) await until(() => nowMs() >= wipedMs + init.wipeGapMs, waitMs + 1_000, signal)
     }
-    if (!await until(() => world.history.inFlight().length >= init.inFlightMin + spare && world.nodes.every(({ node }) => node.isReady), init.patienceMs, signal)) {
+    if (!await enoughUnderWay(init)) {
       if (signal.aborted) break
       say(`only ${world.history.inFlight().length} missions are under way, ${init.inFlightMin} were wanted`)
     }
-    await sleep(world.random.below(1_500))
     const record = await oneFault(kind, init)
     if (kind.startsWith('wiped')) wipedMs = nowMs()
     records.push(record)
     say(`${record.kind}: ${record.about}; ${record.inFlight} missions under way, all went on after ${record.recoveryMs.length === 0 ? '–' : `${(Math.max(...record.recoveryMs) / 1_000).toFixed(1)} s`}${record.stuck.length === 0 ? '' : `, but for ${record.stuck.join(', ')}`}${record.absent.length === 0 ? '' : `; did not come back: ${record.absent.join(', ')}`}`)
   }
   return records
+}
+
+/** Comes back at a moment that nobody can foresee, at which there are enough: many may end at once just before it, and then it is waited again. */
+async function enoughUnderWay({ world, inFlightMin, patienceMs, signal }: KillerInit): Promise<boolean> {
+  const deadlineMs = nowMs() + patienceMs
+  const delayMs = world.random.below(1_500)
+  for (;;) {
+    if (!await until(() => world.history.inFlight().length >= inFlightMin + spare && world.nodes.every(({ node }) => node.isReady), deadlineMs - nowMs(), signal)) return false
+    await sleep(delayMs)
+    if (world.history.inFlight().length >= inFlightMin) return true
+  }
 }
 
 async function oneFault(kind: FaultKind, { world, patienceMs, signal, say }: KillerInit): Promise<FaultRecord> {

@@ -1,13 +1,10 @@
 /** Group commit: everything that is to be persisted after one turn, or while one write is being synced, goes into the next write. */
-import { limits } from '../../../protocols/kernel/limits.ts'
 import type { RaftPersist } from '../../../protocols/replicated-log/raft.ts'
 import type { GroupWrite } from '../../ports/log-store.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import type { Effect } from '../../runtime/effects.ts'
+import { watchSync } from './log-keeper-pace.ts'
 import type { Group, LogKeeperState } from './log-keeper-state.ts'
-
-/** Of the timer that tells when a sync takes too long. */
-export const slowTimer = 'slow-sync'
 
 /** At the end of a turn. */
 export function writeNext(state: LogKeeperState, context: ActorContext): Effect[] {
@@ -29,7 +26,7 @@ export function writeNext(state: LogKeeperState, context: ActorContext): Effect[
   Object.assign(state, { writing: state.waiting, waiting: [], writingEnded: ended, waitingEnded: [], waitingRemoved: [], writingFormer: former, waitingFormer: [], waitingWiped: new Map(), isWriting: true, writeStartedAtMs: context.nowMs })
   return [
     { type: 'write-log', batch: { writes, ...(ended.length === 0 ? {} : { ended }), ...(removed.length === 0 ? {} : { removed }), ...(former.length === 0 ? {} : { former }) }, tag: 'batch' },
-    { type: 'set-timer', key: slowTimer, delayMs: limits.slowSyncMs, message: { kind: 'tick', what: slowTimer } },
+    watchSync(state.pace, context.nowMs),
   ]
 }
 

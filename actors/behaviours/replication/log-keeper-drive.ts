@@ -8,6 +8,7 @@ import { entriesOf, installFor, stepRaft, viewOf, type RaftInput, type RaftOutpu
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
+import { patienceWith } from './log-keeper-pace.ts'
 import { hostOf, type Group, type LogKeeperState } from './log-keeper-state.ts'
 
 export function step(state: LogKeeperState, group: Group, input: RaftInput, context: ActorContext): Effect[] {
@@ -76,8 +77,12 @@ function wakeUp(group: Group, atMs: number, context: ActorContext): Effect {
 export function onWake(state: LogKeeperState, groupId: GroupId, context: ActorContext): Effect[] {
   const group = state.groups.get(groupId)
   if (group === undefined) return []
+  const lateMs = Math.max(0, context.nowMs - group.wakeAtMs)
   group.wakeAtMs = Infinity
-  return [...hearPulses(state, group, context), ...step(state, group, { type: 'tick' }, context)]
+  const heard = hearPulses(state, group, context)
+  const waitMs = patienceWith(group, state.pace, lateMs, context)
+  if (waitMs !== undefined) return [...heard, wakeUp(group, context.nowMs + waitMs, context)]
+  return [...heard, ...step(state, group, { type: 'tick' }, context)]
 }
 
 /** Pulses are heard for all groups of a peer at once; a machine is told when it asks. */

@@ -10,6 +10,7 @@ import { actorNames } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import type { Tuning } from '../../tuning.ts'
 import { GroupTable } from './log-keeper-groups.ts'
+import { newPace, type Pace } from './log-keeper-pace.ts'
 
 export interface LogKeeperInit {
   readonly tuning: Tuning
@@ -44,6 +45,8 @@ export interface Group {
   leaderlessSinceMs: InstantMs | undefined
   /** When the timer of this group fires; a later deadline does not move it. */
   wakeAtMs: InstantMs
+  /** How often in a row the silence of its leader was put down to this node's own lateness. */
+  patience: number
   /** Incarnations that members answered under, where they differ from the log's. */
   readonly strangers: Map<PeerId, Incarnation>
   /** Other members that have sealed it. */
@@ -90,6 +93,7 @@ export interface LogKeeperState {
   writingFormer: readonly FormerCopy[]
   isWriting: boolean
   writeStartedAtMs: InstantMs
+  readonly pace: Pace
   broken: boolean
   beat: number
   readonly pulsed: Map<PeerId, Pulsed[]>
@@ -122,7 +126,7 @@ export interface LogKeeperState {
 
 export function newLogKeeperState(): LogKeeperState {
   return {
-    opened: false, early: [], incarnation: undefined, groups: new GroupTable<Group>(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, broken: false,
+    opened: false, early: [], incarnation: undefined, groups: new GroupTable<Group>(), waiting: [], waitingEnded: [], waitingRemoved: [], waitingFormer: [], waitingWiped: new Map(), writing: [], writingEnded: [], writingFormer: [], isWriting: false, writeStartedAtMs: 0, pace: newPace(), broken: false,
     beat: 0, pulsed: new Map(), leaderHeardAtMs: new Map(), followedAtMs: new Map(), roster: undefined, replicasSinceMs: new Map(), leaving: new Map(), goes: undefined, damaged: new Set(), changing: new Map(), handingOver: undefined, installing: new Map(), ending: new Map(), recalling: new Map(), sealing: [], counter: 0,
   }
 }
@@ -138,7 +142,7 @@ export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incar
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {
-  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, patience: 0, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
 /** Voters that a group should have when the mesh has enough replicas. Of a mission its orchestrator says it, as it depends on the acknowledgement. */

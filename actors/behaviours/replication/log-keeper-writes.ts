@@ -1,18 +1,18 @@
 /** What follows from a write: nobody hears of anything before it is synced, and after a failed sync nothing is believed any more. */
 import { fault, type Fault } from '../../../protocols/kernel/errors.ts'
-import { limits } from '../../../protocols/kernel/limits.ts'
 import { viewOf } from '../../../protocols/replicated-log/raft.ts'
 import type { EndedMission } from '../../../protocols/replicated-log/schema.ts'
 import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, tell, type Effect } from '../../runtime/effects.ts'
-import { slowTimer } from './log-keeper-batch.ts'
+import { noteSync, slowTimer, wasLate, watchSync } from './log-keeper-pace.ts'
 import { step } from './log-keeper-drive.ts'
 import type { Group, LogKeeperState } from './log-keeper-state.ts'
 
 export function onWritten(state: LogKeeperState, problem: Fault | undefined, context: ActorContext): Effect[] {
   const { writing, writingEnded } = state
   Object.assign(state, { writing: [], writingEnded: [], writingFormer: [], isWriting: false })
+  noteSync(state.pace, context.nowMs - state.writeStartedAtMs)
   if (problem !== undefined) {
     // After a failed sync nobody knows what is on the disk: only opening it again tells.
     state.broken = true
@@ -36,14 +36,19 @@ export function onWritten(state: LogKeeperState, problem: Fault | undefined, con
   return [...effects, ...tellEnded(writingEnded, context)]
 }
 
-/** A leader whose disk is slow holds everybody up: whoever else can leads instead. */
+/**
+ * A leader whose disk hangs holds everybody up: whoever else can leads instead. Only of what waits for that disk, and only where somebody's
+ * disk was faster: when all are slow, or this node had no processor to hear of the sync, handing on costs much and brings nothing.
+ */
 export function onSlowSync(state: LogKeeperState, context: ActorContext): Effect[] {
   if (!state.isWriting) return []
-  const led = [...state.groups.values()].filter((group) => viewOf(group.raft).role === 'leader')
+  const again = watchSync(state.pace, context.nowMs)
+  if (wasLate(state.pace, context.nowMs)) return [again]
+  const heldUp = [...new Set([...state.writing, ...state.waiting].map(({ group }) => group))].filter((group) => viewOf(group.raft).role === 'leader')
   return [
-    fact('warn', 'log.sync-slow', { sinceMs: Math.round(context.nowMs - state.writeStartedAtMs), leads: led.length }),
-    ...led.flatMap((group) => step(state, group, { type: 'step-down', reason: 'a sync takes too long' }, context)),
-    { type: 'set-timer', key: slowTimer, delayMs: limits.slowSyncMs, message: { kind: 'tick', what: slowTimer } },
+    fact('warn', 'log.sync-slow', { sinceMs: Math.round(context.nowMs - state.writeStartedAtMs), usualMs: Math.round(state.pace.usualSyncMs), heldUp: heldUp.length }),
+    ...heldUp.flatMap((group) => step(state, group, { type: 'step-down', reason: 'a sync takes too long', outrun: true }, context)),
+    again,
   ]
 }
 

@@ -17,6 +17,7 @@ import { askWhetherEnded, endGroup, endUnbegun, onArchiveFetched, onAsked, onGro
 import { leavingTimer, onConnection, onLeavingHeard, onLeavingTime, onMemberLeaves, startLeaving } from './log-keeper-leaving.ts'
 import { changingTimer, lookAfterChanging, lookAfterMembers, noteRoster, onOtherIncarnation } from './log-keeper-members.ts'
 import { onPulse, onPulseHeard, onTerms, sendPulses } from './log-keeper-pulses.ts'
+import { notePulse, slowTimer } from './log-keeper-pace.ts'
 import { findCitations } from './log-keeper-citations.ts'
 import { describeReplication } from './log-keeper-report.ts'
 import { putEmptyCopiesAway } from './log-keeper-empty.ts'
@@ -131,12 +132,13 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
 function onTick(init: LogKeeperInit, state: LogKeeperState, what: string, context: ActorContext): Effect[] {
   switch (what) {
     case 'pulse':
+      notePulse(state.pace, context.nowMs, init.tuning.groupPulseMs)
       return [...sendPulses(state, context), timer('pulse', init.tuning.groupPulseMs)]
     case 'members':
       return [...lookAfterMembers(init, state, context), ...putEmptyCopiesAway(init, state, context), ...askWhetherEnded(state, 2 * init.tuning.electionMsMax, context), timer('members', init.tuning.membersLookMs)]
     case changingTimer:
       return lookAfterChanging(init, state, context)
-    case 'slow-sync':
+    case slowTimer:
       return onSlowSync(state, context)
     case leavingTimer:
       return onLeavingTime(init, state, context)
