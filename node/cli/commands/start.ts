@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../../config.ts'
 import { flagName, loadConfig } from '../../config.ts'
 import type { RunningNode } from '../../main.ts'
 import { parseInvite } from '../../mesh-key.ts'
+import { survivesAbandonedWaits } from '../abandoned-waits.ts'
 import { type Cli, act, collect, hidden, withCommon } from '../cli.ts'
 import { type CliWorld, type CommonFlags, type Voice, usageError } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
@@ -116,6 +117,7 @@ async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promis
   // The node's libraries take a third of a second to load; no other command has to wait for them.
   const { startNode } = await import('../../main.ts')
   const stop = stopRequests(flags.withParent === true, world)
+  const waits = survivesAbandonedWaits((line) => voice.warn(line))
   try {
     const node = await startNode(config)
     try {
@@ -131,6 +133,7 @@ async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promis
       endForSure()
     }
   } finally {
+    waits.close()
     stop.close()
   }
 }
