@@ -11,6 +11,7 @@ import { limits } from '../../protocols/kernel/limits.ts'
 import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
 import type { AwardRecord } from '../../protocols/tasking/schema.ts'
+import type { Message } from '../../protocols/wire.ts'
 import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
@@ -31,6 +32,8 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
   const providers = offer.providers.filter((provider) => provider.connected)
   state.providers.set(task.spec.capability, { population: offer.population, shards: offer.shards })
+  if (isSmall(offer)) state.allProviders.set(needOf(task.spec), providers.map(({ peer }) => peer))
+  else state.allProviders.delete(needOf(task.spec))
   for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
   // In a mesh that is known in part, announcing is what connects.
   if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovided.delete(needOf(task.spec))
@@ -44,6 +47,11 @@ function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: Actor
   const known = fit > 0 && asksAll && !offer.partial
   const expectedBidders = known ? fit : asksAll ? Number.MAX_SAFE_INTEGER : limits.biddersEnough
   return { excluded, expectedBidders, asksAll, connected: offer.partial ? offer.population : providers.length }
+}
+
+/** Gossip has nobody else to find. */
+function isSmall({ providers, population, partial }: Offer): boolean {
+  return !partial && providers.length > 0 && providers.length === population && population <= limits.calledDirectlyMax && providers.every(({ connected }) => connected)
 }
 
 /** What nobody has asked for in a while may have been offered meanwhile. */
@@ -150,8 +158,14 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
 
 function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
   const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
+  const direct = new Map<readonly PeerId[], Call[]>()
   for (const call of calls) {
     const known = state.providers.get(call.capability) ?? { population: 1, shards: 1 }
+    const all = round === 0 ? state.allProviders.get(needOf(call)) : undefined
+    if (all !== undefined) {
+      direct.set(all, [...(direct.get(all) ?? []), call])
+      continue
+    }
     const { shards, threshold } = announcementFor(context.self.peer, known.shards, known.population, round)
     for (const shard of shards) {
       const topic = callTopic(call.capability, shard)
@@ -161,10 +175,11 @@ function announce(state: ManagerState, calls: readonly Call[], round: number, co
     }
   }
   const standing = tasksToCome(state)
-  return [...groups.values()].map(({ topic, threshold, calls: grouped }) => ({
-    type: 'publish', topic, to: actorNames.participant, principal: state.init.principal,
-    message: { kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped, ...(standing > 0 ? { standing } : {}) },
-  }))
+  const cfp = (threshold: number, grouped: Call[]): Extract<Message, { kind: 'cfp' }> => ({ kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped, ...(standing > 0 ? { standing } : {}) })
+  return [
+    ...[...direct].flatMap(([peers, grouped]) => peers.map((peer) => tell(at(peer, actorNames.participant), cfp(1, grouped), state.init.principal))),
+    ...[...groups.values()].map(({ topic, threshold, calls: grouped }) => ({ type: 'publish' as const, topic, to: actorNames.participant, principal: state.init.principal, message: cfp(threshold, grouped) })),
+  ]
 }
 
 /** The best bid is proposed to the log as an award. */

@@ -137,6 +137,8 @@ export interface ManagerState {
   readonly questions: Map<string, readonly TaskId[]>
   /** By capability: how many nodes of the mesh offer it, and into how many shards they are divided. */
   readonly providers: Map<string, { readonly population: number; readonly shards: number }>
+  /** By need: those who offer it, when they are all known, connected and few. */
+  readonly allProviders: Map<string, readonly PeerId[]>
   /** By need: since when nobody has offered it, and when that was looked at last. */
   readonly unprovided: Map<string, { readonly sinceMs: InstantMs; readonly lookedAtMs: InstantMs }>
   readonly attemptsMade: Map<TaskId, number>
@@ -157,7 +159,7 @@ export function newManagerState(init: ManagerInit, holder: Holder | undefined, n
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
     book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, mayAdvance: false, records: new Map(), said: newSaid(), offers: emptyOfferBook(), places: { of: new Map(), taken: new Map() }, tendered: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skillRunId: undefined, draft: undefined,
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), allProviders: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skillRunId: undefined, draft: undefined,
   }
 }
 
@@ -187,10 +189,11 @@ export function taskName(taskId: TaskId): string {
 }
 
 /** Every waiting task is asked at every tick. */
-const needs = new WeakMap<TaskSpec, string>()
+type Need = Pick<TaskSpec, 'capability' | 'version' | 'attributes'>
+const needs = new WeakMap<Need, string>()
 
 /** What a task asks of a node: those that ask the same find the same providers. */
-export function needOf(spec: TaskSpec): string {
+export function needOf(spec: Need): string {
   const { capability, version, attributes } = spec
   if (version === undefined && attributes === undefined) return capability
   let need = needs.get(spec)

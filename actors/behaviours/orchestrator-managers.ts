@@ -11,7 +11,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { append, votersOf, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endWithRoot, votersOf, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const eventsPerFrame = 200
 
@@ -121,7 +121,8 @@ export function commitRecord(init: OrchestratorInit, state: OrchestratorState, m
     if (taskId !== undefined && event.type !== 'checkpointed') state.notes.delete(taskId)
   }
   const firstIndex = state.head.index + 1
-  return append(init, state, accepted, { then: 'recorded', to: from, requestId: message.requestId, firstIndex }, context)
+  // The root's end and the mission's are proposed together: in the log one follows the other, and a successor that finds only the first adds the second.
+  return [...append(init, state, accepted, { then: 'recorded', to: from, requestId: message.requestId, firstIndex }, context), ...endWithRoot(init, state, context)]
 }
 
 /** News of a task comes from its manager, or from whoever manages its parent. */

@@ -17,7 +17,7 @@ import { missionView, resultView } from './mission-views.ts'
 import { answer } from './orchestrator-answers.ts'
 import { aimAt, archive, loadArchive, onArchived, onArchiveLoaded, onArchiveStored, onFolded, onSnapshotStored, recover, secureArchive, snapshotIfDue, tryLater } from './orchestrator-keeping.ts'
 import { callOffEnded, commitRecord, onAttach, onProgress, onRecord, onSlicePacked, onStillWanted, refuseRecord } from './orchestrator-managers.ts'
-import { append, endMission, flushAppends, showTimer, endWithRoot, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenCaughtUp, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
+import { append, endMission, flushAppends, showTimer, isAhead, keepersOf, membersOf, newOrchestratorState, startRootManager, stopManagers, tellMissions, unknownOutcome, viewNow, votersOf, whenCaughtUp, whenConfirmed, epochOf, type Continuation, type OrchestratorInit, type OrchestratorState } from './orchestrator-state.ts'
 
 const watcherKeptMs = 30_000
 const eventsPerFrame = 200
@@ -163,8 +163,7 @@ function onAppended(init: OrchestratorInit, state: OrchestratorState, tag: strin
   state.committed = Math.max(state.committed, awaited.at(-1)?.upTo ?? 0)
   const effects: Effect[] = [...flushWatchers(init, state), ...tellMissions(init, state, context), ...stopManagers(init, state, context), ...snapshotIfDue(init, state)]
   const goesOn = awaited.flatMap(({ continuation }) => goOn(init, state, continuation, context))
-  const ended = awaited.some(({ continuation }) => continuation.then === 'recorded') ? endWithRoot(init, state, context) : []
-  return [...effects, ...goesOn, ...ended, ...release(init, state, context)]
+  return [...effects, ...goesOn, ...release(init, state, context)]
 }
 
 /** What is answered from the fold as it is then, of which nothing may be ahead. */

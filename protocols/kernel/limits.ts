@@ -50,6 +50,8 @@ export const limits = Object.freeze({
   biddersAimed: 8,
   /** Up to so many providers are all asked: choosing well costs little then, and a few of few may all be busy. */
   askedAllMax: 16,
+  /** So few providers, all of them known and connected, are told of a call one by one: it costs less than gossip, which signs it and passes it on. */
+  calledDirectlyMax: 8,
   /** Of those who were asked by threshold, so many answers are enough to choose from. */
   biddersEnough: 5,
   bidPatienceMs: 300,

@@ -3,6 +3,7 @@ import { actorNames } from '../../actors/names.ts'
 import { awardsIn, type Call } from '../../protocols/bidding/schema.ts'
 import type { ActorAddress, AwardId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+import type { Message } from '../../protocols/wire.ts'
 import type { Misconduct } from './parts.ts'
 
 /** Of the calls that it hears, those that it claims to have been awarded. */
@@ -23,15 +24,16 @@ export const wrongResults: Misconduct<'wrong-results'> = (_conduct, ports, { clo
     })
   }
 
-  transport.onReceive(({ envelope: { message } }) => {
+  function hear(message: Message): void {
     if (message.kind === 'accept-proposal') for (const { awardId } of awardsIn(message)) held.add(awardId)
-  })
-  gossip.onGossip((_topic, { envelope: { message } }) => {
     if (message.kind !== 'cfp' || message.initiator.peer === identity.peerId) return
     for (const call of message.calls) {
       if (random.next() < claimedFraction) clock.schedule(random.next() * claimWithinMs, () => claim(call, message.initiator, message.principal))
     }
-  })
+  }
+
+  transport.onReceive(({ envelope: { message } }) => hear(message))
+  gossip.onGossip((_topic, { envelope: { message } }) => hear(message))
 
   return {
     ...ports,

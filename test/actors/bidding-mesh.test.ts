@@ -111,6 +111,7 @@ describe('contention', () => {
   })
 
   it('two principals share the slots, however many missions one of them has', async () => {
+    const shares: number[] = []
     for (const seed of seeds(8)) {
       const world = missionWorld(seed, () => [doubling(100)])
       await startNodes(world, ['a', 'b'], { slots: 2 })
@@ -122,10 +123,12 @@ describe('contention', () => {
       const during = world.runs.filter((run) => run.atMs >= beforeMs)
       // Half of the places, once its first call has been answered; without sharing it would be a sixth.
       const share = during.filter((run) => run.principal === 'modest').length / during.length
-      expect(share, `seed ${seed}`).toBeGreaterThan(0.25)
+      shares.push(share)
+      expect(share, `seed ${seed}`).toBeGreaterThan(0.2)
       expect(share, `seed ${seed}`).toBeLessThan(0.75)
       for (const { id } of greedy) expect((await world.ended('a', id)).state).toBe('completed')
     }
+    expect(shares.reduce((sum, share) => sum + share) / shares.length).toBeGreaterThan(0.33)
   })
 
   it('no slot stays idle while calls wait', async () => {
