@@ -35,6 +35,8 @@ export const Envelope = z.object({
   message: Message,
 })
 export type Envelope = z.infer<typeof Envelope>
+/** Made once: to make a schema costs as much as to check a small message by it. */
+const Envelopes = z.array(Envelope)
 
 /** An envelope with the peer that the transport or the gossip signature vouches for. */
 export interface Received {
@@ -67,7 +69,7 @@ export function decodeFrame(bytes: Uint8Array): Envelope[] {
   if (frame[1].length > limits.frameMessagesMax) throw new MeshError('too-large', `a frame of ${frame[1].length} messages is over the limit of ${limits.frameMessagesMax}`)
   const foreign = unplain(frame[1], limits.frameDepthMax)
   if (foreign !== undefined) throw new MeshError('bad-request', `the frame is not plain data: ${foreign}`)
-  const parsed = z.array(Envelope).safeParse(frame[1])
+  const parsed = Envelopes.safeParse(frame[1])
   if (!parsed.success) throw new MeshError('bad-request', `the frame holds a message outside the schema: ${z.prettifyError(parsed.error).slice(0, 500)}`)
   return parsed.data
 }
