@@ -7,6 +7,8 @@ import type { Capability } from '../capability/schema.ts'
 import { dependencyIds } from './plan.ts'
 import { RetryPolicy, type Plan, type PlannedTask, type TaskSpec } from './schema.ts'
 
+const usualRetry = RetryPolicy.parse({})
+
 /** What is known of the capability that a planned task names. */
 export interface KnownCapability {
   readonly known?: Capability
@@ -32,7 +34,7 @@ export function specify(plan: Plan, how: Specifying): TaskSpec[] | Fault {
       // Who asks for no version means the newest that is offered now; nodes with another schema must not win by luck.
       version: task.version ?? about.known.version,
       ...(task.attributes === undefined ? {} : { attributes: task.attributes }), effects: about.known.effects, input: how.input(name), after: dependencyIds(how.parent, task),
-      priority: task.priority ?? plan.priority ?? how.priority, effort: task.effort ?? Math.max(1, blobBytesIn(task.input)), accept: task.accept, retry: task.retry ?? RetryPolicy.parse({}),
+      priority: task.priority ?? plan.priority ?? how.priority, effort: task.effort ?? Math.max(1, blobBytesIn(task.input)), accept: task.accept, retry: task.retry ?? usualRetry,
       timeLimitMs: task.timeLimitMs ?? limits.missionDurationMsDefault, optional: task.optional,
     })
   }
