@@ -1,11 +1,12 @@
 /** A manager's contracts: awards that are in the log, what their holders say of them, how they end, and those taken over from an earlier manager. */
 import { dropOffersOf, exhaustOffersOf } from '../../protocols/bidding/offer-book.ts'
-import type { Refusal } from '../../protocols/bidding/schema.ts'
+import type { Result, Refusal } from '../../protocols/bidding/schema.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { grantLease, leasesOf } from '../../protocols/leasing/lease.ts'
 import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
+import { failedCheck } from '../../protocols/tasking/acceptance.ts'
 import { decideRetry } from '../../protocols/tasking/retry.ts'
 import type { MissionEvent } from '../../protocols/tasking/schema.ts'
 import type { PassedOn } from '../messages.ts'
@@ -15,14 +16,18 @@ import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { closeCall, drive } from './manager-calls.ts'
 import { freePlace, takePlace } from './manager-offers.ts'
 import { lookUpProviders } from './manager-providers.ts'
-import { childrenOf, endCall, note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, endCall, note, record, taskIdOf, taskOf, type Committing, type ManagerState } from './manager-state.ts'
 
-/** What the worker of an award says before that is in the log waits until it is. @returns whether it does. */
-export function waitsForCommit(state: ManagerState, awardId: AwardId, message: PassedOn, from: ActorAddress): boolean {
+/**
+ * What the worker of an award says before that is in the log waits until it is, but for a result that is as it should be: its acceptance is
+ * proposed at once, and comes behind the award in the log, or not at all. @returns whether nothing else is to be done about it now.
+ */
+export function waitsForCommit(state: ManagerState, awardId: AwardId, message: PassedOn, from: ActorAddress, context: ActorContext): boolean {
   const committing = state.committing.get(awardId)
   if (committing?.sentAtMs === undefined) return false
-  if (committing.participant.peer !== from.peer || committing.heard.length >= heardMax) return true
-  committing.heard.push({ message, from })
+  if (committing.participant.peer !== from.peer || committing.heard.length >= heardMax || state.settling.has(awardId)) return true
+  const result = message.kind === 'inform' ? message.results[0] : undefined
+  if (result === undefined || !acceptAhead(state, committing, result, from, context)) committing.heard.push({ message, from })
   if (message.kind === 'confirm') return true
   // Whatever it was, the worker has its place back.
   freePlace(state, awardId)
@@ -33,6 +38,17 @@ export function waitsForCommit(state: ManagerState, awardId: AwardId, message: P
 /** A worker that says the same again says nothing new. */
 const heardMax = 4
 
+/** @returns false when the result has to be looked at further, for which there is time once the award is in the log. */
+function acceptAhead(state: ManagerState, { award, sentAtMs = Infinity }: Committing, { awardId, result, cites }: Result, from: ActorAddress, context: ActorContext): boolean {
+  const { accept } = taskOf(state, award.taskId).spec
+  const value = 'inline' in result ? result.inline : undefined
+  if (value !== undefined && JSON.stringify(value).length > limits.payloadInlineBytesMax) return false
+  if (accept.length > 0 && (value === undefined || failedCheck(accept, value) !== undefined)) return false
+  state.settling.set(awardId, from)
+  record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: award.taskId, awardId, result, cites, tookMs: Math.max(0, context.nowMs - sentAtMs) }])
+  return true
+}
+
 /** An award is in the log: now its worker may hear of it, if it has not begun already. */
 export function onAwardCommitted(state: ManagerState, awardId: AwardId, context: ActorContext): Effect[] {
   const committed = state.committing.get(awardId)
@@ -41,8 +57,11 @@ export function onAwardCommitted(state: ManagerState, awardId: AwardId, context:
   const { peer } = committed.participant
   const attempt = liveAttempt(taskOf(state, committed.award.taskId))
   if (attempt?.award.awardId !== awardId) return []
-  if (!context.connected(peer)) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
+  const isSettled = state.settling.has(awardId)
+  if (!context.connected(peer) && !isSettled) return endAward(state, awardId, 'lost', fault('lost-worker', `the connection to ${attempt.award.workerName} was lost before the award reached it`), context)
   state.contracts.set(awardId, { peer, capability: attempt.award.capability, promised: attempt.award.bid, sinceMs: committed.sentAtMs ?? context.nowMs, adopted: false, isRunning: false })
+  // Its result is on its way into the log, and nothing more is expected of the worker.
+  if (isSettled) return closeCall(state, committed.award.taskId, context)
   grantLease(state.leases, awardId, peer, state.init.tuning.leaseMs, context.nowMs)
   const isLost = committed.isDoubtful && committed.heard.length === 0
   if (committed.sentAtMs === undefined || isLost) state.said.awards.push({ to: committed.participant, award: { ...committed.award, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs) }, isCalled: committed.isCalled })

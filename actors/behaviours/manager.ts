@@ -73,9 +73,9 @@ function receive(state: ManagerState, given: Delivery, context: ActorContext): r
     case 'offers-changed':
       return onOffersChanged(state, from.peer, message.offers, context)
     case 'confirm':
-      return message.awardIds.flatMap((awardId) => (waitsForCommit(state, awardId, { kind: 'confirm', awardIds: [awardId] }, from) ? [] : onConfirm(state, awardId, from.peer, context)))
+      return message.awardIds.flatMap((awardId) => (waitsForCommit(state, awardId, { kind: 'confirm', awardIds: [awardId] }, from, context) ? [] : onConfirm(state, awardId, from.peer, context)))
     case 'refuse-award':
-      return waitsForCommit(state, message.awardId, message, from) ? [] : onAwardRefused(state, from.peer, message.awardId, message.refusal, context)
+      return waitsForCommit(state, message.awardId, message, from, context) ? [] : onAwardRefused(state, from.peer, message.awardId, message.refusal, context)
     case 'renew':
       return onRenew(state, message, from, context)
     case 'checkpoint':
@@ -85,12 +85,12 @@ function receive(state: ManagerState, given: Delivery, context: ActorContext): r
     case 'not-holding':
       return onNotHolding(state, message.awardId, from, context)
     case 'hand-back':
-      if (waitsForCommit(state, message.awardId, message, from)) return []
+      if (waitsForCommit(state, message.awardId, message, from, context)) return []
       return state.contracts.get(message.awardId)?.peer === from.peer ? endAward(state, message.awardId, 'lost', fault('lost-worker', message.reason), context) : []
     case 'inform':
-      return message.results.flatMap((result) => (waitsForCommit(state, result.awardId, { kind: 'inform', results: [result] }, from) ? [] : onOutcome(state, { kind: 'result', ...result }, delivery, context)))
+      return message.results.flatMap((result) => (waitsForCommit(state, result.awardId, { kind: 'inform', results: [result] }, from, context) ? [] : onOutcome(state, { kind: 'result', ...result }, delivery, context)))
     case 'failure':
-      return waitsForCommit(state, message.awardId, message, from) ? [] : onOutcome(state, message, delivery, context)
+      return waitsForCommit(state, message.awardId, message, from, context) ? [] : onOutcome(state, message, delivery, context)
     case 'peer-down':
       return state.fold === undefined ? [] : [...onPeerDown(state, message.peer, context), ...advance(state, context)]
     case 'peer-up':
