@@ -95,7 +95,12 @@ export function onMembersWanted(init: RegistrarInit, state: RegistrarActorState,
   const shard = shardOfGroup(group)
   const log = shard === undefined ? undefined : readyShard(state, shard)
   if (shard === undefined || log === undefined || (state.view?.shards[shard]?.length ?? 0) === 0) return []
-  return changeMembers(log, membership, init.tuning.snapshotEntries, context)
+  return changeMembers(log, membership, entriesBetween(init, log), context)
+}
+
+/** From one snapshot of a shard to the next. What is written down again and again grows with its claims, and so do the pauses. */
+export function entriesBetween({ tuning }: RegistrarInit, { state }: ShardLog): number {
+  return Math.min(tuning.snapshotEntries, Math.max(limits.shardSnapshotEntries, Math.ceil(state.claims.size / 2)))
 }
 
 // ---- what is asked of a leader --------------------------------------------------------------------------------------
@@ -123,7 +128,7 @@ export function onClaim(init: RegistrarInit, state: RegistrarActorState, { reque
   const answer = { kind: 'claim' as const, to: from, requestId, missionId: judged.verdict === 'apply' ? claim.missionId : judged.claim.missionId }
   const events = judged.verdict === 'apply' ? [{ type: 'claimed' as const, atWallMs: context.wallMs, claim }] : []
   const then: ShardAnswer = judged.verdict === 'conflict' ? { ...answer, refused: 'key-conflict' } : answer
-  return onSettled(state, log, append(log, events, [then], init.tuning.snapshotEntries, context), context)
+  return onSettled(state, log, append(log, events, [then], entriesBetween(init, log), context), context)
 }
 
 /** A read: only a leader that is still one may say that a mission is unknown. */
@@ -140,7 +145,7 @@ export function onMoved(init: RegistrarInit, state: RegistrarActorState, message
   if ('refused' in log) return [tell(from, { kind: 'moved-heard', requestId, missionId, committed: false, ...(log.leader === undefined ? {} : { leader: log.leader }) })]
   const { kind: _, requestId: __, ...moved } = message
   const events = judgeMoved(log.state, moved) === 'apply' ? [{ type: 'mission-moved' as const, atWallMs: context.wallMs, ...moved }] : []
-  return onSettled(state, log, append(log, events, [{ kind: 'moved', to: from, requestId, missionId }], init.tuning.snapshotEntries, context), context)
+  return onSettled(state, log, append(log, events, [{ kind: 'moved', to: from, requestId, missionId }], entriesBetween(init, log), context), context)
 }
 
 // ---- from time to time ----------------------------------------------------------------------------------------------
@@ -150,13 +155,13 @@ export function reportAll(state: RegistrarActorState, context: ActorContext): Ef
 }
 
 export function expireAll(init: RegistrarInit, state: RegistrarActorState, context: ActorContext): Effect[] {
-  const { archiveKeptMs, snapshotEntries } = init.tuning
+  const { archiveKeptMs } = init.tuning
   const jumpMs = clockJump(state.clocksSeen, context)
   state.clocksSeen = readClocks(context)
   if (jumpMs !== undefined) return [fact('warn', 'clock.jumped', { jumpMs, putOff: 'forgetting keys' })]
   return [...state.shards.values()].flatMap((log) =>
     log.phase === 'ready' && hasExpired(log.state, context.wallMs, archiveKeptMs)
-      ? onSettled(state, log, append(log, [{ type: 'claims-expired', atWallMs: context.wallMs, archiveKeptMs }], [], snapshotEntries, context), context)
+      ? onSettled(state, log, append(log, [{ type: 'claims-expired', atWallMs: context.wallMs, archiveKeptMs }], [], entriesBetween(init, log), context), context)
       : [],
   )
 }

@@ -9,7 +9,7 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, type Effect } from '../runtime/effects.ts'
 import { groupOfTag, onAppended, onHostTick, onLoaded, onStored } from './hosted-log.ts'
 import { askWaiting, onAskTimer, onClaimAnswer, onMovedHeard, onTellTimer, startAsking, startTelling } from './registrar-asking.ts'
-import { expireAll, follow, foundShards, lead, onClaim, onLookUp, onMembersWanted, onMoved, onSettled, report, reportAll } from './registrar-shards.ts'
+import { expireAll, follow, foundShards, lead, onClaim, onLookUp, onMembersWanted, onMoved, onSettled, report, reportAll, entriesBetween } from './registrar-shards.ts'
 import { newRegistrarState, timer, type RegistrarActorState, type RegistrarInit, type ShardLog } from './registrar-state.ts'
 
 export type { RegistrarInit } from './registrar-state.ts'
@@ -64,7 +64,7 @@ function receive(init: RegistrarInit, state: RegistrarActorState, { message, fro
       return onMembersWanted(init, state, message.group, message.membership, context)
     case 'appended': {
       const log = logOf(state, groupOfTag(message.tag))
-      return log === undefined ? [] : [...onSettled(state, log, onAppended(log, message, init.tuning.snapshotEntries, context), context), ...report(state, log, context)]
+      return log === undefined ? [] : [...onSettled(state, log, onAppended(log, message, entriesBetween(init, log), context), context), ...report(state, log, context)]
     }
     case 'value-loaded': {
       const log = logOf(state, groupOfTag(message.tag))

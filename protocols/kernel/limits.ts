@@ -143,6 +143,9 @@ export const limits = Object.freeze({
   membersLookMs: 5_000,
   snapshotEntries: 4_096,
   snapshotTailEntries: 512,
+  /** A registrar shard has small entries and a small state, and there are many of them on every node: at least so many entries are between two snapshots, and so many stay. */
+  shardSnapshotEntries: 64,
+  shardTailEntries: 32,
   missionRestMs: 60_000,
   whereaboutsKept: 10_000,
   archiveCitesMax: 100_000,

@@ -14,7 +14,7 @@ type LogAppended = Extract<RaftMessage, { kind: 'log-appended' }>
 export function newFollower(incarnation: Incarnation, next: number, nowMs: InstantMs): Follower {
   return {
     incarnation, next, matched: 0, acknowledgedAtRound: Number.POSITIVE_INFINITY, probing: true, inFlight: [], sinceRound: 0, waitingSinceMs: nowMs, heardAtMs: nowMs,
-    answeredRound: -1, answeredPulseMs: Number.NEGATIVE_INFINITY, commitSent: 0, owed: true, installing: false,
+    answeredRound: -1, answeredPulseMs: Number.NEGATIVE_INFINITY, commitSent: 0, owed: true, installing: false, offered: 0,
   }
 }
 
@@ -87,7 +87,16 @@ function offerSnapshot(state: RaftState, peer: PeerId, follower: Follower, nowMs
   // Whoever answers our epoch must be able to find it on our disk again.
   if (state.epochPersist > state.synced) return
   follower.installing = true
+  follower.offered = state.snapshot?.at.index ?? 0
   follower.waitingSinceMs = nowMs
+  boxOf(state).needsSnapshot.push(peer)
+}
+
+/** Who has everything in our snapshot need not fold it again, and may forget what comes before it. The slowest has it last, maybe long after it was taken. */
+export function offerToShorten(state: RaftState, peer: PeerId, follower: Follower): void {
+  const end = state.snapshot?.at.index ?? 0
+  if (follower.offered >= end || follower.matched < end || state.disconnected.has(peer) || state.epochPersist > state.synced) return
+  follower.offered = end
   boxOf(state).needsSnapshot.push(peer)
 }
 
@@ -125,6 +134,7 @@ export function onAppended(state: RaftState, peer: PeerId, answer: LogAppended, 
     follower.installing = false
   }
   if (follower.next <= follower.matched) follower.next = follower.matched + 1
+  offerToShorten(state, peer, follower)
 }
 
 /** The logs differ before what was sent: the member says where to try next. */

@@ -5,23 +5,20 @@ import type { InstantMs } from '../kernel/units.ts'
 import { acceptLeader, answer, isForeign } from './raft-following.ts'
 import type { SnapshotMark } from './raft-io.ts'
 import { emptyLog, forgetBelow, moveCommit, positionAt } from './raft-log.ts'
-import { boxOf, compareWithOurs, type Leading, type RaftState } from './raft-state.ts'
+import { offerToShorten } from './raft-replication.ts'
+import { boxOf, compareWithOurs, type RaftState } from './raft-state.ts'
 import type { LogPosition, LogSnapshot, RaftMessage } from './schema.ts'
 
 type LogInstall = Extract<RaftMessage, { kind: 'log-install' }>
 
-/** Our own snapshot is on the disk. A leader offers it to the members that have everything in it: they need not fold it again. */
+/** Our own snapshot is on the disk. A leader offers it to the members that have everything in it. */
 export function onCompacted(state: RaftState, snapshot: SnapshotMark, dropBelow: number): void {
   if (snapshot.at.index <= (state.snapshot?.at.index ?? 0)) return
   invariant(snapshot.at.index <= state.commit, 'only what is committed is folded into a snapshot')
   invariant(dropBelow <= snapshot.at.index + 1, 'what no snapshot covers is not dropped')
   state.snapshot = snapshot
   forgetBelow(state, dropBelow)
-  if (state.leading !== undefined) offerToAll(state, state.leading, snapshot.at)
-}
-
-function offerToAll(state: RaftState, leading: Leading, at: LogPosition): void {
-  for (const [peer, follower] of leading.followers) if (!state.disconnected.has(peer) && follower.matched >= at.index && state.epochPersist <= state.synced) boxOf(state).needsSnapshot.push(peer)
+  for (const [peer, follower] of state.leading?.followers ?? []) offerToShorten(state, peer, follower)
 }
 
 /** Whether there is nothing in the snapshot that this member's own does not cover. */

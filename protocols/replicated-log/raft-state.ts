@@ -32,6 +32,8 @@ export interface Follower {
   owed: boolean
   /** It waits for our snapshot. */
   installing: boolean
+  /** The end of the newest snapshot that was offered to it to shorten its log by. */
+  offered: number
 }
 
 /** Questions that one round of answers settles. */

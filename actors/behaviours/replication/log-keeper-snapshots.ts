@@ -5,7 +5,7 @@ import type { LogSnapshot } from '../../../protocols/replicated-log/schema.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { fact, type Effect } from '../../runtime/effects.ts'
 import { step, tellCommitted } from './log-keeper-drive.ts'
-import type { LogKeeperInit, LogKeeperState } from './log-keeper-state.ts'
+import { tailOf, type LogKeeperInit, type LogKeeperState } from './log-keeper-state.ts'
 import type { GroupId } from '../../../protocols/kernel/ids.ts'
 
 /** The state is on this disk already: as a blob, when it is large. */
@@ -13,7 +13,7 @@ export function onSnapshotTaken(init: LogKeeperInit, state: LogKeeperState, grou
   const group = state.groups.get(groupId)
   if (group === undefined || snapshot.at.index <= (group.snapshot?.at.index ?? 0) || snapshot.at.index > viewOf(group.raft).commit) return []
   group.snapshot = snapshot
-  const dropBelow = Math.max(1, snapshot.at.index + 1 - init.tuning.snapshotTailEntries)
+  const dropBelow = Math.max(1, snapshot.at.index + 1 - tailOf(init, groupId))
   if (group.durable) state.waiting.push({ group, persist: { number: 0, head: headOf(group.raft), snapshot, dropBelow, entries: [] } })
   return [fact('debug', 'group.snapshot', { group: groupId, index: snapshot.at.index }), ...step(state, group, { type: 'compacted', snapshot, dropBelow }, context)]
 }

@@ -136,9 +136,14 @@ export function hostOf(group: GroupId): string {
   return isMissionGroup(group) ? actorNames.missions : group === 'roster' ? actorNames.roster : actorNames.registrar
 }
 
+/** Entries that stay when there is a snapshot of them, for members that are a little behind. */
+export function tailOf({ tuning }: LogKeeperInit, group: GroupId): number {
+  return hostOf(group) === actorNames.registrar ? Math.min(tuning.snapshotTailEntries, limits.shardTailEntries) : tuning.snapshotTailEntries
+}
+
 export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incarnation, context: ActorContext): RaftInit {
-  const { electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries } = init.tuning
-  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries, likesToLead: init.likesToLead, commitToldMs: group === 'roster' ? init.tuning.groupPulseMs : limits.commitToldMs }
+  const { electionMsMin, electionMsMax, lostLeaderMsMax } = init.tuning
+  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries: tailOf(init, group), likesToLead: init.likesToLead, commitToldMs: group === 'roster' ? init.tuning.groupPulseMs : limits.commitToldMs }
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {

@@ -199,6 +199,15 @@ describe('snapshots', () => {
     expect(viewOf(state).followers.get(peerOf('c'))?.matched).toBe(2)
   })
 
+  it('are offered to the slowest once it has what is in them', () => {
+    const { state } = leading()
+    const snapshot = snapshotAt(entriesOf(state, 1), voters('a', 'b', 'c'))
+    expect(step(state, { type: 'compacted', snapshot, dropBelow: 1 }, 10_001).needsSnapshot).toEqual([peerOf('b')])
+    expect(hear(state, 'c', appended('c', 'a', epochOf(2), 1, 1), 10_002).needsSnapshot).toEqual([])
+    expect(hear(state, 'c', appended('c', 'a', epochOf(2), 2, 2), 10_003).needsSnapshot).toEqual([peerOf('c')])
+    expect(hear(state, 'c', appended('c', 'a', epochOf(2), 2, 3), 10_004).needsSnapshot).toEqual([])
+  })
+
   it('only shorten a log that has the same entry there', () => {
     const log = logOf(voters('a', 'b', 'c'), 1, 1, 1, 1)
     const state = opened('b', log, { commit: 3 })
