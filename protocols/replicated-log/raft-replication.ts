@@ -104,8 +104,10 @@ export function offerToShorten(state: RaftState, peer: PeerId, follower: Followe
 export function installFor(state: RaftState, peer: PeerId, snapshot: LogSnapshot): RaftMessage | undefined {
   const follower = state.leading?.followers.get(peer)
   if (state.leading === undefined || follower === undefined) return undefined
-  state.leading.round += 1
-  return { kind: 'log-install', ...from(state, follower), snapshot, round: state.leading.round }
+  // Its answer is none to the appends that are under way: one of those may have been lost.
+  const [oldest] = follower.inFlight
+  const round = oldest === undefined ? (state.leading.round += 1) : oldest - 1
+  return { kind: 'log-install', ...from(state, follower), snapshot, round }
 }
 
 export function onAppended(state: RaftState, peer: PeerId, answer: LogAppended, nowMs: InstantMs): void {

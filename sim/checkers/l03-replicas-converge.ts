@@ -9,6 +9,9 @@ const promise = 'L3'
 /** A member asks what became of a log whose leader it misses; an archive is fetched. */
 const goneWithinMs = 60_000
 
+/** A new member fetches the state of a snapshot, maybe from somebody who is gone first. */
+const joinedWithinMs = 10_000
+
 export const replicasConverge: Checker = {
   promise,
   says: 'after healing all replicas of a log come to the same end',
@@ -29,9 +32,11 @@ function apart(history: History, index: HistoryIndex, log: Replicated): Violatio
   const last = committed.at(-1)
   if (membership === undefined || last === undefined || !hasLiveMajority(index, log)) return []
   // What is still being committed when the run ends is under way to everybody.
-  const settled = log.committed.findLastIndex((_, i) => (history.records[log.committedAt[i]!]?.atMs ?? 0) < history.endMs - 2_000) + 1
-  // So is the log to whoever became a member then.
-  const before = log.committed.findLast(({ event }, i) => i < settled && event.type === 'members')?.event
+  const committedBy = (atMs: number): number => log.committed.findLastIndex((_, i) => (history.records[log.committedAt[i]!]?.atMs ?? 0) < atMs) + 1
+  const settled = committedBy(history.endMs - 2_000)
+  // So is the log to whoever became a member lately.
+  const joined = committedBy(history.endMs - joinedWithinMs)
+  const before = log.committed.findLast(({ event }, i) => i < joined && event.type === 'members')?.event
   const known = before?.type === 'members' ? [...before.membership.voters, ...before.membership.learners] : []
   const behind = [...membership.voters, ...membership.learners].find((member) => {
     if (!known.some(({ peer, incarnation }) => peer === member.peer && incarnation === member.incarnation)) return false
