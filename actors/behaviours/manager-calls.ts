@@ -32,7 +32,7 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
   const providers = offer.providers.filter((provider) => provider.connected)
   state.providers.set(task.spec.capability, { population: offer.population, shards: offer.shards })
-  if (isSmall(offer)) state.allProviders.set(needOf(task.spec), providers.map(({ peer }) => peer))
+  if (knowsAll(offer)) state.allProviders.set(needOf(task.spec), providers.map(({ peer }) => peer))
   else state.allProviders.delete(needOf(task.spec))
   for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
   // In a mesh that is known in part, announcing is what connects.
@@ -50,7 +50,7 @@ function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: Actor
 }
 
 /** Gossip has nobody else to find. */
-function isSmall({ providers, population, partial }: Offer): boolean {
+function knowsAll({ providers, population, partial }: Offer): boolean {
   return !partial && providers.length > 0 && providers.length === population && population <= limits.calledDirectlyMax && providers.every(({ connected }) => connected)
 }
 

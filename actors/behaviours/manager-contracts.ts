@@ -39,13 +39,13 @@ export function waitsForCommit(state: ManagerState, awardId: AwardId, message: P
 const heardMax = 4
 
 /** @returns false when the result has to be looked at further, for which there is time once the award is in the log. */
-function acceptAhead(state: ManagerState, { award, sentAtMs = Infinity }: Committing, { awardId, result, cites }: Result, from: ActorAddress, context: ActorContext): boolean {
+function acceptAhead(state: ManagerState, { award, sentAtMs }: Committing, { awardId, result }: Result, from: ActorAddress, context: ActorContext): boolean {
   const { accept } = taskOf(state, award.taskId).spec
   const value = 'inline' in result ? result.inline : undefined
   if (value !== undefined && JSON.stringify(value).length > limits.payloadInlineBytesMax) return false
   if (accept.length > 0 && (value === undefined || failedCheck(accept, value) !== undefined)) return false
   state.settling.set(awardId, from)
-  record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: award.taskId, awardId, result, cites, tookMs: Math.max(0, context.nowMs - sentAtMs) }])
+  record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: award.taskId, awardId, result, cites: [], tookMs: context.nowMs - (sentAtMs ?? context.nowMs) }])
   return true
 }
 
@@ -122,8 +122,10 @@ export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refuse
   const task = taskOf(state, taskId)
   state.leases.delete(awardId)
   state.adopting.delete(awardId)
-  const contract = state.contracts.get(awardId)
+  // One whose result was proposed ahead may not be in the log yet: this comes behind it.
+  const peer = state.contracts.get(awardId)?.peer ?? state.committing.get(awardId)?.participant.peer
   state.contracts.delete(awardId)
+  state.committing.delete(awardId)
   freePlace(state, awardId)
   const decision = decideRetry(task.spec.retry, outcome, problem, task.failures + (outcome === 'failed' ? 1 : 0), task.losses + (outcome === 'lost' ? 1 : 0))
   const events: MissionEvent[] = [{ type: 'award-ended', atWallMs: context.wallMs, awardId, taskId, outcome, fault: problem, ...(decision.retry ? { retryInMs: decision.inMs } : {}) }]
@@ -131,7 +133,7 @@ export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refuse
   const effects: Effect[] = []
   if (outcome !== 'refused') {
     effects.push(...closeCall(state, taskId, context))
-    if (contract !== undefined) state.said.outcomes.push({ peer: contract.peer, good: false })
+    if (peer !== undefined) state.said.outcomes.push({ peer, good: false })
     effects.push(fact('warn', 'award.ended', { award: awardId, outcome, detail: problem.detail, retry: decision.retry }))
   }
   return [...effects, ...record(state, events)]

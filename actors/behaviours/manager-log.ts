@@ -163,6 +163,7 @@ export function onRecordRefused(state: ManagerState, message: MessageOf<'record-
     const { awardId, worker } = awarded.award
     const begun = state.committing.get(awardId)?.sentAtMs !== undefined
     state.committing.delete(awardId)
+    state.settling.delete(awardId)
     freePlace(state, awardId)
     return [...(begun ? [callOff(state, { awardId, worker }, detail)] : []), ...closeCall(state, awarded.award.taskId, context), ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: awarded.award.taskId, fault: { ...message.fault, retryable: false } }])]
   }
@@ -170,6 +171,12 @@ export function onRecordRefused(state: ManagerState, message: MessageOf<'record-
   if (accepted !== undefined && (code === 'unknown-blob' || code === 'bad-request')) {
     const problem = fault('bad-output', code === 'unknown-blob' ? `the result cites content that cannot be fetched: ${detail}` : `the result cannot be stored: ${detail}`)
     return accepted.taskId === state.init.taskId ? fail(state, problem, context) : endAward(state, accepted.awardId, 'failed', problem, context)
+  }
+  // It was proposed ahead, and its award was refused, or had to be proposed once more.
+  if (accepted !== undefined && accepted.taskId !== state.init.taskId && !taskOf(state, accepted.taskId).attempts.some(({ award }) => award.awardId === accepted.awardId)) {
+    if (state.committing.has(accepted.awardId)) return proposeAgain(state, events, context)
+    state.settling.delete(accepted.awardId)
+    return []
   }
   return resync(state, detail, context)
 }

@@ -85,7 +85,7 @@ export function settle(state: ManagerState, { awardId, result, cites }: Pick<Res
   if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context)
   const contract = state.contracts.get(awardId)
   const tookMs = contract !== undefined && !contract.adopted ? context.nowMs - contract.sinceMs : Math.max(0, context.wallMs - (task.attempts.at(-1)?.awardedAtWallMs ?? context.wallMs))
-  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites, tookMs }])]
+  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites: task.spec.kind === 'leaf' ? [] : cites, tookMs }])]
 }
 
 /** The worker ends a run at its time limit; one that does not has had this much longer for its inputs and its last word. */

@@ -188,8 +188,8 @@ export function taskName(taskId: TaskId): string {
   return taskId.slice(taskId.lastIndexOf('/') + 1)
 }
 
-/** Every waiting task is asked at every tick. */
 type Need = Pick<TaskSpec, 'capability' | 'version' | 'attributes'>
+/** Every waiting task is asked at every tick. */
 const needs = new WeakMap<Need, string>()
 
 /** What a task asks of a node: those that ask the same find the same providers. */

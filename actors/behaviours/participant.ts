@@ -88,7 +88,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
   const view = viewOf(init, state, context)
   switch (message.kind) {
     case 'cfp':
-      // A call speaks for the actor that gossip vouches for, not for whom it names.
+      // A call speaks for the actor that gossip or the stream vouches for, not for whom it names.
       if (message.initiator.peer !== from.peer) return [fact('warn', 'cfp.forged', { from: from.peer, initiator: message.initiator.peer })]
       state.mayTell = true
       return send(init, hearCfp(state.core, message, view, context.nowMs), context)

@@ -2,7 +2,7 @@
 import { fault, type Fault } from '../kernel/errors.ts'
 import type { Epoch, PeerId } from '../kernel/ids.ts'
 import type { InstantMs } from '../kernel/units.ts'
-import { boxOf, drawElection, recordEpoch, type RaftState } from './raft-state.ts'
+import { boxOf, drawElection, drawSilence, recordEpoch, type RaftState } from './raft-state.ts'
 
 /** Follows from now on, under the newest epoch heard of. */
 export function follow(state: RaftState, leader: PeerId | undefined, nowMs: InstantMs): void {
@@ -14,7 +14,7 @@ export function follow(state: RaftState, leader: PeerId | undefined, nowMs: Inst
   state.heardLeaderAtMs = nowMs
   state.hurriedTries = 0
   state.leaderLost = state.disconnected.has(leader)
-  state.electionAtMs = nowMs + drawElection(state)
+  state.electionAtMs = nowMs + drawSilence(state)
 }
 
 /** A newer epoch was heard of: whoever led or asked for votes in an older one stops. */
@@ -28,7 +28,8 @@ export function adopt(state: RaftState, epoch: Epoch, nowMs: InstantMs): void {
 /** Whether a leader was heard so recently that nobody else should be elected. */
 export function hearsLeader(state: RaftState, nowMs: InstantMs): boolean {
   if (state.role === 'leader') return true
-  return state.leader !== undefined && !state.leaderLost && nowMs - state.heardLeaderAtMs < state.init.electionMsMin
+  if (state.leader === undefined || state.leaderLost) return false
+  return nowMs - state.heardLeaderAtMs < Math.max(state.init.electionMsMin, state.init.silenceMs?.(state.leader) ?? 0)
 }
 
 /** Leads no more. What was asked and not settled may still be committed by another. */

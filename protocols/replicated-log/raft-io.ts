@@ -16,6 +16,8 @@ export interface RaftInit {
   readonly electionMsMin: DurationMs
   readonly electionMsMax: DurationMs
   readonly lostLeaderMsMax: DurationMs
+  /** How long a peer may be silent before it is given up, going by how late it has been heard lately. It only adds to the times of elections. */
+  readonly silenceMs?: (peer: PeerId) => DurationMs
   /** A commit that no append has carried is told within this time; default `groupPulseMs`. Where nobody but the leader acts on it, the next append may as well say it. */
   readonly commitToldMs?: DurationMs
   /** So many entries before a snapshot stay, when one that a leader offers shortens this log. */
@@ -48,8 +50,7 @@ export type RaftInput =
   | { readonly type: 'barrier'; readonly tag: string }
   /** Graceful stop: hand leadership to the voter that is furthest. */
   | { readonly type: 'transfer' }
-  /** The disk is slow or full: follow for a while, if there is anybody else to lead. `forGood`: like a witness from now on, as its host cannot lead this log. */
-  /** `outrun`: only if a follower has synced what this leader has not yet. */
+  /** The disk is slow or full: follow for a while, if there is anybody else to lead. `forGood`: like a witness from now on, as its host cannot lead this log. `outrun`: only if a follower has synced what this leader has not yet. */
   | { readonly type: 'step-down'; readonly reason: string; readonly forGood?: boolean; readonly outrun?: boolean }
   /** Everything that was to be persisted up to this number is synced. */
   | { readonly type: 'persisted'; readonly upTo: number }

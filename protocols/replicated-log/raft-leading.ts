@@ -149,7 +149,9 @@ function checkQuorum(state: RaftState, leading: Leading, nowMs: InstantMs): bool
   const { membership, init } = state
   if (membership === undefined) return true
   const heardAtMs = agreedValue(membership, ({ peer }) => (peer === init.self ? Number.POSITIVE_INFINITY : (leading.followers.get(peer)?.heardAtMs ?? Number.NEGATIVE_INFINITY)))
-  leading.checkAtMs = heardAtMs + init.electionMsMax
+  // Whoever is often heard late is waited for.
+  const patienceMs = [...leading.followers.keys()].reduce((most, peer) => Math.max(most, init.silenceMs?.(peer) ?? 0), init.electionMsMax)
+  leading.checkAtMs = heardAtMs + patienceMs
   if (nowMs < leading.checkAtMs) return true
   follow(state, undefined, nowMs)
   state.electionAtMs = nowMs + drawElection(state)

@@ -32,7 +32,7 @@ export interface Follower {
   owed: boolean
   /** It waits for our snapshot. */
   installing: boolean
-  /** The end of the newest snapshot that was offered to it to shorten its log by. */
+  /** The end of the newest snapshot that was offered to it, to shorten its log by or because it lacked that. */
   offered: number
 }
 
@@ -160,6 +160,11 @@ export function compareWithOurs(state: RaftState, epoch: Epoch): number {
 
 export function sameEpoch(left: Epoch | undefined, right: Epoch | undefined): boolean {
   return left === undefined || right === undefined ? left === right : compareEpochs(left, right) === 0
+}
+
+/** How long its leader may be silent for a follower: a time that is drawn, or longer when that leader is often heard late. */
+export function drawSilence(state: RaftState): DurationMs {
+  return Math.max(drawElection(state), state.leader === undefined ? 0 : (state.init.silenceMs?.(state.leader) ?? 0))
 }
 
 /** A time to wait before asking for votes: one that would rather not lead waits twice as long. */

@@ -24,7 +24,7 @@ import { agreed, decides } from './raft-quorum.ts'
 import { onBarrier } from './raft-reads.ts'
 import { onAppended, onConnection } from './raft-replication.ts'
 import { onCompacted, onInstall, onInstalled } from './raft-snapshots.ts'
-import { boxOf, drawElection, emptyBox, emptyState, noteSynced, recordEpoch, selfOf, type RaftState } from './raft-state.ts'
+import { boxOf, drawElection, drawSilence, emptyBox, emptyState, noteSynced, recordEpoch, selfOf, type RaftState } from './raft-state.ts'
 import type { LogEntry, RaftMessage } from './schema.ts'
 
 export type * from './raft-io.ts'
@@ -167,7 +167,7 @@ function onPulse(state: RaftState, peer: PeerId, sentAtMs: InstantMs): void {
     if (state.leader !== peer || state.role !== 'follower' || state.leaderLost) return
     if (sentAtMs <= state.heardLeaderAtMs) return
     state.heardLeaderAtMs = sentAtMs
-    state.electionAtMs = sentAtMs + drawElection(state)
+    state.electionAtMs = sentAtMs + drawSilence(state)
     return
   }
   const follower = state.leading.followers.get(peer)

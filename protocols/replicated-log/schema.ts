@@ -107,7 +107,7 @@ const between = { group: GroupId, as: Incarnation, toward: Incarnation, epoch: E
 /** `pre`: would you vote for me? Nothing is promised. `transfer`: the leader itself asked for this election. */
 export const VoteAsk = z.object({ kind: z.literal('vote-ask'), ...between, pre: z.boolean(), transfer: z.boolean(), last: LogPosition })
 export const Vote = z.object({ kind: z.literal('vote'), ...between, pre: z.boolean(), granted: z.boolean() })
-/** `round` grows with every message of a leader: an answer to it proves that it still led when it sent that. */
+/** `round` grows with every append of a leader: an answer to it proves that it still led when it sent that. */
 export const LogAppend = z.object({ kind: z.literal('log-append'), ...between, previous: LogPosition, entries: z.array(LogEntry).max(limits.appendEntriesMax), commit: z.number().int().min(0), round: z.number().int().min(0) })
 /** `matched`: everything up to there is on the sender's disk and the leader's. When refused: where to try next. */
 export const LogAppended = z.object({ kind: z.literal('log-appended'), ...between, ok: z.boolean(), matched: z.number().int().min(0), round: z.number().int().min(0) })

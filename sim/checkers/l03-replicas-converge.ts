@@ -36,7 +36,7 @@ function apart(history: History, index: HistoryIndex, log: Replicated): Violatio
   const settled = committedBy(history.endMs - 2_000)
   // So is the log to whoever became a member lately.
   const joined = committedBy(history.endMs - joinedWithinMs)
-  const before = log.committed.findLast(({ event }, i) => i < joined && event.type === 'members')?.event
+  const before = (log.committed.findLast(({ event }, i) => i < joined && event.type === 'members') ?? log.committed.find(({ event }) => event.type === 'members'))?.event
   const known = before?.type === 'members' ? [...before.membership.voters, ...before.membership.learners] : []
   const behind = [...membership.voters, ...membership.learners].find((member) => {
     if (!known.some(({ peer, incarnation }) => peer === member.peer && incarnation === member.incarnation)) return false

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { newPace, notePulse, patienceWith } from '../../actors/behaviours/replication/log-keeper-pace.ts'
+import { newPace, noteHeard, notePulse, noteSync, patienceWith, silenceOf } from '../../actors/behaviours/replication/log-keeper-pace.ts'
 import type { ActorContext } from '../../actors/runtime/actor.ts'
-import { formatEpoch, type MissionId } from '../../protocols/kernel/ids.ts'
+import { formatEpoch, type MissionId, type PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { RaftState } from '../../protocols/replicated-log/raft.ts'
 import { logKeeperWorld, mission } from './log-keeper-world.ts'
@@ -62,6 +62,45 @@ describe('when everything is slow', () => {
     world.append('one')
     await world.until('another leads the one', () => ['b', 'c'].includes(world.leader()?.name ?? ''), limits.slowSyncMs + 500)
     expect(world.led(other).name).toBe('a')
+  })
+})
+
+describe('how it was lately', () => {
+  const peer = 'peer' as PeerId
+  const heardAt = (...times: number[]) => {
+    const pace = newPace()
+    for (const atMs of times) noteHeard(pace, peer, atMs)
+    return pace
+  }
+
+  it('who comes late may be silent for longer, but not for ever, and not for long after that', () => {
+    expect(silenceOf(heardAt(0, 300, 600), peer, 3_000)).toBe(900)
+    expect(silenceOf(heardAt(0, 300, 2_000), peer, 3_000)).toBe(5_100)
+    expect(silenceOf(heardAt(0, 60_000), peer, 3_000)).toBe(6_000)
+    const pace = heardAt(0, 2_000)
+    for (let i = 1; i <= 100; i++) noteHeard(pace, peer, 2_000 + 300 * i)
+    expect(silenceOf(pace, peer, 3_000)).toBe(900)
+    expect(silenceOf(pace, 'stranger' as PeerId, 3_000)).toBe(0)
+  })
+
+  it('a sync that hung for a minute does not make the next one wait for a quarter of an hour', () => {
+    const pace = newPace()
+    for (let i = 0; i < 20; i++) noteSync(pace, 60_000)
+    expect(pace.usualSyncMs).toBeLessThanOrEqual(limits.slowSyncMs)
+  })
+
+  it('a follower does not give up a leader that answers late as a rule; when it stays silent, it does', async () => {
+    const world = await started(23, 'a', 'b', 'c')
+    for (let i = 0; i < 3; i++) {
+      world.links.isolate('a', 'b', 'c')
+      await world.runFor(1_350)
+      world.heal()
+      await world.runFor(1_000)
+    }
+    world.links.isolate('a', 'b', 'c')
+    await world.runFor(3_600)
+    expect(epochOf(world), 'a draw would have been over after 3 s').toBe('1.1')
+    await world.until('another leads', () => ['b', 'c'].includes(world.leader()?.name ?? ''), 4_000)
   })
 })
 

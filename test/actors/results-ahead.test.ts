@@ -71,4 +71,16 @@ describe('a result that comes before its award is in the log', () => {
     expect(world.runs).toHaveLength(1)
     expect(logProblems(events)).toEqual([])
   })
+
+  it('ends the award when its content cannot be had, though that is not in the log either', async () => {
+    const gone = { inline: { file: { $blob: '0'.repeat(64), sizeBytes: 5 } } } as never
+    const skill: ScriptedSkill = { capability: { ...capability('number.seven'), effects: 'none' }, run: (run) => (run.attempt === 1 ? { afterMs: 10, payload: gone } : { afterMs: 10, output: 7 }) }
+    const world = await slowWorld(45, skill)
+    const { id } = await world.submit('a', { capability: 'number.seven', input: {} })
+    expect(await world.ended('a', id)).toMatchObject({ state: 'completed' })
+    const events = await world.events('a', id)
+    expect(events.flatMap((event) => (event.type === 'award-ended' ? [event.outcome] : []))).toEqual(['failed'])
+    expect(events.filter(({ type }) => type === 'awarded')).toHaveLength(2)
+    expect(logProblems(events)).toEqual([])
+  })
 })

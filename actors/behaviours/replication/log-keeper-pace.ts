@@ -2,6 +2,7 @@
  * How fast this node itself is: its disk, and its processor. Both can be short for a while, by neighbours or by its own work, and then what
  * is late says nothing of others. A mesh that elects anew whenever it is short of something spends on that what it lacks.
  */
+import type { PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import type { DurationMs, InstantMs } from '../../../protocols/kernel/units.ts'
 import { viewOf, type RaftState } from '../../../protocols/replicated-log/raft.ts'
@@ -17,10 +18,12 @@ export interface Pace {
   pulseAtMs: InstantMs
   /** How late this node has come to its pulses lately; it fades. */
   lateMs: DurationMs
+  /** By peer: when it gave its last sign of life, and the longest time between two of them lately; it fades. */
+  readonly heard: Map<PeerId, { lastAtMs: InstantMs; gapMs: DurationMs }>
 }
 
 export function newPace(): Pace {
-  return { usualSyncMs: 0, slowAtMs: Infinity, pulseAtMs: Infinity, lateMs: 0 }
+  return { usualSyncMs: 0, slowAtMs: Infinity, pulseAtMs: Infinity, lateMs: 0, heard: new Map() }
 }
 
 /** Share of the newest sync in the mean: after eight slow ones, slow is usual. */
@@ -30,8 +33,9 @@ const hangsTimes = 16
 /** What is left of a lateness one pulse later: after ten pulses in time, a tenth. */
 const fading = 0.8
 
+/** One that hung says little of the next: it counts as one that is just too long. */
 export function noteSync(pace: Pace, tookMs: DurationMs): void {
-  pace.usualSyncMs += (tookMs - pace.usualSyncMs) * newestShare
+  pace.usualSyncMs += (Math.min(tookMs, limits.slowSyncMs) - pace.usualSyncMs) * newestShare
 }
 
 /** Of the timer that tells when a sync takes too long. */
@@ -53,6 +57,25 @@ export function notePulse(pace: Pace, nowMs: InstantMs, nextInMs: DurationMs): v
   const lateMs = Number.isFinite(pace.pulseAtMs) ? Math.max(0, nowMs - pace.pulseAtMs) : 0
   pace.lateMs = Math.max(lateMs, pace.lateMs * fading)
   pace.pulseAtMs = nowMs + nextInMs
+}
+
+/** What is left of a gap after the next pulse: a half after some seven seconds. */
+const gapFading = 0.97
+/** Who was silent for so long lately may be silent for so many times as long. */
+const gapTimes = 3
+/** And for no longer than so many of the longest times that an election waits. */
+const silenceTimesMax = 2
+
+/** A pulse of this peer has come, or its answer to one. */
+export function noteHeard({ heard }: Pace, peer: PeerId, nowMs: InstantMs): void {
+  const known = heard.get(peer)
+  if (known === undefined) heard.set(peer, { lastAtMs: nowMs, gapMs: 0 })
+  else Object.assign(known, { lastAtMs: nowMs, gapMs: Math.max(nowMs - known.lastAtMs, known.gapMs * gapFading) })
+}
+
+/** How long it may be silent, by how late it and this node have come lately. A node that is short of a processor, or asleep at its disk, is not gone: its connections would have closed. */
+export function silenceOf({ heard, lateMs }: Pace, peer: PeerId, electionMsMax: DurationMs): DurationMs {
+  return Math.min(silenceTimesMax * electionMsMax, gapTimes * Math.max(lateMs, heard.get(peer)?.gapMs ?? 0))
 }
 
 /** So often in a row a silence is put down to this node. A leader whose process hangs, its connections open, is replaced that much later. */

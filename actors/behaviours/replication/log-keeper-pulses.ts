@@ -11,6 +11,7 @@ import { actorNames, at } from '../../names.ts'
 import type { ActorContext } from '../../runtime/actor.ts'
 import { tell, type Effect } from '../../runtime/effects.ts'
 import { hearPulses, step } from './log-keeper-drive.ts'
+import { noteHeard } from './log-keeper-pace.ts'
 import type { Group, LogKeeperState } from './log-keeper-state.ts'
 
 /** Unanswered pulses that are remembered of a peer. */
@@ -30,6 +31,7 @@ export function sendPulses(state: LogKeeperState, context: ActorContext): Effect
 }
 
 export function onPulse(state: LogKeeperState, message: MessageOf<'group-pulse'>, from: PeerId, context: ActorContext): Effect[] {
+  noteHeard(state.pace, from, context.nowMs)
   const { groups, digest } = state.groups.followed.get(from) ?? { groups: 0, digest: 0 }
   const agrees = groups === message.groups && digest === message.digest
   if (agrees) state.leaderHeardAtMs.set(from, context.nowMs)
@@ -37,6 +39,7 @@ export function onPulse(state: LogKeeperState, message: MessageOf<'group-pulse'>
 }
 
 export function onPulseHeard(state: LogKeeperState, message: MessageOf<'group-pulse-heard'>, from: PeerId, context: ActorContext): Effect[] {
+  noteHeard(state.pace, from, context.nowMs)
   const pulsed = state.pulsed.get(from)?.find(({ beat }) => beat === message.beat)
   if (pulsed === undefined) return []
   if (!message.agrees) {

@@ -10,7 +10,7 @@ import { actorNames } from '../../names.ts'
 import type { ActorContext, Delivery } from '../../runtime/actor.ts'
 import type { Tuning } from '../../tuning.ts'
 import { GroupTable } from './log-keeper-groups.ts'
-import { newPace, type Pace } from './log-keeper-pace.ts'
+import { newPace, silenceOf, type Pace } from './log-keeper-pace.ts'
 
 export interface LogKeeperInit {
   readonly tuning: Tuning
@@ -141,9 +141,9 @@ export function tailOf({ tuning }: LogKeeperInit, group: GroupId): number {
   return hostOf(group) === actorNames.registrar ? Math.min(tuning.snapshotTailEntries, limits.shardTailEntries) : tuning.snapshotTailEntries
 }
 
-export function raftInit(init: LogKeeperInit, group: GroupId, incarnation: Incarnation, context: ActorContext): RaftInit {
+export function raftInit(init: LogKeeperInit, pace: Pace, group: GroupId, incarnation: Incarnation, context: ActorContext): RaftInit {
   const { electionMsMin, electionMsMax, lostLeaderMsMax } = init.tuning
-  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries: tailOf(init, group), likesToLead: init.likesToLead, commitToldMs: group === 'roster' ? init.tuning.groupPulseMs : limits.commitToldMs }
+  return { group, self: context.self.peer, incarnation, random: context.random.split(), electionMsMin, electionMsMax, lostLeaderMsMax, snapshotTailEntries: tailOf(init, group), silenceMs: (peer) => silenceOf(pace, peer, electionMsMax), likesToLead: init.likesToLead, commitToldMs: group === 'roster' ? init.tuning.groupPulseMs : limits.commitToldMs }
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {

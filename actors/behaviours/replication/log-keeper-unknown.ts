@@ -88,7 +88,7 @@ function bringsALog({ kind }: RaftMessage): boolean {
 /** Its copy starts empty. @param head of one that was empty, and had voted */
 function join(init: LogKeeperInit, state: LogKeeperState, message: RaftMessage, name: Incarnation | undefined, head: LogHead | undefined, context: ActorContext): Group | undefined {
   if (name === undefined || message.toward !== name || state.groups.size >= limits.groupsPerNodeMax) return undefined
-  const as = raftInit(init, message.group, name, context)
+  const as = raftInit(init, state.pace, message.group, name, context)
   const raft = head === undefined ? joinGroup(as) : openRaft(as, { head, entries: [] }, { nowMs: context.nowMs, wallMs: context.wallMs })
   const group = newGroup(message.group, name, raft, true, aimedOf(message.group))
   group.leaderlessSinceMs = context.nowMs

@@ -44,7 +44,7 @@ export function onSlowSync(state: LogKeeperState, context: ActorContext): Effect
   if (!state.isWriting) return []
   const again = watchSync(state.pace, context.nowMs)
   if (wasLate(state.pace, context.nowMs)) return [again]
-  const heldUp = [...new Set([...state.writing, ...state.waiting].map(({ group }) => group))].filter((group) => viewOf(group.raft).role === 'leader')
+  const heldUp = [...new Set([...state.writing, ...state.waiting].map(({ group }) => group))].filter((group) => state.groups.get(group.group) === group && viewOf(group.raft).role === 'leader')
   return [
     fact('warn', 'log.sync-slow', { sinceMs: Math.round(context.nowMs - state.writeStartedAtMs), usualMs: Math.round(state.pace.usualSyncMs), heldUp: heldUp.length }),
     ...heldUp.flatMap((group) => step(state, group, { type: 'step-down', reason: 'a sync takes too long', outrun: true }, context)),

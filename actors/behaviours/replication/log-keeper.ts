@@ -65,6 +65,8 @@ function receive(init: LogKeeperInit, state: LogKeeperState, { message, from }: 
       return onTick(init, state, message.what ?? '', context)
     case 'peer-up':
     case 'peer-down':
+      // A time without a connection is no silence.
+      state.pace.heard.delete(message.peer)
       onConnection(state, message.peer, message.kind === 'peer-up', context.nowMs)
       return [...state.groups.values()].flatMap((group) => step(state, group, { type: 'peer', peer: message.peer, connected: message.kind === 'peer-up' }, context))
     case 'roster-known':
@@ -172,7 +174,7 @@ function onOpened(init: LogKeeperInit, state: LogKeeperState, found: StoreOnDisk
 }
 
 function openGroup(init: LogKeeperInit, state: LogKeeperState, { head, snapshot, entries }: GroupOnDisk, context: ActorContext): Effect[] {
-  const raft = openRaft(raftInit(init, head.group, head.incarnation, context), { head, entries, ...(snapshot === undefined ? {} : { snapshot }) }, { nowMs: context.nowMs, wallMs: context.wallMs })
+  const raft = openRaft(raftInit(init, state.pace, head.group, head.incarnation, context), { head, entries, ...(snapshot === undefined ? {} : { snapshot }) }, { nowMs: context.nowMs, wallMs: context.wallMs })
   const group = newGroup(head.group, head.incarnation, raft, true, aimedOf(head.group))
   group.snapshot = snapshot
   group.leaderlessSinceMs = context.nowMs
@@ -193,7 +195,7 @@ function onDamaged(init: LogKeeperInit, state: LogKeeperState, { head, damage }:
     return [found, tell(at(context.self.peer, hostOf(head.group)), { kind: 'group-damaged', group: head.group, fault: damage ?? fault('storage-failed', 'its copy is damaged') })]
   }
   const incarnation = nextIncarnation(head.incarnation, store)
-  const raft = joinGroup(raftInit(init, head.group, incarnation, context))
+  const raft = joinGroup(raftInit(init, state.pace, head.group, incarnation, context))
   const group = newGroup(head.group, incarnation, raft, true, aimedOf(head.group))
   group.leaderlessSinceMs = context.nowMs
   state.groups.set(head.group, group)
@@ -219,7 +221,7 @@ function fromHost(init: LogKeeperInit, state: LogKeeperState, message: FromHost,
     case 'found-group': {
       // Of what cannot be used there may be copies elsewhere, or effects: it is not begun again.
       if (state.groups.has(message.group) || state.damaged.has(message.group) || state.incarnation === undefined) return []
-      const { state: raft, outputs } = foundGroup(raftInit(init, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
+      const { state: raft, outputs } = foundGroup(raftInit(init, state.pace, message.group, state.incarnation, context), message.membership, { nowMs: context.nowMs, wallMs: context.wallMs })
       const group = newGroup(message.group, state.incarnation, raft, message.durable, message.aimed)
       state.groups.set(message.group, group)
       group.foundedBy = outputs.persist?.number ?? 0
