@@ -37,7 +37,7 @@ let running: ChildProcess | undefined
 /** @returns the exit code of a Node script; 1 when a signal ended it. Its output is ours, and is handed to `heard` as well. */
 function runNode(argv: readonly string[], { env = process.env, heard }: { readonly env?: NodeJS.ProcessEnv; readonly heard?: (text: string) => void } = {}): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, argv, { cwd: root, stdio: ['ignore', heard === undefined ? 'inherit' : 'pipe', heard === undefined ? 'inherit' : 'pipe'], env })
+    const child = spawn(process.execPath, argv, { cwd: root, stdio: ['ignore', heard === undefined ? 'inherit' : 'pipe', heard === undefined ? 'inherit' : 'pipe'], env: heard !== undefined && process.stdout.isTTY ? { ...env, FORCE_COLOR: '1' } : env })
     running = child
     for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
       from?.setEncoding('utf8').on('data', (text: string) => {

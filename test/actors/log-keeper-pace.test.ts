@@ -106,13 +106,19 @@ describe('how it was lately', () => {
 
 describe('a node that comes late itself', () => {
   const at = (nowMs: number, connected = true): ActorContext => ({ nowMs, connected: () => connected }) as unknown as ActorContext
-  const group = (role: string, electionAtMs = 5_000) => ({ raft: { role, leader: 'somebody', electionAtMs } as unknown as RaftState, patience: 0 })
+  const group = (role: string, electionAtMs = 5_000) => ({ raft: { role, leader: 'somebody', electionAtMs } as unknown as RaftState, patience: 0, patientUntilMs: -Infinity })
   const late = limits.groupPulseMs + 100
 
   it('waits a little before it gives up its leader, a few times at most', () => {
     const follower = group('follower')
-    const waits = Array.from({ length: 5 }, () => patienceWith(follower, newPace(), late, at(5_000)))
+    const waits = Array.from({ length: 5 }, (_, i) => patienceWith(follower, newPace(), late, at(5_000 + i * late)))
     expect(waits).toEqual([late, late, late, undefined, late])
+  })
+
+  it('waits on when something else wakes it meanwhile', () => {
+    const follower = group('follower')
+    expect([0, 100, 200].map((ms) => patienceWith(follower, newPace(), late, at(5_000 + ms)))).toEqual([late, late - 100, late - 200])
+    expect(follower.patience).toBe(1)
   })
 
   it('waits as a leader, too, and never for longer than an election takes at least', () => {

@@ -86,14 +86,17 @@ const patienceMax = 3
  * there already: it waits a little more before it gives up a leader, or the leading.
  * @param lateMs how late that timer came. @returns for how long; undefined when what is due is to be done.
  */
-export function patienceWith(group: { readonly raft: RaftState; patience: number }, pace: Pace, lateMs: DurationMs, { nowMs, connected }: ActorContext): DurationMs | undefined {
+export function patienceWith(group: { readonly raft: RaftState; patience: number; patientUntilMs: InstantMs }, pace: Pace, lateMs: DurationMs, { nowMs, connected }: ActorContext): DurationMs | undefined {
   const { role, leader, electionAtMs } = viewOf(group.raft)
   const late = role === 'leader' ? lateMs : Math.max(lateMs, pace.lateMs)
   const givesUp = role === 'leader' || (role === 'follower' && leader !== undefined && connected(leader) && nowMs >= electionAtMs)
+  if (givesUp && nowMs < group.patientUntilMs) return group.patientUntilMs - nowMs
   if (!givesUp || late <= limits.groupPulseMs || group.patience >= patienceMax) {
     group.patience = 0
     return undefined
   }
+  const waitMs = Math.min(late, limits.electionMsMin)
   group.patience += 1
-  return Math.min(late, limits.electionMsMin)
+  group.patientUntilMs = nowMs + waitMs
+  return waitMs
 }

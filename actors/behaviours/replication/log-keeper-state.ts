@@ -47,6 +47,8 @@ export interface Group {
   wakeAtMs: InstantMs
   /** How often in a row the silence of its leader was put down to this node's own lateness. */
   patience: number
+  /** Until then it is: whatever sets its timer meanwhile. */
+  patientUntilMs: InstantMs
   /** Incarnations that members answered under, where they differ from the log's. */
   readonly strangers: Map<PeerId, Incarnation>
   /** Other members that have sealed it. */
@@ -147,7 +149,7 @@ export function raftInit(init: LogKeeperInit, pace: Pace, group: GroupId, incarn
 }
 
 export function newGroup(group: GroupId, incarnation: Incarnation, raft: RaftState, durable: boolean, aimed: number | undefined): Group {
-  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, patience: 0, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
+  return { group, incarnation, raft, durable, aimed, foundedBy: 0, held: [], askers: new Map(), incoming: undefined, snapshot: undefined, leader: undefined, leaderlessSinceMs: undefined, wakeAtMs: Infinity, patience: 0, patientUntilMs: -Infinity, strangers: new Map(), sealedBy: new Set(), membersWanted: undefined, membersWantedAtMs: -Infinity }
 }
 
 /** Voters that a group should have when the mesh has enough replicas. Of a mission its orchestrator says it, as it depends on the acknowledgement. */
