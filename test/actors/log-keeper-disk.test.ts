@@ -2,24 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { formatEpoch } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { seededRandom } from '../../protocols/kernel/prng.ts'
-import { logKeeperWorld, mission } from './log-keeper-world.ts'
-
-type World = ReturnType<typeof logKeeperWorld>
-
-async function started(seed: number, ...names: [string, ...string[]]): Promise<World> {
-  const world = logKeeperWorld(seed)
-  for (const name of names) await world.start(name)
-  world.found(names[0], names)
-  await world.until(`${names[0]} leads`, () => world.leader()?.name === names[0])
-  const append = world.append('before')
-  await world.until('everybody has it', () => world.isAnswered(append) && names.every((name) => world.node(name).disk.entriesStored(mission) === 2))
-  await world.runFor(1_000)
-  return world
-}
+import { mission, startedKeepers } from './log-keeper-world.ts'
 
 describe('a sync that fails', () => {
   it('at a sole voter: nobody is answered that it is done, and the node gives up', async () => {
-    const world = await started(1, 'a')
+    const world = await startedKeepers(1, 'a')
     const a = world.node('a')
     a.disk.failNextSync(seededRandom([1, 1]))
     const appends = [world.append('one')]
@@ -42,7 +29,7 @@ describe('a sync that fails', () => {
   })
 
   it('at a leader: what others have not synced is not answered, and another leads', async () => {
-    const world = await started(2, 'a', 'b', 'c')
+    const world = await startedKeepers(2, 'a', 'b', 'c')
     const a = world.node('a')
     for (const name of ['b', 'c']) world.node(name).disk.setSyncMs(50)
     a.disk.failNextSync(seededRandom([2, 2]))
@@ -59,7 +46,7 @@ describe('a sync that fails', () => {
   })
 
   it('at a follower: it acknowledges nothing of it, and votes for nobody', async () => {
-    const world = await started(3, 'a', 'b', 'c')
+    const world = await startedKeepers(3, 'a', 'b', 'c')
     const b = world.node('b')
     b.disk.failNextSync(seededRandom([3, 3]))
     const sinceMs = world.clock.nowMs()
@@ -81,7 +68,7 @@ describe('a sync that fails', () => {
 
 describe('a sync that takes long', () => {
   it('makes a leader hand over, and it goes on as a follower', async () => {
-    const world = await started(10, 'a', 'b', 'c')
+    const world = await startedKeepers(10, 'a', 'b', 'c')
     const a = world.node('a')
     a.disk.setSyncMs(6_000)
     const append = world.append('one')
@@ -99,7 +86,7 @@ describe('a sync that takes long', () => {
   })
 
   it('a sole voter leads on: there is nobody else', async () => {
-    const world = await started(11, 'a')
+    const world = await startedKeepers(11, 'a')
     world.node('a').disk.setSyncMs(3_500)
     const append = world.append('one')
     await world.until('it is committed', () => world.isAnswered(append), 4_000)
@@ -108,7 +95,7 @@ describe('a sync that takes long', () => {
   })
 
   it('what waits for the next write is not acknowledged with the one before', async () => {
-    const world = await started(13, 'a', 'b', 'c')
+    const world = await startedKeepers(13, 'a', 'b', 'c')
     world.links.isolate('c', 'a', 'b')
     world.node('b').disk.setSyncMs(300)
     const first = world.append('one')
@@ -126,7 +113,7 @@ describe('a sync that takes long', () => {
   })
 
   it.each([{ what: 'is on its disk', isStuck: false }, { what: 'still waits to be written', isStuck: true }])('what a leader had appended alone, and $what, gives way to what the others have agreed on', async ({ isStuck }) => {
-    const world = await started(14, 'a', 'b', 'c')
+    const world = await startedKeepers(14, 'a', 'b', 'c')
     const a = world.node('a')
     world.links.isolate('a', 'b', 'c')
     a.disk.setStuck(isStuck)
@@ -150,7 +137,7 @@ describe('a sync that takes long', () => {
   })
 
   it('nothing that is promised leaves a node before it is on its disk: a power cut takes back only what nobody has heard of', async () => {
-    const world = await started(12, 'a', 'b', 'c')
+    const world = await startedKeepers(12, 'a', 'b', 'c')
     for (let round = 0; round < 8; round++) {
       const victim = ['b', 'c'][round % 2]!
       const { disk } = world.node(victim)

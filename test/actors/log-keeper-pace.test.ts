@@ -1,30 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { newPace, noteHeard, notePulse, noteSync, patienceWith, silenceOf } from '../../actors/behaviours/replication/log-keeper-pace.ts'
+import { newLogKeeperState } from '../../actors/behaviours/replication/log-keeper-state.ts'
+import { onSlowSync } from '../../actors/behaviours/replication/log-keeper-writes.ts'
 import type { ActorContext } from '../../actors/runtime/actor.ts'
 import { formatEpoch, type MissionId, type PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { RaftState } from '../../protocols/replicated-log/raft.ts'
-import { logKeeperWorld, mission } from './log-keeper-world.ts'
+import { mission, startedKeepers, type logKeeperWorld } from './log-keeper-world.ts'
 
 type World = ReturnType<typeof logKeeperWorld>
-
-async function started(seed: number, ...names: [string, ...string[]]): Promise<World> {
-  const world = logKeeperWorld(seed)
-  for (const name of names) await world.start(name)
-  world.found(names[0], names)
-  await world.until(`${names[0]} leads`, () => world.leader()?.name === names[0])
-  const append = world.append('before')
-  await world.until('everybody has it', () => world.isAnswered(append) && names.every((name) => world.node(name).disk.entriesStored(mission) === 2))
-  await world.runFor(1_000)
-  return world
-}
 
 const other = 'm-00fedcba-abcdefghijkl' as MissionId
 const epochOf = (world: World): string => formatEpoch(world.led().host.leads.get(mission)!.epoch)
 
 describe('when everything is slow', () => {
   it('a leader whose disk is as slow as those of the others leads on', async () => {
-    const world = await started(20, 'a', 'b', 'c')
+    const world = await startedKeepers(20, 'a', 'b', 'c')
     for (const name of ['a', 'b', 'c']) world.node(name).disk.setSyncMs(1_400)
     for (const text of ['one', 'two', 'three', 'four']) {
       const append = world.append(text)
@@ -36,7 +27,7 @@ describe('when everything is slow', () => {
   })
 
   it('a disk that has been slow for some time is not taken for one that hangs', async () => {
-    const world = await started(21, 'a', 'b', 'c')
+    const world = await startedKeepers(21, 'a', 'b', 'c')
     const { disk } = world.node('a')
     disk.setSyncMs(250)
     for (let i = 0; i < 12; i++) {
@@ -54,7 +45,7 @@ describe('when everything is slow', () => {
   })
 
   it('a log that nothing is written to is not handed on', async () => {
-    const world = await started(22, 'a', 'b', 'c')
+    const world = await startedKeepers(22, 'a', 'b', 'c')
     world.found('a', ['a', 'b', 'c'], other)
     await world.until('a leads both', () => world.node('a').host.leads.size === 2)
     await world.runFor(2_000)
@@ -90,7 +81,7 @@ describe('how it was lately', () => {
   })
 
   it('a follower does not give up a leader that answers late as a rule; when it stays silent, it does', async () => {
-    const world = await started(23, 'a', 'b', 'c')
+    const world = await startedKeepers(23, 'a', 'b', 'c')
     for (let i = 0; i < 3; i++) {
       world.links.isolate('a', 'b', 'c')
       await world.runFor(1_350)
@@ -142,5 +133,15 @@ describe('a node that comes late itself', () => {
     ['it asks for votes already', group('candidate'), late, at(5_000)],
   ])('does what is due when %s', (_, of, lateMs, context) => {
     expect(patienceWith(of, newPace(), lateMs, context)).toBeUndefined()
+  })
+
+  it('does not judge a sync by a timer that came late: the news of it may be waiting behind', () => {
+    const said = (nowMs: number) => {
+      const state = newLogKeeperState()
+      Object.assign(state, { isWriting: true, pace: { ...state.pace, slowAtMs: 1_000 } })
+      return onSlowSync(state, at(nowMs)).map(({ type }) => type)
+    }
+    expect(said(1_010)).toEqual(['fact', 'set-timer'])
+    expect(said(1_000 + late)).toEqual(['set-timer'])
   })
 })

@@ -261,3 +261,15 @@ export function logKeeperWorld(seed: number, tuningOf: Partial<Tuning> = {}, vot
     ended: (members: readonly string[]): EndedMission => ({ missionId: mission, endedAtWallMs: clock.wallMs(), keptUntilWallMs: clock.wallMs() + limits.archiveKeptMs, archive: { inline: 'all about it' }, cites: [], members: members.map((name) => machine(name).peer), view: {} }),
   }
 }
+
+/** Nodes that keep the mission's log, of which the first leads; one note is on every disk. */
+export async function startedKeepers(seed: number, ...names: [string, ...string[]]): Promise<ReturnType<typeof logKeeperWorld>> {
+  const world = logKeeperWorld(seed)
+  for (const name of names) await world.start(name)
+  world.found(names[0], names)
+  await world.until(`${names[0]} leads`, () => world.leader()?.name === names[0])
+  const append = world.append('before')
+  await world.until('everybody has it', () => world.isAnswered(append) && names.every((name) => world.node(name).disk.entriesStored(mission) === 2))
+  await world.runFor(1_000)
+  return world
+}

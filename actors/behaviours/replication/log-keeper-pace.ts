@@ -1,6 +1,6 @@
 /**
- * How fast this node itself is: its disk, and its processor. Both can be short for a while, by neighbours or by its own work, and then what
- * is late says nothing of others. A mesh that elects anew whenever it is short of something spends on that what it lacks.
+ * How late things come: this node's syncs, its own timers, and the signs of life of its peers. A disk or a processor can be short for a while,
+ * by neighbours or by a node's own work, and then silence does not say that anybody is gone. A mesh that elects anew whenever it is short of something spends on that what it lacks.
  */
 import type { PeerId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'

@@ -42,8 +42,9 @@ export function onWritten(state: LogKeeperState, problem: Fault | undefined, con
  */
 export function onSlowSync(state: LogKeeperState, context: ActorContext): Effect[] {
   if (!state.isWriting) return []
+  const isLate = wasLate(state.pace, context.nowMs)
   const again = watchSync(state.pace, context.nowMs)
-  if (wasLate(state.pace, context.nowMs)) return [again]
+  if (isLate) return [again]
   const heldUp = [...new Set([...state.writing, ...state.waiting].map(({ group }) => group))].filter((group) => state.groups.get(group.group) === group && viewOf(group.raft).role === 'leader')
   return [
     fact('warn', 'log.sync-slow', { sinceMs: Math.round(context.nowMs - state.writeStartedAtMs), usualMs: Math.round(state.pace.usualSyncMs), heldUp: heldUp.length }),
