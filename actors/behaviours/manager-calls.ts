@@ -160,12 +160,12 @@ function announce(state: ManagerState, calls: readonly Call[], round: number, co
   const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
   const direct = new Map<readonly PeerId[], Call[]>()
   for (const call of calls) {
-    const known = state.providers.get(call.capability) ?? { population: 1, shards: 1 }
     const all = round === 0 ? state.allProviders.get(needOf(call)) : undefined
     if (all !== undefined) {
       direct.set(all, [...(direct.get(all) ?? []), call])
       continue
     }
+    const known = state.providers.get(call.capability) ?? { population: 1, shards: 1 }
     const { shards, threshold } = announcementFor(context.self.peer, known.shards, known.population, round)
     for (const shard of shards) {
       const topic = callTopic(call.capability, shard)

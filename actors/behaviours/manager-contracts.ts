@@ -4,6 +4,7 @@ import type { Result, Refusal } from '../../protocols/bidding/schema.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
+import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import { grantLease, leasesOf } from '../../protocols/leasing/lease.ts'
 import { liveAttempt } from '../../protocols/tasking/mission-state.ts'
 import { failedCheck } from '../../protocols/tasking/acceptance.ts'
@@ -41,12 +42,21 @@ const heardMax = 4
 /** @returns false when the result has to be looked at further, for which there is time once the award is in the log. */
 function acceptAhead(state: ManagerState, { award, sentAtMs }: Committing, { awardId, result }: Result, from: ActorAddress, context: ActorContext): boolean {
   const { accept } = taskOf(state, award.taskId).spec
-  const value = 'inline' in result ? result.inline : undefined
-  if (value !== undefined && JSON.stringify(value).length > limits.payloadInlineBytesMax) return false
+  const value = inlineOf(result)
+  if (isTooLarge(value)) return false
   if (accept.length > 0 && (value === undefined || failedCheck(accept, value) !== undefined)) return false
   state.settling.set(awardId, from)
   record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: award.taskId, awardId, result, cites: [], tookMs: context.nowMs - (sentAtMs ?? context.nowMs) }])
   return true
+}
+
+export function inlineOf(result: Payload): Json | undefined {
+  return 'inline' in result ? result.inline : undefined
+}
+
+/** An honest node puts it into a blob: inline it would be in every log and message from here on. */
+export function isTooLarge(value: Json | undefined): boolean {
+  return value !== undefined && JSON.stringify(value).length > limits.payloadInlineBytesMax
 }
 
 /** An award is in the log: now its worker may hear of it, if it has not begun already. */

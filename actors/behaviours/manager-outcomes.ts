@@ -12,7 +12,7 @@ import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { closeCall } from './manager-calls.ts'
-import { callOff, endAward, onConfirm } from './manager-contracts.ts'
+import { callOff, endAward, inlineOf, isTooLarge, onConfirm } from './manager-contracts.ts'
 import { freePlace } from './manager-offers.ts'
 import { note, record, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
 
@@ -61,9 +61,8 @@ export function onOutcome(state: ManagerState, message: Outcome, delivery: Deliv
     return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context)]
   }
   state.settling.set(awardId, from)
-  const value = 'inline' in message.result ? message.result.inline : undefined
-  // An honest node puts it into a blob: inline it would be in every log and message from here on.
-  if (value !== undefined && JSON.stringify(value).length > limits.payloadInlineBytesMax) return [...confirmed, ...endAward(state, awardId, 'failed', fault('bad-output', `the result is over the ${limits.payloadInlineBytesMax} bytes that travel inline`), context)]
+  const value = inlineOf(message.result)
+  if (isTooLarge(value)) return [...confirmed, ...endAward(state, awardId, 'failed', fault('bad-output', `the result is over the ${limits.payloadInlineBytesMax} bytes that travel inline`), context)]
   if (task.spec.accept.length > 0 && value === undefined) {
     return [...confirmed, { type: 'load-value', payload: message.result, alsoTry: [from.peer], tag: `check ${JSON.stringify({ awardId, result: message.result, cites: message.cites })}` }]
   }
