@@ -1,4 +1,6 @@
 /** What a node offers to its own front ends (the HTTP bridge, the CLI's doctor): questions, answers and a live feed. */
+import type { RunStats } from '../protocols/bidding/schema.ts'
+import type { Attributes } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
 import type { GroupId, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
@@ -36,6 +38,35 @@ export interface ReplicationReport {
   readonly room: DiskRoom
 }
 
+/** A call of one capability, outside of any mission: nothing of it is stored, and nobody goes on with it when the caller is gone. */
+export interface Invocation {
+  readonly capability: string
+  readonly version?: string
+  /** What its provider must have: `{ model: 'qwen3-4b' }`. */
+  readonly attributes?: Attributes
+  readonly input: Json
+  /** Default `limits.invocationTimeMsDefault`. */
+  readonly timeLimitMs?: number
+  /** Of the whole call; default: whatever it costs. */
+  readonly budgetUsd?: number
+  /** 1 to 10; default 5. */
+  readonly priority?: number
+}
+
+export interface Invoked {
+  readonly output: Json
+  readonly by: { readonly peer: PeerId; readonly name: string }
+  readonly stats: RunStats
+}
+
+export interface InvokeOptions {
+  readonly principal: Principal
+  /** Ends it, wherever it runs. */
+  readonly signal?: AbortSignal
+  /** With it the output is streamed, if its provider can: every piece once, in order, before the promise resolves. */
+  readonly onChunk?: (chunk: Json) => void
+}
+
 export interface MeshApi {
   readonly self: PeerId
   readonly name: string
@@ -53,6 +84,11 @@ export interface MeshApi {
   watch(missionId: MissionId, fromIndex: number, principal: Principal, listener: (frame: WatchFrame) => void): () => void
   /** Drops a message that reached nobody (`letter-N`) from this node's own list. @returns false when it has none of that id. */
   dropLetter(id: string): boolean
+  /**
+   * Has the best bidder for a capability execute it. Tried elsewhere when a provider is lost or refuses, as long as no piece of the output was passed on and the capability has no effects outside.
+   * @throws MeshError `no-provider`, `overloaded` (every provider is busy for as long as the call may take), `over-limit` (budget), `deadline-exceeded`, `cancelled`, `lost-worker`, or the skill's own fault.
+   */
+  invoke(invocation: Invocation, options: InvokeOptions): Promise<Invoked>
   nodes(): Promise<NodeView[]>
   /** Calls the listener whenever the list of nodes may have changed. */
   watchNodes(listener: () => void): () => void

@@ -1,7 +1,7 @@
-import type { Capability } from '../../protocols/capability/schema.ts'
+import type { Attributes, Capability } from '../../protocols/capability/schema.ts'
 import type { RunStats } from '../../protocols/bidding/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { Principal } from '../../protocols/kernel/ids.ts'
+import type { PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 
 /** How one child of a composite task ended, as its `synthesise` step sees it. */
@@ -32,6 +32,43 @@ export interface SkillRun {
   /** For `plan`: what the plan must keep to. */
   readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
   readonly timeLimitMs: number
+  /** Somebody waits for the pieces of its output: it says them as `chunk` if it can. */
+  readonly streams?: boolean
+}
+
+/** What a running skill asks of the mesh: another capability, wherever it is offered. */
+export interface SkillCall {
+  readonly capability: string
+  readonly version?: string
+  readonly attributes?: Attributes
+  readonly input: Payload
+  readonly timeLimitMs?: number
+  /** The same for a call that is made again by a later attempt; unique among those of one task. */
+  readonly key: string
+  readonly streams?: boolean
+}
+
+/** What has become of a skill's call, or of a part of it. Exactly one of `done` and `failed` ends it. */
+export type SkillCallEvent =
+  | { readonly type: 'chunk'; readonly value: Json }
+  | { readonly type: 'done'; readonly output: Payload; readonly by: { readonly peer: PeerId; readonly name: string }; readonly stats: RunStats }
+  | { readonly type: 'failed'; readonly fault: Fault; readonly stats: RunStats }
+
+/** What is measured of a capability of this node, for its bids. */
+export interface CapabilityMeasure {
+  readonly capability: string
+  readonly version: string
+  /** Tells models of one capability apart. */
+  readonly model?: string
+  /** Of one unit of effort (a token), answer and prompt apart; absent: nothing was measured yet. */
+  readonly msPerOutputUnit?: number
+  readonly msPerInputUnit?: number
+  /** It can not be used at once: the model has to be loaded first. */
+  readonly warmUpMs: number
+  /** `prefixDigest` of prompts whose beginning is still in memory. */
+  readonly warm: readonly string[]
+  /** It takes nothing for now (its endpoint said so, or failed too often). */
+  readonly closedForMs?: number
 }
 
 /**
@@ -42,7 +79,13 @@ export interface SkillRun {
 export type SkillRunEvent =
   | { readonly type: 'started' }
   | { readonly type: 'pulse'; readonly fraction?: number; readonly text?: string }
-  | { readonly type: 'checkpoint'; readonly value: Payload }
+  | { readonly type: 'checkpoint'; readonly value: Payload; /** With it the run waits to hear (`checkpointCommitted`) that it is in the mission's log. */ readonly number?: number }
+  /** A piece of the output, of a run that streams. */
+  | { readonly type: 'chunk'; readonly value: Json }
+  /** Answered through `answerCall`. */
+  | { readonly type: 'call'; readonly callNumber: number; readonly call: SkillCall }
+  /** The skill has no use for the answer any more. */
+  | { readonly type: 'call-cancelled'; readonly callNumber: number }
   | { readonly type: 'done'; readonly output: Payload; readonly stats: RunStats }
   | { readonly type: 'failed'; readonly fault: Fault; readonly stats: RunStats }
 
@@ -57,6 +100,12 @@ export interface SkillRunner {
   /** Checks an input against the skill's schema. @returns a fault `bad-input`, or undefined when it fits or the skill is not here. */
   checkInput(capability: string, version: string | undefined, input: Json): Fault | undefined
   start(run: SkillRun, listener: (event: SkillRunEvent) => void): void
+  /** What has become of a call that a run has made. No effect on a run that has ended. */
+  answerCall(runId: string, callNumber: number, event: SkillCallEvent): void
+  /** Its checkpoint of this number, or a newer one, is in the mission's log; with a fault: it never will be. */
+  checkpointCommitted(runId: string, number: number, problem?: Fault): void
+  /** Told now, and whenever it has changed. */
+  onMeasured(listener: (measures: readonly CapabilityMeasure[]) => void): void
   /** Terminates at once; the run ends with `failed` and the code given. No effect on an unknown run. */
   stop(runId: string, why: Fault): void
 }

@@ -48,6 +48,8 @@ const byCode: Readonly<Record<ErrorCode, ExitCode>> = {
   'skill-out-of-memory': failed,
   'skill-silent': failed,
   'skill-exited': failed,
+  'context-overflow': failed,
+  'provider-failed': failed,
   'bad-output': failed,
   'lost-worker': failed,
   cancelled: failed,

@@ -28,6 +28,8 @@ export const statusOfCode = {
   'skill-out-of-memory': 502,
   'skill-silent': 502,
   'skill-exited': 502,
+  'context-overflow': 422,
+  'provider-failed': 502,
   'bad-output': 502,
   'lost-worker': 502,
   cancelled: 409,

@@ -45,6 +45,45 @@ export interface SkillChild {
   readonly fault?: Fault
 }
 
+/** What `SkillContext.call` may be told beside the input. */
+export interface CallOptions {
+  /** `major.minor`; absent: any. */
+  readonly version?: string
+  /** What its provider must have, like `{ model: 'qwen3-4b' }`: numbers are minima, the rest must be equal. */
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>
+  /** Default 5 minutes, at most what is left of the task. */
+  readonly timeLimitMs?: number
+  readonly signal?: AbortSignal
+  /** With it the output is streamed, if its provider can: every piece once, in order, before the promise resolves. */
+  readonly onChunk?: (chunk: Json) => void
+  /**
+   * Names the call within its task: a later attempt that makes it again gives the same one, and with it the provider gets the same `idempotencyKey`.
+   * Default: the number of the call.
+   */
+  readonly key?: string
+}
+
+/** What a call of another capability has given. */
+export interface CallResult {
+  readonly output: Json
+  /** Which node did it. */
+  readonly by: { readonly peer: string; readonly name: string }
+  readonly costUsd: number
+}
+
+/** A capability of the mesh as a skill sees it. */
+export interface OfferedCapability {
+  readonly name: string
+  readonly version: string
+  readonly kind: 'leaf' | 'composite'
+  readonly effects: 'none' | 'external'
+  readonly summary: string
+  /** Of each provider that differs: `{ model: 'qwen3-4b', contextTokens: 32768 }`. */
+  readonly attributes: readonly Readonly<Record<string, string | number | boolean>>[]
+  /** Live nodes that offer it. */
+  readonly providers: number
+}
+
 /** What a running skill may use. Everything here works from a worker thread. */
 export interface SkillContext {
   /**
@@ -75,8 +114,24 @@ export interface SkillContext {
    * attempt does not act twice.
    */
   readonly idempotencyKey: string
+  /**
+   * Has another capability of the mesh executed, wherever the best bid comes from, on this task's account: what it costs is part of what this
+   * task costs, and its budget holds. Leaf capabilities only.
+   *
+   * ```ts
+   * const { output } = await context.call('llm.chat', { messages: [{ role: 'user', content: 'Say hello.' }] })
+   * ```
+   * @throws MeshError `no-provider`, `over-limit` (the budget), `deadline-exceeded`, `lost-worker`, `unknown-capability`, or the called skill's own fault.
+   */
+  call(capability: string, input: Json, options?: CallOptions): Promise<CallResult>
+  /** What the mesh offers now, by name and version. */
+  capabilities(): Promise<readonly OfferedCapability[]>
+  /** The JSON Schema of a capability's input, asked of one of its providers; undefined when none of them can say it. */
+  inputSchema(capability: string, version?: string): Promise<Json | undefined>
   /** For `plan`: how many leaves and levels are left to the mission. */
   readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
+  /** What may still be spent on this task in US dollars; undefined when nobody set a limit. */
+  readonly budgetUsd?: number
   /**
    * Publishes what a later attempt would need to go on from here; only the newest counts. When this run is lost (its node dies, its
    * thread is ended, it throws), the next one finds it as `resumed`, wherever in the mesh it runs.
@@ -91,9 +146,10 @@ export interface SkillContext {
    * ```
    * @param value JSON, at most 16 MiB as text; large content belongs into `blobs`, with the reference in here.
    * @returns resolves when it, or a newer one, is stored on this node: a crash of the whole node before it has left can still lose it.
-   * @throws MeshError `bad-output` (not JSON), `too-large`, `storage-failed`.
+   * With `committed` it is not thinned out, and the promise resolves once it is in the mission's log: what was done up to here is not done again, whatever dies.
+   * @throws MeshError `bad-output` (not JSON), `too-large`, `storage-failed`; with `committed` also `fenced` when another has the task by now.
    */
-  checkpoint(value: Json): Promise<void>
+  checkpoint(value: Json, options?: { readonly committed?: boolean }): Promise<void>
   /**
    * The newest checkpoint that an earlier attempt of this task got into the mission's log; undefined when there is none. Look at it before
    * you trust it: a node with another version of the skill may have written it.
@@ -137,6 +193,13 @@ export interface LeafSkillSpec<In extends StandardSchemaV1, Out extends Standard
 /** A composite skill: it plans children and makes one output of theirs. */
 export interface CompositeSkillSpec<In extends StandardSchemaV1, Out extends StandardSchemaV1> extends SkillCommon<In, Out> {
   plan(input: InferOutput<In>, context: SkillContext): PlanDocument | Promise<PlanDocument>
+  /**
+   * Asked when all children have ended, and before `synthesise`: more tasks to do (a failed one in another way, what mends a result that a check has
+   * refused, what settles a contradiction), or undefined when nothing more is needed. Their names must be new; they may refer to all earlier tasks.
+   * With a tasks that failed and no more tasks, the composite task fails as it does without this step; with more, what failed is given up.
+   * Asked again when those have ended, at most `limits.revisionsMax` times.
+   */
+  revise?(ended: { readonly input: InferOutput<In>; readonly children: readonly SkillChild[]; /** 1 for the first time. */ readonly round: number }, context: SkillContext): PlanDocument | undefined | Promise<PlanDocument | undefined>
   synthesise(
     ended: { readonly input: InferOutput<In>; readonly children: readonly SkillChild[] },
     context: SkillContext,

@@ -29,6 +29,8 @@ export const errorCodes = {
   'skill-out-of-memory': { retryable: true, means: 'the skill used more memory than its limit' },
   'skill-silent': { retryable: true, means: 'the skill stopped giving signs of life' },
   'skill-exited': { retryable: true, means: 'the skill ended its thread or process without a result' },
+  'context-overflow': { retryable: false, means: 'the prompt does not fit the context of the model' },
+  'provider-failed': { retryable: true, means: 'the endpoint of a model failed or cannot be reached' },
   'bad-output': { retryable: true, means: 'the result does not match the schema of the capability' },
   'lost-worker': { retryable: true, means: 'the connection to the worker was lost' },
   cancelled: { retryable: false, means: 'it was cancelled' },

@@ -105,6 +105,8 @@ export const limits = Object.freeze({
   planTasksMax: 5_000,
   planBytesMax: 4 * MiB,
   attemptsMax: 4,
+  /** How often a composite task's plan is added to after its children have ended. */
+  revisionsMax: 4,
   attemptsHardMax: 20,
   retryBackoffMs: 1_000,
   retryBackoffMsMax: 4_000,
@@ -114,6 +116,19 @@ export const limits = Object.freeze({
   skillTimeMsDefault: 10 * 60_000,
   skillMemoryBytesDefault: 512 * MiB,
   managersPerNodeMax: 256,
+
+  // models
+  chatMessagesMax: 10_000,
+  contextTokensMax: 16 * 1024 * 1024,
+  embedTextsMax: 2_048,
+
+  // invocations
+  /** Pieces of a streamed answer in one message. */
+  chunksPerMessageMax: 256,
+  chunkBytesMax: 32 * KiB,
+  /** Of one caller, under way at a time. */
+  invocationsPerCallerMax: 4_096,
+  invocationTimeMsDefault: 5 * 60_000,
 
   // replicated logs
   votersMax: 5,
