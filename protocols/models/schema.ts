@@ -70,6 +70,10 @@ export const noUsage: Usage = { promptTokens: 0, cachedTokens: 0, completionToke
 export const FinishReason = z.enum(['stop', 'length', 'tool-calls', 'filter'])
 export type FinishReason = z.infer<typeof FinishReason>
 
+/** The answer was given before: to the same input, or to one that meant the same. Its `usage` is nothing. */
+export const Cached = z.enum(['exact', 'similar'])
+export type Cached = z.infer<typeof Cached>
+
 /** Output of `llm.chat`. */
 export const ChatOutput = z.object({
   model: ModelName,
@@ -77,6 +81,7 @@ export const ChatOutput = z.object({
   toolCalls: z.array(ToolCall).default([]),
   finish: FinishReason,
   usage: Usage,
+  cached: Cached.optional(),
 }).strict()
 export type ChatOutput = z.infer<typeof ChatOutput>
 
@@ -92,5 +97,12 @@ export const EmbedInput = z.object({ model: ModelName.optional(), texts: z.array
 export type EmbedInput = z.infer<typeof EmbedInput>
 
 /** Output of `llm.embed`: one vector per text, in order, as base64 of its float32 values, little-endian. */
-export const EmbedOutput = z.object({ model: ModelName, dimensions: z.number().int().min(1), vectors: z.array(z.string()), usage: Usage }).strict()
+export const EmbedOutput = z.object({ model: ModelName, dimensions: z.number().int().min(1), vectors: z.array(z.string()), usage: Usage, cached: Cached.optional() }).strict()
 export type EmbedOutput = z.infer<typeof EmbedOutput>
+
+/** The model that an input names, as an attribute of whoever can run it. */
+export function attributesOf(capability: string, input: unknown, asked: Readonly<Record<string, string | number | boolean>> | undefined): Readonly<Record<string, string | number | boolean>> | undefined {
+  if ((capability !== chatCapability && capability !== embedCapability) || asked?.['model'] !== undefined || typeof input !== 'object' || input === null) return asked
+  const model = (input as Readonly<Record<string, unknown>>)['model']
+  return typeof model === 'string' ? { ...asked, model } : asked
+}
