@@ -89,6 +89,8 @@ export interface MeshApi {
    * @throws MeshError `no-provider`, `overloaded` (every provider is busy for as long as the call may take), `over-limit` (budget), `deadline-exceeded`, `cancelled`, `lost-worker`, or the skill's own fault.
    */
   invoke(invocation: Invocation, options: InvokeOptions): Promise<Invoked>
+  /** JSON Schema of what a capability takes, as one of its providers says it; undefined when none of them can. */
+  inputSchema(capability: string, version?: string): Promise<Json | undefined>
   nodes(): Promise<NodeView[]>
   /** Calls the listener whenever the list of nodes may have changed. */
   watchNodes(listener: () => void): () => void

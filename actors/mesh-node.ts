@@ -7,22 +7,25 @@ import { z } from 'zod'
 import type { Duty } from '../protocols/capability/schema.ts'
 import type { NodeView } from '../protocols/capability/views.ts'
 import { fault, MeshError } from '../protocols/kernel/errors.ts'
-import type { PeerId } from '../protocols/kernel/ids.ts'
+import { CapabilityName, type PeerId, type TaskId } from '../protocols/kernel/ids.ts'
 import { limits } from '../protocols/kernel/limits.ts'
 import type { Json } from '../protocols/kernel/payload.ts'
 import { seededRandom } from '../protocols/kernel/prng.ts'
+import { newMissionId } from '../protocols/membership/placement.ts'
+import { attributesOf } from '../protocols/models/schema.ts'
 import { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { DeadView } from '../protocols/tasking/views.ts'
 import { root } from './behaviours/root.ts'
 import { feed } from './behaviours/feed.ts'
-import type { MeshApi } from './mesh-api.ts'
-import type { ActorMessage } from './messages.ts'
-import { actorNames, at } from './names.ts'
+import type { Invocation, Invoked, InvokeOptions, MeshApi } from './mesh-api.ts'
+import type { ActorMessage, InvocationAnswer } from './messages.ts'
+import { actorNames, at, fingerprintOf } from './names.ts'
 import type { Entropy } from './ports/entropy.ts'
 import type { Identity } from './ports/identity.ts'
 import { erased } from './runtime/actor.ts'
 import { createDeadLetters, type DeadLetter } from './runtime/dead-letters.ts'
 import { createInterpreter, type WorldPorts } from './runtime/interpreter.ts'
+import { loadPayload, storePayload } from './runtime/payloads.ts'
 import { createActorSystem, type ActorSystem } from './runtime/system.ts'
 import { createTimers } from './runtime/timers.ts'
 import { defaultTuning, type Tuning } from './tuning.ts'
@@ -109,6 +112,10 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
     if (phase === 'running' && options.duties.includes('worker')) toActor(actorNames.participant, { kind: 'capabilities-changed', capabilities: ports.skillRunner.capabilities() }, actorNames.root)
   })
 
+  ports.skillRunner.onMeasured((measures) => {
+    if (phase === 'running' && options.duties.includes('worker')) toActor(actorNames.participant, { kind: 'capabilities-measured', measures }, actorNames.root)
+  })
+
   // What waits for room waits no longer than that, and is refused if there is none.
   ports.blobStore.onRoomWanted(async (bytes) => {
     if (phase === 'new' || phase === 'stopped') return
@@ -155,6 +162,69 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       })
       send(name, String(counter))
     })
+  }
+
+  /** Under a name of its own, like a question, but for that its answer may come in pieces. */
+  async function invoke({ capability, version, attributes, input, timeLimitMs, budgetUsd, priority }: Invocation, { principal, signal, onChunk }: InvokeOptions): Promise<Invoked> {
+    const name = CapabilityName.safeParse(capability)
+    if (!name.success) throw new MeshError('bad-request', `"${capability}" is not a capability name`, { next: 'name it like llm.chat' })
+    if (phase !== 'running') throw new MeshError('owner-unreachable', 'the node is not running', { next: 'ask another node, or this one once it runs' })
+    signal?.throwIfAborted()
+    const asked = attributesOf(capability, input, attributes)
+    const payload = await storePayload(ports.blobStore, input)
+    const by = `client/${++counter}`
+    const missionId = newMissionId(principal, undefined, fingerprintOf(self), random.text(12))
+    const ended = await new Promise<Extract<InvocationAnswer, { kind: 'invoke-done' }>>((resolve, reject) => {
+      const finish = (): void => {
+        detach()
+        unanswered.delete(giveUp)
+        signal?.removeEventListener('abort', abort)
+      }
+      const giveUp = (): void => {
+        finish()
+        reject(new MeshError('owner-unreachable', 'the node has stopped', { next: 'ask another node, or this one once it runs again' }))
+      }
+      const abort = (): void => {
+        finish()
+        toActor(actorNames.invoker, { kind: 'invoke-withdrawn', tag: by, reason: 'its caller has gone' }, by)
+        reject(new MeshError('cancelled', 'nobody waits for it any more'))
+      }
+      const detach = system.attach(by, (message) => {
+        if (message.kind === 'invoke-chunk') for (const chunk of message.chunks) onChunk?.(chunk)
+        else if (message.kind === 'invoke-done') {
+          finish()
+          resolve(message)
+        } else if (message.kind === 'invoke-failed') {
+          finish()
+          reject(MeshError.from(message.fault))
+        }
+      })
+      unanswered.add(giveUp)
+      signal?.addEventListener('abort', abort, { once: true })
+      toActor(actorNames.invoker, {
+        kind: 'invoke-asked', tag: by,
+        invocation: {
+          tag: by, capability: name.data, ...(version === undefined ? {} : { version }), ...(asked === undefined ? {} : { attributes: asked }), input: payload, missionId, taskId: 'root' as TaskId, principal, priority: priority ?? 5,
+          timeLimitMs: timeLimitMs ?? limits.invocationTimeMsDefault, ...(budgetUsd === undefined ? {} : { budgetUsd }), key: missionId, streams: onChunk !== undefined,
+        },
+      }, by)
+    })
+    return { output: await loadPayload(ports.blobStore, ended.output, [ended.by.peer]), by: ended.by, stats: ended.stats }
+  }
+
+  /** Asked of those who offer it, the nearest first. */
+  async function inputSchema(capability: string, version?: string): Promise<Json | undefined> {
+    const offered = (await describe()).capabilities.find((one) => one.name === capability && (version === undefined || one.version === version))
+    const providers = [...(offered?.providers ?? [])].map(({ peerId }) => peerId).filter((peer) => peer === self || connected.has(peer)).sort((left, right) => Number(right === self) - Number(left === self))
+    for (const peer of providers.slice(0, 3)) {
+      const answer = await question((name, requestId) => {
+        const ask = { kind: 'describe-capability' as const, requestId: `${name} ${requestId}`, capability: capability as CapabilityName, ...(version === undefined ? {} : { version }) }
+        if (peer === self) toActor(actorNames.participant, ask, name)
+        else transport.send(peer, { to: actorNames.participant, from: name, message: ask })
+      }, (message) => (message.kind === 'capability-described' ? { schema: message.inputSchema } : undefined), 5_000).catch(() => undefined)
+      if (answer?.schema !== undefined) return answer.schema
+    }
+    return undefined
   }
 
   function describe(): Promise<Extract<ActorMessage, { kind: 'nodes-described' }>> {
@@ -223,6 +293,8 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       }
     },
     dropLetter: (id) => deadLetters.drop(Number(/^letter-(\d+)$/.exec(id)?.[1])),
+    invoke,
+    inputSchema,
     nodes: async () => (await describe()).nodes,
     watchNodes(listener) {
       nodeWatchers.add(listener)

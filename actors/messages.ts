@@ -1,11 +1,13 @@
 /** What actors of one node say to each other. These never cross the wire; what does is in `protocols/wire.ts`. */
 import type { Assessment } from '../protocols/bidding/calibration.ts'
-import type { Award } from '../protocols/bidding/schema.ts'
-import type { Advert, Attributes, Capability, CapabilityQuery } from '../protocols/capability/schema.ts'
+import type { CapabilityMeasure } from '../protocols/bidding/measure.ts'
+import type { Award, RunStats } from '../protocols/bidding/schema.ts'
+import type { Advert, Attributes, Capability, CapabilityQuery, SchemaVersion } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
-import type { Bytes, InstantMs } from '../protocols/kernel/units.ts'
-import type { ActorAddress, AwardId, Digest, Epoch, GroupId, Incarnation, MissionId, PeerId, Principal } from '../protocols/kernel/ids.ts'
+import type { Invoke } from '../protocols/invoking/schema.ts'
+import type { Bytes, DurationMs, InstantMs } from '../protocols/kernel/units.ts'
+import type { ActorAddress, AwardId, CapabilityName, Digest, Epoch, GroupId, Incarnation, MissionId, PeerId, Principal, TaskId } from '../protocols/kernel/ids.ts'
 import type { BlobRef, Json, Payload } from '../protocols/kernel/payload.ts'
 import type { Membership, MissionClaim, RosterView } from '../protocols/membership/schema.ts'
 import type { EndedMission, FormerCopy, LogEntry, LogSnapshot } from '../protocols/replicated-log/schema.ts'
@@ -35,6 +37,7 @@ export type EffectOutcome =
   | { readonly kind: 'idle-blobs-found'; readonly tag: string; readonly blobs: readonly IdleBlob[]; readonly fault?: Fault }
   | { readonly kind: 'held-found'; readonly tag: string; readonly refs: readonly BlobRef[]; readonly runningSinceMs?: InstantMs }
   | { readonly kind: 'input-checked'; readonly tag: string; readonly fault?: Fault }
+  | { readonly kind: 'skill-described'; readonly tag: string; readonly inputSchema?: Json }
   | { readonly kind: 'skill-event'; readonly runId: string; readonly event: SkillRunEvent }
   | { readonly kind: 'providers-found'; readonly tag: string; readonly peers: readonly PeerId[] }
   | { readonly kind: 'hardware-sampled'; readonly sample: HardwareSample }
@@ -44,6 +47,7 @@ export type WorldNews =
   | { readonly kind: 'peer-up'; readonly peer: PeerId }
   | { readonly kind: 'peer-down'; readonly peer: PeerId }
   | { readonly kind: 'capabilities-changed'; readonly capabilities: readonly Capability[] }
+  | { readonly kind: 'capabilities-measured'; readonly measures: readonly CapabilityMeasure[] }
   | { readonly kind: 'undelivered'; readonly peer: PeerId; readonly to: string; readonly messageKind: string; readonly reason: string }
   | { readonly kind: 'child-failed'; readonly name: string; readonly reason: string }
 
@@ -242,9 +246,50 @@ export type ParticipantMessage =
   | { readonly kind: 'load'; readonly slots: number; readonly slotsBusy: number; readonly waiting: number; readonly managers: number; readonly missionsOwned: number }
   | { readonly kind: 'machine-sampled'; readonly stalled: boolean; readonly onBattery: boolean; readonly attributes: Attributes }
 
+/** What an invocation is asked for by. */
+export interface AskedInvocation {
+  /** The asker's own name for it. */
+  readonly tag: string
+  readonly capability: CapabilityName
+  readonly version?: SchemaVersion
+  readonly attributes?: Attributes
+  readonly input: Payload
+  /** The task that it is a part of; outside of missions an id that belongs to no log, and the root. */
+  readonly missionId: MissionId
+  readonly taskId: TaskId
+  readonly principal: Principal
+  readonly priority: number
+  readonly effort?: number
+  readonly timeLimitMs: DurationMs
+  /** US dollars for all invocations on the same account; absent: no limit. */
+  readonly budgetUsd?: number
+  /** Absent: it has one of its own. */
+  readonly account?: string
+  /** For outside systems: the same for every attempt, other for every other invocation. */
+  readonly key: string
+  readonly streams: boolean
+}
+
+/** To whoever asked, by its tag. */
+export type InvocationAnswer =
+  | { readonly kind: 'invoke-chunk'; readonly tag: string; readonly chunks: readonly Json[] }
+  | { readonly kind: 'invoke-done'; readonly tag: string; readonly output: Payload; readonly by: { readonly peer: PeerId; readonly name: string }; readonly stats: RunStats }
+  | { readonly kind: 'invoke-failed'; readonly tag: string; readonly fault: Fault; readonly stats: RunStats }
+
+export type InvokerMessage =
+  /** To the invoker. Answered by any number of `invoke-chunk`, if it streams, then by `invoke-done` or `invoke-failed`. */
+  | { readonly kind: 'invoke-asked'; readonly tag: string; readonly invocation: AskedInvocation }
+  /** Nobody waits for the answer any more: there will be none. */
+  | { readonly kind: 'invoke-withdrawn'; readonly tag: string; readonly reason: string }
+  /** Nothing more is asked on this account. */
+  | { readonly kind: 'account-closed'; readonly account: string }
+  | InvocationAnswer
+  /** From the participant to the invocations of this node: it has a place. */
+  | { readonly kind: 'run-invocation'; readonly invoke: Invoke }
+
 /** A behaviour's own timers and requests to itself. */
 export type OwnMessage =
   | { readonly kind: 'tick'; readonly what?: string }
 
-export type LocalMessage = EffectOutcome | WorldNews | DirectoryMessage | LogMessage | RegistrarMessage | MissionsMessage | ParticipantMessage | OwnMessage
+export type LocalMessage = EffectOutcome | WorldNews | DirectoryMessage | LogMessage | RegistrarMessage | MissionsMessage | ParticipantMessage | InvokerMessage | OwnMessage
 export type ActorMessage = Message | LocalMessage

@@ -7,6 +7,8 @@ export const actorNames = {
   directory: 'directory',
   advertiser: 'advertiser',
   participant: 'participant',
+  invoker: 'invoker',
+  invocations: 'invocations',
   missions: 'missions',
   logKeeper: 'log-keeper',
   roster: 'roster',

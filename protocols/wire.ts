@@ -8,6 +8,7 @@ import { Packr } from 'msgpackr'
 import { z } from 'zod'
 import { biddingMessages } from './bidding/schema.ts'
 import { capabilityMessages } from './capability/schema.ts'
+import { invokingMessages } from './invoking/schema.ts'
 import { invariant, MeshError } from './kernel/errors.ts'
 import { Principal, type PeerId } from './kernel/ids.ts'
 import { unplain } from './kernel/json.ts'
@@ -19,9 +20,9 @@ import { taskingMessages } from './tasking/schema.ts'
 
 /** `/skein/<name>/<major>`; a higher minor only adds. */
 export const protocolMajor = 2
-export const protocolMinor = 0
+export const protocolMinor = 1
 
-export const Message = z.discriminatedUnion('kind', [...capabilityMessages, ...biddingMessages, ...leasingMessages, ...membershipMessages, ...replicatedLogMessages, ...taskingMessages])
+export const Message = z.discriminatedUnion('kind', [...capabilityMessages, ...biddingMessages, ...invokingMessages, ...leasingMessages, ...membershipMessages, ...replicatedLogMessages, ...taskingMessages])
 export type Message = z.infer<typeof Message>
 export type MessageKind = Message['kind']
 export type MessageOf<Kind extends MessageKind> = Extract<Message, { kind: Kind }>

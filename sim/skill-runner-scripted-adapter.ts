@@ -1,8 +1,8 @@
 /** The SkillRunner port with skills whose course is written down: they take virtual time and end as their script says. */
 import type { BlobStore } from '../actors/ports/blob-store.ts'
 import type { Clock } from '../actors/ports/clock.ts'
-import type { ChildOutcome, SkillRun, SkillRunEvent, SkillRunner } from '../actors/ports/skill-runner.ts'
-import type { RunStats } from '../protocols/bidding/schema.ts'
+import type { ChildOutcome, SkillCallEvent, SkillRun, SkillRunEvent, SkillRunner } from '../actors/ports/skill-runner.ts'
+import type { RunStats, RunUnits } from '../protocols/bidding/schema.ts'
 import type { Capability } from '../protocols/capability/schema.ts'
 import { fault, MeshError, toFault, type Fault } from '../protocols/kernel/errors.ts'
 import { limits } from '../protocols/kernel/limits.ts'
@@ -27,12 +27,19 @@ export interface ScriptedCourse {
   readonly text?: string
   readonly costUsd?: number
   readonly memoryBytesMax?: number
+  /** Calls of other capabilities, one after the other, before the course begins. One that fails ends the run, with its fault. */
+  readonly calls?: readonly { readonly capability: string; readonly input?: Json; readonly key?: string }[]
+  /** Pieces of its output, spread over the course; said only when somebody waits for them. */
+  readonly chunks?: readonly Json[]
+  readonly tokens?: RunUnits
 }
 
 export interface ScriptedSkill {
   readonly capability: Capability
   readonly run?: (run: SkillRun) => ScriptedCourse
   readonly plan?: (run: SkillRun) => ScriptedCourse
+  /** Without it nothing is ever added to a plan. */
+  readonly revise?: (run: SkillRun) => ScriptedCourse
   readonly synthesise?: (run: SkillRun) => ScriptedCourse
   readonly checkInput?: (input: Json) => Fault | undefined
   readonly timeLimitMs?: DurationMs
@@ -71,6 +78,8 @@ interface LiveRun {
   timers: (() => void)[]
   /** Of the checkpoints that are still to come. */
   milestones: (() => void)[]
+  /** How the calls that wait for an answer go on. */
+  readonly calls: Map<number, (event: SkillCallEvent) => void>
 }
 
 export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): ScriptedSkillRunner {
@@ -94,6 +103,7 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
       transferMs: one.transferMs,
       runMs: one.startedMs === undefined ? 0 : now - one.startedMs,
       costUsd: course?.costUsd ?? 0,
+      ...(course?.tokens === undefined ? {} : { tokens: course.tokens }),
       ...(course?.memoryBytesMax === undefined ? {} : { memoryBytesMax: course.memoryBytesMax }),
     }
   }
@@ -201,6 +211,30 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     one.startedMs = clock.monotonicMs()
     one.transferMs = one.startedMs - beganMs
     const course = courseOf(run)
+    one.listener({ type: 'started' })
+    if (course.calls === undefined) return follow(one, run, course)
+    one.timers = [clock.schedule(run.timeLimitMs, () => end(one, { type: 'failed', fault: fault('skill-timeout', `${run.capability} ran longer than its limit of ${run.timeLimitMs} ms`), stats: statsOf(one, course) }))]
+    call(one, run, course, 0)
+  }
+
+  /** The next of its calls; after the last the course begins. */
+  function call(one: LiveRun, run: SkillRun, course: ScriptedCourse, number: number): void {
+    const next = course.calls?.[number]
+    if (next === undefined) {
+      silence(one)
+      follow(one, run, course)
+      return
+    }
+    one.calls.set(number, (event) => {
+      if (event.type === 'chunk' || !isLive(one)) return
+      one.calls.delete(number)
+      if (event.type === 'failed') end(one, { type: 'failed', fault: event.fault, stats: statsOf(one, course) })
+      else call(one, run, course, number + 1)
+    })
+    one.listener({ type: 'call', callNumber: number, call: { capability: next.capability, input: { inline: next.input ?? {} }, key: next.key ?? String(number) } })
+  }
+
+  function follow(one: LiveRun, run: SkillRun, course: ScriptedCourse): void {
     const beginning = beginningOf(run, course)
     const lengthMs = (course.afterMs / speed) * (1 - beginning)
     one.timers = [
@@ -211,8 +245,8 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
       clock.schedule(run.timeLimitMs, () => end(one, { type: 'failed', fault: fault('skill-timeout', `${run.capability} ran longer than its limit of ${run.timeLimitMs} ms`), stats: statsOf(one, course) })),
     ]
     one.milestones = (course.checkpoints ?? []).filter(({ at }) => at > beginning).map(({ at, value }) => clock.schedule((lengthMs * (at - beginning)) / (1 - beginning), () => void publish(one, value ?? { fraction: at })))
+    if (run.streams === true) one.milestones.push(...(course.chunks ?? []).map((value, i, all) => clock.schedule((lengthMs * (i + 1)) / (all.length + 1), () => one.listener({ type: 'chunk', value }))))
     if (course.pulses !== false) pulse(one, course, lengthMs, beginning)
-    one.listener({ type: 'started' })
   }
 
   async function deliver(one: LiveRun, course: ScriptedCourse): Promise<void> {
@@ -238,12 +272,22 @@ export function createScriptedSkillRunner(init: ScriptedSkillRunnerInit): Script
     timeLimitMs: (capability, version) => skillFor(capability, version)?.timeLimitMs ?? limits.skillTimeMsDefault,
     checkInput: (capability, version, input) => skillFor(capability, version)?.checkInput?.(input),
     start(run, listener) {
+      if (run.step === 'revise' && skillFor(run.capability, run.version)?.revise === undefined) {
+        clock.schedule(0, () => listener({ type: 'done', output: { inline: null }, stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }))
+        return
+      }
       if (live.has(run.runId)) throw new Error(`run ${run.runId} is already running`)
-      const one: LiveRun = { run, listener, acceptedMs: clock.monotonicMs(), queueMs: 0, transferMs: 0, startedMs: undefined, timers: [], milestones: [] }
+      const one: LiveRun = { run, listener, acceptedMs: clock.monotonicMs(), queueMs: 0, transferMs: 0, startedMs: undefined, timers: [], milestones: [], calls: new Map() }
       live.set(run.runId, one)
       started.push(run)
       one.timers = [clock.schedule(init.startMs ?? 1, () => void begin(one))]
     },
+    inputSchema: () => undefined,
+    answerCall(runId, callNumber, event) {
+      live.get(runId)?.calls.get(callNumber)?.(event)
+    },
+    checkpointCommitted: () => undefined,
+    onMeasured: (listener) => listener([]),
     stop(runId, why) {
       const one = live.get(runId)
       if (one === undefined) return

@@ -28,7 +28,11 @@ export function describeCapabilities(state: DirectoryState): CapabilityView[] {
     for (const capability of advert.capabilities) {
       const key = `${capability.name}@${capability.version}`
       const view = views.get(key) ?? { ...capability, providers: [] }
-      view.providers.push({ peerId: advert.peerId, name: advert.name })
+      const { attributes, slots } = capability
+      const offer = { attributes, ...(slots === undefined ? {} : { slots }) }
+      const known = view.providers.at(-1)
+      if (known?.peerId === advert.peerId) known.offers.push(offer)
+      else view.providers.push({ peerId: advert.peerId, name: advert.name, offers: [offer] })
       views.set(key, view)
     }
   }

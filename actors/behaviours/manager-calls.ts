@@ -4,24 +4,23 @@ import type { ChosenOffer } from '../../protocols/bidding/offer-book.ts'
 import { explain } from '../../protocols/bidding/score.ts'
 import type { Award, Call } from '../../protocols/bidding/schema.ts'
 import type { SchemaVersion } from '../../protocols/capability/schema.ts'
-import { announcementFor, callTopic } from '../../protocols/capability/shards.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { awardIdOf, callIdOf, type ActorAddress, type CallId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { blobRefsIn } from '../../protocols/kernel/payload.ts'
+import { balanceOf, purseOf, setAsideNext } from '../../protocols/tasking/spending.ts'
 import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
 import type { AwardRecord } from '../../protocols/tasking/schema.ts'
-import type { Message } from '../../protocols/wire.ts'
+import { unitsOf } from '../../protocols/models/units.ts'
 import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
+import { announce, expectedOf, noAssessment } from './calling.ts'
 import { noteChild } from './manager-children.ts'
 import { noteTender, releaseOffers, takePlace, tasksToCome } from './manager-offers.ts'
 import { lookUpProviders } from './manager-providers.ts'
 import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type Committing, type ManagerState } from './manager-state.ts'
-
-export const noAssessment = { ratio: 1, reliability: 1, breakerOpen: false }
 
 /** The directory has answered. */
 export function onOffers(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {
@@ -30,28 +29,16 @@ export function onOffers(state: ManagerState, tag: string, offers: readonly Offe
 
 /** Notes who offers a task's capability. @returns whom to exclude from its call, and how many answers to expect. */
 function weigh(state: ManagerState, task: TaskNode, offer: Offer, context: ActorContext): { excluded: PeerId[]; expectedBidders: number; asksAll: boolean; connected: number } {
-  const providers = offer.providers.filter((provider) => provider.connected)
+  const need = needOf(task.spec)
+  const { providers, excluded, expectedBidders, asksAll, all } = expectedOf(offer, task.attempts.filter(({ outcome }) => outcome === 'failed' || outcome === 'lost').map(({ award }) => award.worker))
   state.providers.set(task.spec.capability, { population: offer.population, shards: offer.shards })
-  if (knowsAll(offer)) state.allProviders.set(needOf(task.spec), providers.map(({ peer }) => peer))
-  else state.allProviders.delete(needOf(task.spec))
+  if (all === undefined) state.allProviders.delete(need)
+  else state.allProviders.set(need, all)
   for (const provider of providers) state.assessments.set(provider.peer, provider.assessment)
   // In a mesh that is known in part, announcing is what connects.
-  if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovided.delete(needOf(task.spec))
-  else noteUnprovided(state, needOf(task.spec), context)
-  const failedOn = task.attempts.filter((attempt) => attempt.outcome === 'failed' || attempt.outcome === 'lost').map((attempt) => attempt.award.worker)
-  // Who failed at it or was lost with it is avoided, unless there is nobody else.
-  const excluded = providers.some((provider) => !failedOn.includes(provider.peer)) ? [...new Set(failedOn)].slice(-64) : []
-  const fit = providers.filter((provider) => !excluded.includes(provider.peer)).length
-  // Known in part, the mesh is asked by threshold: how many of those asked there are is a matter of chance.
-  const asksAll = offer.population <= limits.askedAllMax
-  const known = fit > 0 && asksAll && !offer.partial
-  const expectedBidders = known ? fit : asksAll ? Number.MAX_SAFE_INTEGER : limits.biddersEnough
+  if (providers.length > 0 || (offer.partial && offer.population > 0)) state.unprovided.delete(need)
+  else noteUnprovided(state, need, context)
   return { excluded, expectedBidders, asksAll, connected: offer.partial ? offer.population : providers.length }
-}
-
-/** Gossip has nobody else to find. */
-function knowsAll({ providers, population, partial }: Offer): boolean {
-  return !partial && providers.length > 0 && providers.length === population && population <= limits.calledDirectlyMax && providers.every(({ connected }) => connected)
 }
 
 /** What nobody has asked for in a while may have been offered meanwhile. */
@@ -94,11 +81,12 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     const input = state.inputs.get(taskId) ?? task.spec.input
     const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
     const attempt = attemptNumber(state, task)
+    const units = 'inline' in input ? unitsOf(task.spec.capability, input.inline) : undefined
     const call: Call = {
       callId: callIdOf(state.init.missionId, taskId, attempt, state.epoch), missionId: state.init.missionId, taskId, attempt, kind: task.spec.kind, capability: task.spec.capability,
       ...(task.spec.version === undefined ? {} : { version: task.spec.version }), ...(task.spec.attributes === undefined ? {} : { attributes: task.spec.attributes }), effects: task.spec.effects,
-      priority: state.priority ?? task.spec.priority, effort: task.spec.effort, inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0),
-      holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: Math.max(0, foldOf(state).limits.budgetUsd - foldOf(state).spentUsd), remainingMs: state.deadlineAtMs - context.nowMs,
+      priority: state.priority ?? task.spec.priority, effort: task.spec.effort, inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0), ...(units === undefined ? {} : { units }),
+      holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax), excluded, budgetUsd: leftFor(state, taskId), remainingMs: state.deadlineAtMs - context.nowMs,
     }
     beginCall(state, taskId, call.callId)
     calls.push({ call, expectedBidders, asksAll })
@@ -107,6 +95,12 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     noteTender(state, task, call.callId, asksAll, context)
   })
   return drive(state, { type: 'open', windowMs: state.init.tuning.bidWindowMs, calls }, context)
+}
+
+/** What may be spent on a task: what is left of the money that it draws on. */
+function leftFor(state: ManagerState, taskId: TaskId): number {
+  const { heldUsd, budgetUsd } = balanceOf(foldOf(state), purseOf(foldOf(state), taskId))
+  return Math.max(0, budgetUsd - heldUsd)
 }
 
 function noProviderText(task: TaskNode): string {
@@ -134,7 +128,7 @@ export function drive(state: ManagerState, input: InitiatorInput, context: Actor
 function perform(state: ManagerState, output: InitiatorOutput, context: ActorContext): Effect[] {
   switch (output.type) {
     case 'announce':
-      return announce(state, output.calls, output.round, context)
+      return announceCalls(state, output.calls, output.round, context)
     case 'award':
       return award(state, output, context)
     case 'reject':
@@ -156,30 +150,12 @@ function perform(state: ManagerState, output: InitiatorOutput, context: ActorCon
   }
 }
 
-function announce(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
-  const groups = new Map<string, { readonly topic: string; readonly threshold: number; readonly calls: Call[] }>()
-  const direct = new Map<readonly PeerId[], Call[]>()
-  for (const call of calls) {
-    const all = round === 0 ? state.allProviders.get(needOf(call)) : undefined
-    if (all !== undefined) {
-      direct.set(all, [...(direct.get(all) ?? []), call])
-      continue
-    }
-    const known = state.providers.get(call.capability) ?? { population: 1, shards: 1 }
-    const { shards, threshold } = announcementFor(context.self.peer, known.shards, known.population, round)
-    for (const shard of shards) {
-      const topic = callTopic(call.capability, shard)
-      const group = groups.get(topic)
-      if (group === undefined) groups.set(topic, { topic, threshold, calls: [call] })
-      else group.calls.push(call)
-    }
-  }
+function announceCalls(state: ManagerState, calls: readonly Call[], round: number, context: ActorContext): Effect[] {
   const standing = tasksToCome(state)
-  const cfp = (threshold: number, grouped: Call[]): Extract<Message, { kind: 'cfp' }> => ({ kind: 'cfp', initiator: context.self, principal: state.init.principal, threshold, expiresInMs: limits.callExpiryMs, calls: grouped, ...(standing > 0 ? { standing } : {}) })
-  return [
-    ...[...direct].flatMap(([peers, grouped]) => peers.map((peer) => tell(at(peer, actorNames.participant), cfp(1, grouped), state.init.principal))),
-    ...[...groups.values()].map(({ topic, threshold, calls: grouped }) => ({ type: 'publish' as const, topic, to: actorNames.participant, principal: state.init.principal, message: cfp(threshold, grouped) })),
-  ]
+  return announce({
+    self: context.self.peer, cfp: { initiator: context.self, principal: state.init.principal, ...(standing > 0 ? { standing } : {}) },
+    population: ({ capability }) => state.providers.get(capability), all: (call) => state.allProviders.get(needOf(call)),
+  }, calls, round)
 }
 
 /** The best bid is proposed to the log as an award. */
@@ -200,15 +176,16 @@ interface Winner extends Pick<Call, 'capability' | 'effects' | 'effort' | 'prior
 
 function commitAward(state: ManagerState, task: TaskNode, callId: CallId | undefined, winner: Winner, choice: Pick<AwardRecord, 'bid' | 'bids' | 'refusals' | 'why' | 'offer'>, context: ActorContext): void {
   const { missionId, principal, tuning } = state.init
-  const { taskId, kind, input, timeLimitMs } = task.spec
+  const { taskId, kind, input, timeLimitMs, attributes, budgetUsd } = task.spec
   const { worker, participant, name, version, capability, effects, effort, priority } = winner
   const attempt = attemptNumber(state, task)
   const { epoch } = state
   const awardId = awardIdOf(missionId, taskId, attempt, epoch)
   state.attemptsMade.set(taskId, attempt)
+  const setAsideUsd = setAsideNext(task, choice.bid.priceUsd)
   const full: Award = {
-    awardId, callId: callId ?? callIdOf(missionId, taskId, attempt, epoch), missionId, taskId, attempt, epoch, kind, manager: context.self, orchestrator: state.orchestrator, principal, capability, version, effects, effort,
-    input: state.inputs.get(taskId) ?? input, ...(task.checkpoint === undefined || kind !== 'leaf' ? {} : { checkpoint: task.checkpoint }), priority, timeLimitMs, leaseMs: tuning.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
+    awardId, callId: callId ?? callIdOf(missionId, taskId, attempt, epoch), missionId, taskId, attempt, epoch, kind, manager: context.self, orchestrator: state.orchestrator, principal, capability, version, ...(attributes === undefined ? {} : { attributes }), effects, effort,
+    input: state.inputs.get(taskId) ?? input, ...(task.checkpoint === undefined || kind !== 'leaf' ? {} : { checkpoint: task.checkpoint }), priority, timeLimitMs, ...(budgetUsd === undefined ? {} : { budgetUsd }), leaseMs: tuning.leaseMs, remainingMs: Math.max(1, state.deadlineAtMs - context.nowMs),
   }
   if (kind === 'leaf') takePlace(state, awardId, worker, capability)
   // A pure task does no harm if its award is never committed; that of another node may begin at once (on one's own it would save nothing).
@@ -217,7 +194,7 @@ function commitAward(state: ManagerState, task: TaskNode, callId: CallId | undef
   const committing: Committing = { award: full, participant, isCalled: callId !== undefined, sentAtMs: isEarly ? context.nowMs : undefined, isDoubtful: false, heard: [] }
   state.committing.set(awardId, committing)
   if (isEarly) state.said.awards.push({ to: participant, award: full, isCalled: committing.isCalled })
-  record(state, [{ type: 'awarded', atWallMs: context.wallMs, award: { awardId, taskId, attempt, epoch, worker, workerName: name, capability, version, ...choice } }])
+  record(state, [{ type: 'awarded', atWallMs: context.wallMs, award: { awardId, taskId, attempt, epoch, worker, workerName: name, capability, version, ...(setAsideUsd === choice.bid.priceUsd ? {} : { setAsideUsd }), ...choice } }])
 }
 
 /** What was proposed is answered as fast as it should be. */
@@ -234,7 +211,7 @@ export function awardByOffer(state: ManagerState, task: TaskNode, { offer, summa
     ? { bid: brief, bids: [], why: 'by its standing offer' }
     : { bid: summary, bids: among.slice(0, limits.bidsRecordedMax), why: `by its standing offer of ${offer.slots} places, ${explain(among)}`.slice(0, 500) }
   offer.cited = true
-  notePlaceTaken(state.book, offer.peer)
+  notePlaceTaken(state.book, offer.peer, offer.bid)
   commitAward(state, task, undefined, { worker: offer.peer, participant: offer.participant, name: offer.name, version: offer.bid.version, capability: spec.capability, effects: spec.effects, effort: spec.effort, priority: state.priority ?? spec.priority },
     { ...choice, refusals: [], offer: offer.offerId }, context)
 }

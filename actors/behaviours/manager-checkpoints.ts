@@ -20,7 +20,7 @@ export function onCheckpoint(state: ManagerState, message: MessageOf<'checkpoint
   const heard = tell(from, { kind: 'checkpoint-heard', awardId, number })
   if (task.checkpoint !== undefined && samePayload(task.checkpoint, checkpoint)) return [heard]
   // An honest node has seen to it: whoever says this is not listened to.
-  if (isTooLarge(checkpoint)) return [heard]
+  if (isTooLarge(checkpoint)) return [tell(from, { kind: 'checkpoint-heard', awardId, number, refused: true })]
   state.checkpoints.set(awardId, { worker: from, number })
   return record(state, [{ type: 'checkpointed', atWallMs: context.wallMs, taskId: task.spec.taskId, awardId, checkpoint }])
 }
@@ -29,15 +29,15 @@ function isTooLarge(checkpoint: Payload): boolean {
   return 'blob' in checkpoint ? checkpoint.blob.sizeBytes > limits.checkpointBytesMax : JSON.stringify(checkpoint.inline).length > limits.payloadInlineBytesMax
 }
 
-export function onCheckpointCommitted(state: ManagerState, awardId: AwardId): Effect[] {
+export function onCheckpointCommitted(state: ManagerState, awardId: AwardId, refused = false): Effect[] {
   const waiting = state.checkpoints.get(awardId)
   state.checkpoints.delete(awardId)
-  return waiting === undefined ? [] : [tell(waiting.worker, { kind: 'checkpoint-heard', awardId, number: waiting.number })]
+  return waiting === undefined ? [] : [tell(waiting.worker, { kind: 'checkpoint-heard', awardId, number: waiting.number, ...(refused ? { refused } : {}) })]
 }
 
 /** Its attempt has ended in the meantime, or its content cannot be had: work is lost, and nothing else. */
 export function onCheckpointRefused(state: ManagerState, awardId: AwardId, problem: Fault): Effect[] {
-  if (!problem.retryable) return onCheckpointCommitted(state, awardId)
+  if (!problem.retryable) return onCheckpointCommitted(state, awardId, true)
   state.checkpoints.delete(awardId)
   return []
 }

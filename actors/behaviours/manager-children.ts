@@ -36,7 +36,7 @@ function noteState(state: ManagerState, taskId: TaskId): void {
   const task = taskOf(state, taskId)
   if (isTerminal(task.state)) open.delete(taskId)
   else open.add(taskId)
-  if (task.state === 'dead' && !task.spec.optional) broken.add(taskId)
+  if (task.state === 'dead' && !task.spec.optional && !task.givenUp) broken.add(taskId)
   else broken.delete(taskId)
   if (task.state !== 'pending') return
   const { priority } = task.spec

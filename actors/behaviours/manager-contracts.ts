@@ -126,7 +126,7 @@ export function callOff(state: ManagerState, award: { readonly awardId: AwardId;
 }
 
 /** Ends a live award that gave no result: retried, or the task is dead. */
-export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refused' | 'lost' | 'failed', problem: Fault, context: ActorContext): Effect[] {
+export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refused' | 'lost' | 'failed', problem: Fault, context: ActorContext, costUsd?: number): Effect[] {
   const taskId = taskIdOf(awardId, state)
   if (taskId === undefined) return []
   const task = taskOf(state, taskId)
@@ -138,7 +138,7 @@ export function endAward(state: ManagerState, awardId: AwardId, outcome: 'refuse
   state.committing.delete(awardId)
   freePlace(state, awardId)
   const decision = decideRetry(task.spec.retry, outcome, problem, task.failures + (outcome === 'failed' ? 1 : 0), task.losses + (outcome === 'lost' ? 1 : 0))
-  const events: MissionEvent[] = [{ type: 'award-ended', atWallMs: context.wallMs, awardId, taskId, outcome, fault: problem, ...(decision.retry ? { retryInMs: decision.inMs } : {}) }]
+  const events: MissionEvent[] = [{ type: 'award-ended', atWallMs: context.wallMs, awardId, taskId, outcome, fault: problem, ...(costUsd === undefined ? {} : { costUsd }), ...(decision.retry ? { retryInMs: decision.inMs } : {}) }]
   if (!decision.retry) events.push({ type: 'dead', atWallMs: context.wallMs, taskId, fault: { ...problem, detail: decision.reason.slice(0, 4_000), retryable: false } })
   const effects: Effect[] = []
   if (outcome !== 'refused') {

@@ -7,6 +7,7 @@ import { tell, type Effect } from '../runtime/effects.ts'
 import { withdrawCalls } from './manager-calls.ts'
 import { callOff } from './manager-contracts.ts'
 import { flushSaid } from './manager-says.ts'
+import { endCalls } from './skill-calls.ts'
 import { childrenOf, type ManagerState } from './manager-state.ts'
 
 /** Cancellation reaches every running child. */
@@ -30,11 +31,11 @@ export function end(state: ManagerState, context: ActorContext, reason = 'the ma
   state.phase = 'finished'
   const forgotten = state.holder === undefined ? [] : [tell(at(context.self.peer, actorNames.participant), { kind: 'awards-forgotten' as const, awardIds: [state.init.awardId] })]
   // Who stops has no end of its turn.
-  return [...calls, ...flushSaid(state, context), ...stopSkill(state, reason), tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), ...forgotten, { type: 'stop-self' }]
+  return [...calls, ...flushSaid(state, context), ...stopSkill(state, reason, context), tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), ...forgotten, { type: 'stop-self' }]
 }
 
-export function stopSkill(state: ManagerState, reason: string): Effect[] {
-  const runId = state.skillRunId
-  state.skillRunId = undefined
-  return runId === undefined ? [] : [{ type: 'stop-skill', runId, why: fault('cancelled', reason) }]
+export function stopSkill(state: ManagerState, reason: string, context: ActorContext): Effect[] {
+  const { skill } = state
+  state.skill = undefined
+  return skill === undefined ? [] : [...endCalls(skill.calls, context), { type: 'stop-skill', runId: skill.runId, why: fault('cancelled', reason) }]
 }

@@ -195,7 +195,7 @@ export function attachAgain(state: ManagerState, context: ActorContext, eager = 
     state.stale = true
     return []
   }
-  const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed')]
+  const left = [...withdrawCalls(state, context), ...stopSkill(state, 'the mission was changed', context)]
   Object.assign(state, { phase: 'attaching', fold: undefined, unsettled: 0, said: newSaid(), draft: undefined, attachEvents: [], attachBase: undefined, attached: undefined })
   for (const collection of [state.leases, state.adopting, state.records, state.unsettledOf, state.committing, state.contracts, state.preparing, state.inputs, state.questions, state.loading, state.settling, state.checkpoints, state.places.of, state.places.taken]) collection.clear()
   return eager ? [...left, attach(state, context)] : left

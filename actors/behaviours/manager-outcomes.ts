@@ -1,12 +1,13 @@
 /** What contractors send while they run and when they are done: renewals, results, failures; and what silence means. */
 import { fault } from '../../protocols/kernel/errors.ts'
-import type { Result } from '../../protocols/bidding/schema.ts'
+import type { Result, RunStats } from '../../protocols/bidding/schema.ts'
 import type { ActorAddress, AwardId, TaskId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Outcome } from '../../protocols/leasing/holder.ts'
 import { expiredLeases, renewLease } from '../../protocols/leasing/lease.ts'
 import { failedCheck } from '../../protocols/tasking/acceptance.ts'
-import { isTerminal } from '../../protocols/tasking/mission-state.ts'
+import { isTerminal, type TaskNode } from '../../protocols/tasking/mission-state.ts'
+import { setAsideBy } from '../../protocols/tasking/spending.ts'
 import type { ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
@@ -58,13 +59,13 @@ export function onOutcome(state: ManagerState, message: Outcome, delivery: Deliv
     }
     state.settling.set(awardId, from)
     // A worker that stopped because its lease ran out has not failed at the task.
-    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context)]
+    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context, costOf(message.stats))]
   }
   state.settling.set(awardId, from)
   const value = inlineOf(message.result)
   if (isTooLarge(value)) return [...confirmed, ...endAward(state, awardId, 'failed', fault('bad-output', `the result is over the ${limits.payloadInlineBytesMax} bytes that travel inline`), context)]
   if (task.spec.accept.length > 0 && value === undefined) {
-    return [...confirmed, { type: 'load-value', payload: message.result, alsoTry: [from.peer], tag: `check ${JSON.stringify({ awardId, result: message.result, cites: message.cites })}` }]
+    return [...confirmed, { type: 'load-value', payload: message.result, alsoTry: [from.peer], tag: `check ${JSON.stringify({ awardId, result: message.result, cites: message.cites, stats: message.stats })}` }]
   }
   return [...confirmed, ...settle(state, message, value, context)]
 }
@@ -76,15 +77,26 @@ function isOvertaken(state: ManagerState, taskId: TaskId, awardId: AwardId): boo
 }
 
 /** The result's value is known as far as the checks need it: accepted, or a failed attempt. */
-export function settle(state: ManagerState, { awardId, result, cites }: Pick<Result, 'awardId' | 'result' | 'cites'>, value: unknown, context: ActorContext): Effect[] {
+export function settle(state: ManagerState, { awardId, result, cites, stats }: Result, value: unknown, context: ActorContext): Effect[] {
   const taskId = taskIdOf(awardId, state)
   if (taskId === undefined || !state.settling.has(awardId)) return []
   const task = taskOf(state, taskId)
   const failed = failedCheck(task.spec.accept, value)
-  if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context)
+  if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context, costOf(stats))
   const contract = state.contracts.get(awardId)
   const tookMs = contract !== undefined && !contract.adopted ? context.nowMs - contract.sinceMs : Math.max(0, context.wallMs - (task.attempts.at(-1)?.awardedAtWallMs ?? context.wallMs))
-  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites: task.spec.kind === 'leaf' ? [] : cites, tookMs }])]
+  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites: task.spec.kind === 'leaf' ? [] : cites, tookMs, ...(costs(task, stats.costUsd) ? { costUsd: stats.costUsd } : {}), ...(stats.tokens === undefined ? {} : { tokens: stats.tokens }) }])]
+}
+
+/** Whether what was set aside for it is to be settled. */
+function costs({ spec, attempts }: TaskNode, costUsd: number): boolean {
+  const award = attempts.at(-1)?.award
+  return costUsd > 0 || spec.budgetUsd !== undefined || (award !== undefined && setAsideBy(award) > 0)
+}
+
+/** Who has no bill has nothing to say about what was set aside. */
+function costOf({ costUsd }: RunStats): number | undefined {
+  return costUsd > 0 ? costUsd : undefined
 }
 
 /** The worker ends a run at its time limit; one that does not has had this much longer for its inputs and its last word. */

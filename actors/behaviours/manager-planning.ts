@@ -1,20 +1,23 @@
 /** The two ends of a composite task: its plan, made by its skill, and its synthesis from the children's results. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { taskDepth } from '../../protocols/kernel/ids.ts'
+import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import { finish, outcomeDue, type Holder, type Outcome } from '../../protocols/leasing/holder.ts'
 import { planFault, referencesIn, resolveReferences } from '../../protocols/tasking/plan.ts'
 import { Plan } from '../../protocols/tasking/schema.ts'
-import { specify } from '../../protocols/tasking/specify.ts'
+import { queryOf, specify } from '../../protocols/tasking/specify.ts'
 import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { SkillRun } from '../ports/skill-runner.ts'
+import type { RunStats } from '../../protocols/bidding/schema.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { newRunCalls } from './skill-calls.ts'
 import { offersByName } from './submission.ts'
-import { childrenOf, foldOf, hasUnsettled, note, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, foldOf, hasUnsettled, note, record, taskName, taskOf, type ManagerState, type SkillInProgress } from './manager-state.ts'
 
-function skillRun(state: ManagerState, step: 'plan' | 'synthesise', context: ActorContext): SkillRun | undefined {
+function skillRun(state: ManagerState, step: 'plan' | 'revise' | 'synthesise', context: ActorContext): SkillRun | undefined {
   const award = state.init.award
   if (award === undefined) return undefined
   return {
@@ -22,7 +25,9 @@ function skillRun(state: ManagerState, step: 'plan' | 'synthesise', context: Act
     runId: `${award.awardId}:${step}:${state.nextRequest++}`, capability: award.capability, version: award.version, step, input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt,
     planLimits: { leavesLeft: state.leavesLeft, depthLeft: foldOf(state).limits.depthMax - taskDepth(state.init.taskId) },
     timeLimitMs: Math.max(1, Math.min(award.timeLimitMs, state.deadlineAtMs - context.nowMs)),
-    ...(step === 'synthesise' ? {
+    ...(award.budgetUsd === undefined ? {} : { budgetUsd: Math.max(0, award.budgetUsd - state.spentOnSkillsUsd) }),
+    ...(step === 'revise' ? { round: (taskOf(state, state.init.taskId).rounds ?? 0) + 1 } : {}),
+    ...(step !== 'plan' ? {
       children: childrenOf(state).map((child) => ({
         name: taskName(child.spec.taskId), capability: child.spec.capability, state: child.state === 'accepted' ? 'accepted' as const : child.state === 'dead' ? 'dead' as const : 'cancelled' as const,
         ...(child.result === undefined ? {} : { output: child.result }), ...(child.fault === undefined ? {} : { fault: child.fault }),
@@ -35,15 +40,26 @@ export function startPlanning(state: ManagerState, context: ActorContext): Effec
   const run = skillRun(state, 'plan', context)
   if (run === undefined) return fail(state, fault('internal', 'a mission was opened without its plan'), context)
   state.phase = 'planning'
-  state.skillRunId = run.runId
   note(state, { taskId: state.init.taskId, note: 'planning' })
-  return [{ type: 'start-skill', run }]
+  return [beginSkill(state, run)]
+}
+
+function beginSkill(state: ManagerState, run: SkillRun): Effect {
+  const { priority, principal, missionId, taskId } = state.init.award ?? invariantAward()
+  state.skill = { runId: run.runId, step: run.step, calls: newRunCalls({ runId: run.runId, missionId, taskId, principal, priority, budgetUsd: run.budgetUsd ?? 0, timeLimitMs: run.timeLimitMs }) }
+  return { type: 'start-skill', run }
+}
+
+function invariantAward(): never {
+  throw new Error('invariant broken: only an awarded task has a skill')
 }
 
 /** The skill's plan arrived: check its shape, then store inputs that are too large to travel inline. */
 export function onPlan(state: ManagerState, document: Json, context: ActorContext): Effect[] {
   const parsed = Plan.safeParse(document)
-  const problem = parsed.success ? planFault(parsed.data) : fault('bad-plan', `the plan of ${state.init.taskId} is malformed: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`)
+  const isAddition = state.phase === 'finishing'
+  const known = new Set(isAddition ? childrenOf(state).map(({ spec }) => taskName(spec.taskId)) : [])
+  const problem = parsed.success ? planFault(parsed.data, known) : fault('bad-plan', `the plan of ${state.init.taskId} is malformed: ${parsed.error.issues[0]?.path.join('.') ?? ''} ${parsed.error.issues[0]?.message ?? ''}`)
   if (!parsed.success || problem !== undefined) return fail(state, { ...(problem as Fault), retryable: false }, context)
   state.draft = { plan: parsed.data, inputs: new Map() }
   return Object.entries(parsed.data.tasks).map(([name, task]) => ({ type: 'store-value' as const, value: (task.input ?? {}) as Json, tag: `planned ${name}` }))
@@ -54,7 +70,7 @@ export function onPlannedInput(state: ManagerState, name: string, payload: Paylo
   state.draft.inputs.set(name, payload)
   const tasks = Object.values(state.draft.plan.tasks)
   if (state.draft.inputs.size < tasks.length) return []
-  const queries = tasks.map((task) => ({ capability: task.capability, ...(task.version === undefined ? {} : { version: task.version }), ...(task.attributes === undefined ? {} : { attributes: task.attributes }) }))
+  const queries = tasks.map(queryOf)
   return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag: 'plan', patient: true, queries })]
 }
 
@@ -67,10 +83,13 @@ export function onPlanOffers(state: ManagerState, offers: readonly Offer[], cont
     parent: state.init.taskId, priority: state.priority ?? taskOf(state, state.init.taskId).spec.priority,
     input: (name) => draft.inputs.get(name) ?? { inline: {} },
     capability: (name) => byName.get(name) ?? unknown,
+    ...(state.init.award?.budgetUsd === undefined ? {} : { budgetUsd: Math.max(0, state.init.award.budgetUsd - (taskOf(state, state.init.taskId).heldUsd ?? 0) - state.unbilledUsd) }),
   })
   state.draft = undefined
   if (!Array.isArray(specs)) return fail(state, { ...specs, retryable: false }, context)
-  return record(state, [{ type: 'planned', atWallMs: context.wallMs, taskId: state.init.taskId, children: specs, ...(draft.plan.result === undefined ? {} : { result: { inline: draft.plan.result as Json } }) }])
+  const task = taskOf(state, state.init.taskId)
+  const addition = task.planned ? { round: (task.rounds ?? 0) + 1, givesUp: [...state.children.broken] } : {}
+  return record(state, [{ type: 'planned', atWallMs: context.wallMs, taskId: state.init.taskId, children: specs, ...addition, ...(state.unbilledUsd > 0 ? { costUsd: bill(state) } : {}), ...(draft.plan.result === undefined ? {} : { result: { inline: draft.plan.result as Json } }) }])
 }
 
 /** @returns the effects that end this task when all of its children have ended; undefined while some have not. */
@@ -80,18 +99,36 @@ export function finishIfDone(state: ManagerState, context: ActorContext): Effect
   if (brokenId !== undefined) {
     // What runs is awaited.
     for (const taskId of open) if (taskOf(state, taskId).state === 'awarded' || state.callOf.has(taskId)) return undefined
+  } else if (open.size > 0) return undefined
+  if (state.init.award !== undefined && (taskOf(state, state.init.taskId).rounds ?? 0) < limits.revisionsMax) return runStep(state, 'revise', context)
+  return conclude(state, context)
+}
+
+/** Nothing is added to the plan any more: it failed at a child, or its result is made. */
+function conclude(state: ManagerState, context: ActorContext): Effect[] {
+  const [brokenId] = state.children.broken
+  if (brokenId !== undefined) {
     const broken = taskOf(state, brokenId)
     const problem = broken.fault ?? fault('skill-failed', 'it failed')
     return fail(state, { ...problem, detail: `task ${taskName(broken.spec.taskId)} failed: ${problem.detail}`.slice(0, 4_000), retryable: false }, context)
   }
-  if (open.size > 0) return undefined
   if (state.init.award === undefined) return synthesiseGiven(state, context)
-  const run = skillRun(state, 'synthesise', context)
-  if (run === undefined) return undefined
-  state.phase = 'finishing'
-  state.skillRunId = run.runId
   note(state, { taskId: state.init.taskId, note: 'synthesising' })
-  return [{ type: 'start-skill', run }]
+  return runStep(state, 'synthesise', context)
+}
+
+function runStep(state: ManagerState, step: 'revise' | 'synthesise', context: ActorContext): Effect[] {
+  const run = skillRun(state, step, context)
+  if (run === undefined) return []
+  state.phase = 'finishing'
+  return [beginSkill(state, run)]
+}
+
+/** A skill's step has ended well. */
+export function onStepDone(state: ManagerState, { step }: SkillInProgress, output: Payload, context: ActorContext): Effect[] {
+  if (step === 'synthesise') return complete(state, output, context)
+  if (step === 'revise' && 'inline' in output && output.inline === null) return conclude(state, context)
+  return 'inline' in output ? onPlan(state, output.inline, context) : [{ type: 'load-value', payload: output, alsoTry: [], tag: 'plan' }]
 }
 
 /** A plan of one's own says what its result is; without a word it is every task's output by name. */
@@ -137,19 +174,30 @@ function cited(state: ManagerState) {
 
 /** The composite task has its result: told to the parent's manager, or, by the root's manager, to the owner. */
 export function complete(state: ManagerState, result: Payload, context: ActorContext): Effect[] {
-  state.skillRunId = undefined
+  state.skill = undefined
   if (state.holder === undefined) {
     return record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId: state.init.taskId, awardId: state.init.awardId, result, cites: cited(state), tookMs: Math.max(0, context.wallMs - foldOf(state).submittedAtWallMs) }])
   }
-  return tellOutcome(state, { kind: 'result', awardId: state.init.awardId, result, cites: cited(state), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)
+  return tellOutcome(state, { kind: 'result', awardId: state.init.awardId, result, cites: cited(state), stats: costs(state) }, context)
+}
+
+/** What its skill's steps have cost since it was told last. */
+function bill(state: ManagerState): number {
+  const costUsd = state.unbilledUsd
+  state.unbilledUsd = 0
+  return costUsd
+}
+
+function costs(state: ManagerState): RunStats {
+  return { queueMs: 0, transferMs: 0, runMs: 0, costUsd: bill(state) }
 }
 
 export function fail(state: ManagerState, problem: Fault, context: ActorContext): Effect[] {
-  state.skillRunId = undefined
+  state.skill = undefined
   state.phase = 'finishing'
   const log = fact('warn', 'manager.failed', { task: state.init.taskId, code: problem.code, detail: problem.detail })
   if (state.holder === undefined) return [log, ...record(state, [{ type: 'dead', atWallMs: context.wallMs, taskId: state.init.taskId, fault: problem }])]
-  return [log, ...tellOutcome(state, { kind: 'failure', awardId: state.init.awardId, fault: problem, stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } }, context)]
+  return [log, ...tellOutcome(state, { kind: 'failure', awardId: state.init.awardId, fault: problem, stats: costs(state) }, context)]
 }
 
 function tellOutcome(state: ManagerState, outcome: Outcome, context: ActorContext): Effect[] {

@@ -75,11 +75,11 @@ export function proposeAgain(state: ManagerState, group: EventGroup, context: Ac
 function tellAwards(state: ManagerState, awards: Said['awards']): Effect[] {
   const groups = new Map<string, { readonly to: ActorAddress; readonly terms: AwardTerms; readonly tasks: AwardedTask[] }>()
   for (const { to, award, isCalled } of awards) {
-    const { awardId: _, callId, taskId, attempt, effort, input, checkpoint, priority, timeLimitMs, ...terms } = award
-    const key = `${to.peer} ${to.actor} ${terms.kind} ${terms.capability} ${terms.version} ${terms.effects}`
+    const { awardId: _, callId, taskId, attempt, effort, input, checkpoint, priority, timeLimitMs, budgetUsd, ...terms } = award
+    const key = `${to.peer} ${to.actor} ${terms.kind} ${terms.capability} ${terms.version} ${terms.effects} ${terms.attributes === undefined ? '' : JSON.stringify(terms.attributes)}`
     let group = groups.get(key)
     if (group === undefined) groups.set(key, (group = { to, terms, tasks: [] }))
-    group.tasks.push({ taskId, attempt, effort, input, priority, timeLimitMs, ...(isCalled ? { callId } : {}), ...(checkpoint === undefined ? {} : { checkpoint }) })
+    group.tasks.push({ taskId, attempt, effort, input, priority, timeLimitMs, ...(isCalled ? { callId } : {}), ...(checkpoint === undefined ? {} : { checkpoint }), ...(budgetUsd === undefined ? {} : { budgetUsd }) })
   }
   return [...groups.values()].flatMap(({ to, terms, tasks }) => parts(tasks, limits.awardsPerMessageMax).map((part) => tell(to, { kind: 'accept-proposal', terms, tasks: part }, state.init.principal)))
 }

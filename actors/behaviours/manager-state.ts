@@ -16,7 +16,9 @@ import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
 import type { PassedOn } from '../messages.ts'
+import type { SkillRun } from '../ports/skill-runner.ts'
 import { newSaid, type EventGroup, type Said } from './manager-said.ts'
+import type { RunCalls } from './skill-calls.ts'
 
 /** What a manager is told when it starts. A root manager has no award: its fence is its owner's epoch. */
 export interface ManagerInit {
@@ -54,6 +56,13 @@ export interface Tender {
   askedAtMs: InstantMs
   /** When somebody without an offer last had no place: who waits for it there is served by calls, so they are made. */
   contestedAtMs: InstantMs
+}
+
+/** A step of the composite task's skill that is under way. */
+export interface SkillInProgress {
+  readonly runId: string
+  readonly step: SkillRun['step']
+  readonly calls: RunCalls
 }
 
 /** An award on its way into the log. */
@@ -149,8 +158,10 @@ export interface ManagerState {
   readonly assessments: Map<PeerId, Assessment>
   /** Of the next renewal of its own lease. */
   renewals: number
-  /** The planning or synthesising run that is under way. */
-  skillRunId: string | undefined
+  skill: SkillInProgress | undefined
+  /** What the steps of its skill have cost so far, and how much of that is not in the log yet. */
+  spentOnSkillsUsd: number
+  unbilledUsd: number
   /** A plan whose inputs are being stored. */
   draft: { readonly plan: Plan; readonly inputs: Map<string, Payload> } | undefined
 }
@@ -159,7 +170,7 @@ export function newManagerState(init: ManagerInit, holder: Holder | undefined, n
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
     book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, mayAdvance: false, records: new Map(), said: newSaid(), offers: emptyOfferBook(), places: { of: new Map(), taken: new Map() }, tendered: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), allProviders: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skillRunId: undefined, draft: undefined,
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), allProviders: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skill: undefined, spentOnSkillsUsd: 0, unbilledUsd: 0, draft: undefined,
   }
 }
 

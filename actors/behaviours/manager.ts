@@ -25,10 +25,11 @@ import { claimAgain, endAward, onAwardRefused, onConfirm, onHolding, onPeerDown,
 import { cancelAll, end, handBack } from './manager-ending.ts'
 import { attachAgain, baseTag, onAttached, onBaseLoaded, onRecorded, onRecordRefused, resend } from './manager-log.ts'
 import { onOutcome, onRenew, onSilence, settle } from './manager-outcomes.ts'
-import { complete, fail, onPlan, onPlannedInput, onPlanOffers, tellDue } from './manager-planning.ts'
+import { complete, fail, onPlan, onPlannedInput, onPlanOffers, onStepDone, tellDue } from './manager-planning.ts'
 import { flushSaid } from './manager-says.ts'
 import { onInputResolved, onValueForInput } from './manager-preparing.ts'
-import { attach, childrenOf, heldBy, newManagerState, taskIdOf, taskOf, type ManagerInit, type ManagerState } from './manager-state.ts'
+import { endCalls, onCallAnswered, onSkillCall, withCallsOf } from './skill-calls.ts'
+import { attach, childrenOf, heldBy, newManagerState, taskIdOf, taskOf, type ManagerInit, type ManagerState, type SkillInProgress } from './manager-state.ts'
 
 const recordRetryMs = 2_000
 /** How often a paused manager looks whether it still is: the word to go on may have been lost with a connection. */
@@ -114,7 +115,11 @@ function receive(state: ManagerState, given: Delivery, context: ActorContext): r
       return state.phase === 'finished' ? [] : handBack(state, context)
     // ---- effects
     case 'skill-event':
-      return message.runId === state.skillRunId ? onSkill(state, message.runId, message.event, context) : []
+      return state.skill !== undefined && message.runId === state.skill.runId ? onSkill(state, state.skill, message.event, context) : []
+    case 'invoke-chunk':
+    case 'invoke-done':
+    case 'invoke-failed':
+      return state.skill === undefined ? [] : onCallAnswered(state.skill.calls, message)
     case 'offers':
       if (message.tag === 'plan') return onPlanOffers(state, message.offers, context)
       return state.fold === undefined ? [] : onOffers(state, message.tag, message.offers, context)
@@ -191,19 +196,28 @@ function sendOutcome({ holder }: ManagerState, context: ActorContext): Effect[] 
 
 // ---- effects and time ---------------------------------------------------------------------------------------------
 
-function onSkill(state: ManagerState, runId: string, event: SkillRunEvent, context: ActorContext): Effect[] {
+function onSkill(state: ManagerState, skill: SkillInProgress, event: SkillRunEvent, context: ActorContext): Effect[] {
   switch (event.type) {
     case 'started':
     case 'pulse':
-    case 'checkpoint':
+    case 'chunk':
       if (state.holder !== undefined) pulse(state.holder, undefined, event.type === 'pulse' ? event.text : undefined)
       return []
+    case 'checkpoint':
+      // A step is begun anew by a successor: nothing of it is kept.
+      if (state.holder !== undefined) pulse(state.holder, undefined, undefined)
+      return event.number === undefined ? [] : [{ type: 'tell-committed', runId: skill.runId, number: event.number }]
+    case 'call':
+    case 'call-cancelled':
+      return onSkillCall(skill.calls, event, context)
     case 'failed':
-      return fail(state, event.fault, context)
-    case 'done':
-      state.skillRunId = undefined
-      if (runId.includes(':synthesise:')) return complete(state, event.output, context)
-      return 'inline' in event.output ? onPlan(state, event.output.inline, context) : [{ type: 'load-value', payload: event.output, alsoTry: [], tag: 'plan' }]
+    case 'done': {
+      const { costUsd } = withCallsOf(skill.calls, event.stats)
+      state.spentOnSkillsUsd += costUsd
+      state.unbilledUsd += costUsd
+      state.skill = undefined
+      return [...endCalls(skill.calls, context), ...(event.type === 'failed' ? fail(state, event.fault, context) : onStepDone(state, skill, event.output, context))]
+    }
   }
 }
 
@@ -237,7 +251,7 @@ function onTick(state: ManagerState, context: ActorContext): Effect[] {
   if (holder !== undefined) {
     if (isForgettable(holder, context.nowMs)) return end(state, context)
     // A manager runs on the node's loop, so its own turn is its pulse; a planning or synthesising skill has one of its own.
-    if (state.skillRunId === undefined) pulse(holder, undefined, undefined)
+    if (state.skill === undefined) pulse(holder, undefined, undefined)
     const round = state.renewals++
     const lease = renewal(holder, round, context.nowMs)
     if (lease !== undefined) effects.push(tell(holder.manager, { kind: 'renew', round, leases: [lease] }))

@@ -7,6 +7,7 @@ import { chooseMembers, newMissionId } from '../../protocols/membership/placemen
 import { hasBegun } from '../../protocols/membership/registrar.ts'
 import type { Membership, MissionClaim, Replica } from '../../protocols/membership/schema.ts'
 import type { MissionRequest } from '../../protocols/tasking/schema.ts'
+import { queryOf } from '../../protocols/tasking/specify.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at, fingerprintOf } from '../names.ts'
 import { erased, type ActorContext } from '../runtime/actor.ts'
@@ -42,7 +43,7 @@ export function submit(init: MissionsInit, state: MissionsState, request: Missio
   const submission: Submission = { missionId, principal, key, digest, request, plan, inputs: new Map(), requestPayload: undefined, offers: [], inputsChecked: 0, members: [] }
   state.submissions.set(tag, { submission, askers: [asker] })
   if (key !== undefined) state.claiming.set(claimKey(principal, key), tag)
-  const queries = Object.values(plan.tasks).map((task) => ({ capability: task.capability, ...(task.version === undefined ? {} : { version: task.version }), ...(task.attributes === undefined ? {} : { attributes: task.attributes }) }))
+  const queries = Object.values(plan.tasks).map(queryOf)
   return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag, patient: true, queries })]
 }
 

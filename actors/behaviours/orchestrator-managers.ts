@@ -3,6 +3,7 @@ import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { awardIdOf, parentTaskId, type ActorAddress, type AwardId, type TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Payload } from '../../protocols/kernel/payload.ts'
 import { isWithin, judgeEvent } from '../../protocols/tasking/append-rules.ts'
+import { purseOf, setAsideBy, type Purse } from '../../protocols/tasking/spending.ts'
 import { foldSlice } from '../../protocols/tasking/fold-snapshot.ts'
 import { isTerminal, liveAttempt, missionEnded, type MissionFold } from '../../protocols/tasking/mission-state.ts'
 import type { IndexedEvent, MissionEvent, ProgressNote } from '../../protocols/tasking/schema.ts'
@@ -106,14 +107,17 @@ export function commitRecord(init: OrchestratorInit, state: OrchestratorState, m
   const accepted: MissionEvent[] = []
   // The rules look at the state before the batch; a batch holds at most one change per task, but for "ended and dead". What its awards
   // set aside adds up, though.
-  let setAsideUsd = 0
+  const alsoHeld = new Map<Purse, number>()
   for (const event of message.events) {
     if (!isWithin(message.taskId, event)) return [refuse(message, from, fault('forbidden', `a manager of ${message.taskId} may not write ${event.type} there`))]
-    const verdict = judgeEvent(setAsideUsd === 0 ? state.fold : { ...state.fold, spentUsd: state.fold.spentUsd + setAsideUsd }, event)
+    const verdict = judgeEvent(state.fold, event, undefined, alsoHeld)
     if (typeof verdict === 'object') return [refuse(message, from, verdict)]
     const unstorable = storableEvent(event)
     if (unstorable !== undefined) return [refuse(message, from, unstorable)]
-    if (verdict === 'apply' && event.type === 'awarded') setAsideUsd += event.award.bid.priceUsd
+    if (verdict === 'apply' && event.type === 'awarded') {
+      const purse = purseOf(state.fold, event.award.taskId)
+      alsoHeld.set(purse, (alsoHeld.get(purse) ?? 0) + setAsideBy(event.award))
+    }
     if (verdict === 'apply') accepted.push(holders.reduce((known, holder) => withHolder(known, holder), event))
   }
   for (const event of accepted) {

@@ -1,5 +1,6 @@
 /** The node's bidder: hears calls, bids, takes awards and starts whoever runs them. */
-import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, offersToTell, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
+import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, learnMeasures, managersFree, offersToTell, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../protocols/bidding/participant.ts'
+import { measureKey } from '../../protocols/bidding/measure.ts'
 import { awardsIn, type Award } from '../../protocols/bidding/schema.ts'
 import { forgetOffers } from '../../protocols/bidding/standing-offers.ts'
 import { learnSpeed, speedKey } from '../../protocols/bidding/speed.ts'
@@ -58,6 +59,8 @@ interface State {
   attributes: Attributes
   onBattery: boolean
   drainAsker: ActorAddress | undefined
+  /** Who waits to hear what a skill's input looks like. */
+  readonly described: Map<string, ActorAddress>
 }
 
 export function participant(init: ParticipantInit): Behaviour<State> {
@@ -65,7 +68,7 @@ export function participant(init: ParticipantInit): Behaviour<State> {
     kind: 'participant',
     supervision: 'resume',
     start(context) {
-      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Map(), workers: new Map(), workersMade: 0, hosted: new Set(), mayBid: false, mayTell: false, leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined }
+      const state: State = { core: emptyParticipant(), capabilities: init.capabilities, topics: new Map(), shardsOf: new Map(), held: new Map(), workers: new Map(), workersMade: 0, hosted: new Set(), mayBid: false, mayTell: false, leaving: false, stalled: false, attributes: {}, onBattery: false, drainAsker: undefined, described: new Map() }
       return { state, effects: [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }
     },
     receive: (state, delivery, context) => receive(init, state, delivery, context),
@@ -76,9 +79,10 @@ export function participant(init: ParticipantInit): Behaviour<State> {
 
 function viewOf(init: ParticipantInit, state: State, context: ActorContext): ParticipantView {
   return {
-    own: { peer: context.self.peer, match: (query) => match(state.capabilities, query, state.attributes), leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, priceUsd: 0, inputBytesMax: limits.blobBytesMax },
+    own: { peer: context.self.peer, match: (query) => match(state.capabilities, query, state.attributes), leaving: state.leaving, stalled: state.stalled, onBattery: state.onBattery && init.refuseOnBattery, inputBytesMax: limits.blobBytesMax },
     slots: init.slots,
     managers: init.tuning.managersPerNodeMax,
+    poolSize: (pool) => state.capabilities.find((capability) => capability.slots !== undefined && measureKey(capability) === pool)?.slots ?? 0,
     hostsOrchestrator: (missionId) => state.hosted.has(missionId as MissionId),
     locality: (call) => (call.inputBytes === 0 || call.holders.includes(context.self.peer) ? 1 : 0),
   }
@@ -100,6 +104,23 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       if (terms.manager.peer !== from.peer) return [fact('warn', 'award.forged', { from: from.peer, mission: terms.missionId })]
       state.mayTell = true
       return take(init, state, message, principal, view, context)
+    }
+    case 'invoke':
+      if (message.caller.peer !== from.peer) return [fact('warn', 'invoke.forged', { from: from.peer, caller: message.caller.peer })]
+      state.mayTell = true
+      return takeInvocation(state, message, view, context)
+    case 'invoke-cancel': {
+      const taken = state.core.running.get(message.callId as string as AwardId)
+      if (taken === undefined || taken.award.manager.peer !== from.peer) return []
+      return [tell(at(context.self.peer, actorNames.invocations), message)]
+    }
+    case 'describe-capability':
+      state.described.set(message.requestId, from)
+      return [{ type: 'describe-skill', capability: message.capability, version: message.version, tag: message.requestId }]
+    case 'skill-described': {
+      const asker = state.described.get(message.tag)
+      state.described.delete(message.tag)
+      return asker === undefined ? [] : [tell(asker, { kind: 'capability-described', requestId: message.tag, ...(message.inputSchema === undefined ? {} : { inputSchema: message.inputSchema }) })]
     }
     case 'offers-released':
       forgetOffers(state.core.offers, ({ offerId, initiator }) => initiator.peer === from.peer && message.offerIds.includes(offerId))
@@ -142,6 +163,9 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'capabilities-changed':
       state.capabilities = message.capabilities
       return [...subscribe(init, state, context), tell(at(context.self.peer, actorNames.advertiser), message)]
+    case 'capabilities-measured':
+      learnMeasures(state.core, message.measures, context.nowMs)
+      return bidLater(state)
     case 'capability-shards':
       state.shardsOf = message.shardsOf
       return subscribe(init, state, context)
@@ -200,6 +224,21 @@ function take(init: ParticipantInit, state: State, message: MessageOf<'accept-pr
   }
   if (confirmed.length > 0) effects.unshift(tell(manager, { kind: 'confirm', awardIds: confirmed }, principal))
   return [...effects, ...giveToWorker(init, state, missionId, leaves, context)]
+}
+
+/** Its place is taken like that of an award, under the id of its call. */
+function takeInvocation(state: State, invoke: MessageOf<'invoke'>, view: ParticipantView, context: ActorContext): Effect[] {
+  const { call, caller, principal, version, timeLimitMs } = invoke
+  const awardId = call.callId as string as AwardId
+  // Told again: it runs, or has ended.
+  if (state.held.has(awardId)) return [tell(caller, { kind: 'invoke-taken', callId: call.callId })]
+  const refusal = takeAward(state.core, {
+    missionId: call.missionId, epoch: { lineage: 1, term: 1 }, kind: 'leaf', manager: caller, orchestrator: caller, principal, capability: call.capability, version, ...(call.attributes === undefined ? {} : { attributes: call.attributes }), effects: call.effects, leaseMs: limits.leaseMs,
+    remainingMs: timeLimitMs, taskId: call.taskId, attempt: call.attempt, effort: call.effort, input: invoke.input, priority: call.priority, timeLimitMs, awardId, callId: call.callId,
+  }, view, context.nowMs)
+  if (refusal !== undefined) return [tell(caller, { kind: 'invoke-refused', callId: call.callId, refusal })]
+  state.held.set(awardId, { name: actorNames.invocations, awards: 1 })
+  return [tell(at(context.self.peer, actorNames.invocations), { kind: 'run-invocation', invoke })]
 }
 
 function giveToWorker(init: ParticipantInit, state: State, missionId: MissionId, awards: readonly Award[], context: ActorContext): Effect[] {

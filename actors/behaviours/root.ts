@@ -1,6 +1,8 @@
 /** The first actor of a node: spawns the rest, in an order in which each finds whom it greets. */
 import { manager } from './manager.ts'
 import { worker } from './worker.ts'
+import { invocations } from './invocations.ts'
+import { invoker } from './invoker.ts'
 import { advertiser, type AdvertiserInit } from './advertiser.ts'
 import { directory } from './directory.ts'
 import { missions, type MissionsInit } from './missions.ts'
@@ -39,6 +41,8 @@ export function root(init: RootInit): Behaviour<null> {
         [actorNames.registrar, erased(registrar({ tuning: init.tuning }))],
         [actorNames.roster, erased(roster({ name: init.name, founds: init.founds, replica: init.replica, domain: init.domain, tuning: init.tuning }))],
         [actorNames.participant, erased(participant(participantInit))],
+        [actorNames.invocations, erased(invocations())],
+        [actorNames.invoker, erased(invoker({ tuning: init.tuning }))],
         [actorNames.advertiser, erased(advertiser({ ...init, capabilities: participantInit.capabilities }))],
         [actorNames.missions, erased(missions(init))],
         [actorNames.retention, erased(retention({ tuning: init.tuning }))],

@@ -62,6 +62,7 @@ export function firstEvents(submission: Submission, owner: PeerId, atWallMs: num
     parent: root, priority,
     input: (name) => withHolder(submission.inputs.get(name) ?? { inline: {} }, owner),
     capability: (name) => offers.get(name) ?? { versions: [], nearest: [] },
+    budgetUsd: limitsOf(submission).budgetUsd,
   })
   if (!Array.isArray(specs)) return specs
   const missionLimits = limitsOf(submission)

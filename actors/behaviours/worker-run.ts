@@ -4,18 +4,22 @@ import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { AwardId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
-import { checkpointDue, newCheckpoints, publish, sayCheckpointAgain, type Checkpoints } from '../../protocols/leasing/checkpoints.ts'
+import { checkpointDue, checkpointHeard, newCheckpoints, publish, sayCheckpointAgain, type Checkpoints } from '../../protocols/leasing/checkpoints.ts'
 import { adopt, finish, isForgettable, newHolder, outcomeDue, pulse, renewal, sayAgain, stillWanted, type Holder } from '../../protocols/leasing/holder.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
+import { endCalls, newRunCalls, onSkillCall, withCallsOf, type RunCalls } from './skill-calls.ts'
 import type { Said } from './worker-says.ts'
 
 export interface Run {
   readonly holder: Holder
   readonly checkpoints: Checkpoints
+  readonly calls: RunCalls
+  /** Checkpoints that the skill waits for: which of `checkpoints` each is. */
+  awaited: { readonly asked: number; readonly number: number }[]
   isRunning: boolean
   /** When its progress was told last, and whether there is more to tell once that is long enough ago. */
   toldAtMs: InstantMs
@@ -30,7 +34,9 @@ export interface WorkerState {
 }
 
 export function newRun(award: Award, nowMs: InstantMs): Run {
-  return { holder: newHolder(award, nowMs), checkpoints: newCheckpoints(award.awardId, award.checkpoint), isRunning: true, toldAtMs: -Infinity, tellsMore: false }
+  const { awardId, missionId, taskId, principal, priority, timeLimitMs, budgetUsd } = award
+  const calls = newRunCalls({ runId: awardId, missionId, taskId, principal, priority, budgetUsd: budgetUsd ?? 0, timeLimitMs })
+  return { holder: newHolder(award, nowMs), checkpoints: newCheckpoints(award.awardId, award.checkpoint), calls, awaited: [], isRunning: true, toldAtMs: -Infinity, tellsMore: false }
 }
 
 export function heldBy({ holder, checkpoints }: Run): readonly unknown[] {
@@ -51,15 +57,24 @@ export function onSkill(state: WorkerState, run: Run, event: SkillRunEvent, cont
       return event.fraction === undefined && event.text === undefined ? [] : tellProgress(state, run, context)
     case 'checkpoint':
       publish(run.checkpoints, event.value)
-      sayCheckpoint(state, run, context)
+      if (event.number !== undefined) run.awaited.push({ asked: event.number, number: run.checkpoints.number })
+      sayCheckpoint(state, run, context, event.number !== undefined)
+      return tellHeard(run)
+    case 'chunk':
+      // Nobody is told of the pieces of a task's result: it is the log's, whole.
+      pulse(holder, undefined, undefined)
       return []
+    case 'call':
+    case 'call-cancelled':
+      return onSkillCall(run.calls, event, context)
     case 'done':
     case 'failed': {
       run.isRunning = false
-      finish(holder, event.type === 'done' ? { kind: 'result', awardId: award.awardId, result: event.output, cites: [], stats: event.stats } : { kind: 'failure', awardId: award.awardId, fault: event.fault, stats: event.stats }, context.nowMs)
+      const stats = withCallsOf(run.calls, event.stats)
+      finish(holder, event.type === 'done' ? { kind: 'result', awardId: award.awardId, result: event.output, cites: [], stats } : { kind: 'failure', awardId: award.awardId, fault: event.fault, stats }, context.nowMs)
       sayOutcome(state, run, context)
       state.said.finished.push({ awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(event.type === 'done' ? { runMs: event.stats.runMs } : {}) })
-      return [fact('info', event.type === 'done' ? 'award.done' : 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), ...(event.type === 'failed' ? { code: event.fault.code, detail: event.fault.detail } : {}) })]
+      return [...endCalls(run.calls, context), fact('info', event.type === 'done' ? 'award.done' : 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), ...(event.type === 'failed' ? { code: event.fault.code, detail: event.fault.detail } : {}) })]
     }
   }
 }
@@ -89,7 +104,7 @@ export function lookAfter(state: WorkerState, run: Run, effects: Effect[], conte
   }
   // Nobody may run a task with effects outside after its lease: another may have it already. A pure one does no harm.
   if (run.isRunning && holder.award.effects === 'external' && context.nowMs >= holder.leaseEndsAtMs) {
-    effects.push(stopSkill(run, fault('fenced', 'the lease ran out')))
+    effects.push(...stopSkill(run, fault('fenced', 'the lease ran out'), context))
     return false
   }
   sayCheckpoint(state, run, context)
@@ -116,8 +131,29 @@ export function onManagerBack(state: WorkerState, run: Run, context: ActorContex
   sayOutcome(state, run, context)
 }
 
-function sayCheckpoint(state: WorkerState, run: Run, context: ActorContext, atLast = false): void {
-  const due = run.isRunning || atLast ? checkpointDue(run.checkpoints, context.nowMs, atLast) : undefined
+/** The newest that the log holds has this number now; `refused`: nothing of this run will ever be there. */
+export function onCheckpointHeard(state: WorkerState, run: Run, number: number, refused: boolean, context: ActorContext): Effect[] {
+  if (refused) {
+    const asked = run.awaited.at(-1)?.asked
+    run.awaited = []
+    return asked === undefined ? [] : [{ type: 'tell-committed', runId: run.holder.award.awardId, number: asked, problem: fault('fenced', 'the mission has no use for this run any more: another has the task, or it has ended') }]
+  }
+  checkpointHeard(run.checkpoints, number)
+  const effects = tellHeard(run)
+  // One at a time is on its way into the log: what is waited for goes next.
+  if (run.awaited.length > 0) sayCheckpoint(state, run, context, true)
+  return effects
+}
+
+function tellHeard(run: Run): Effect[] {
+  const heard = run.awaited.findLast(({ number }) => number <= run.checkpoints.heard)
+  if (heard === undefined) return []
+  run.awaited = run.awaited.filter(({ number }) => number > run.checkpoints.heard)
+  return [{ type: 'tell-committed', runId: run.holder.award.awardId, number: heard.asked }]
+}
+
+function sayCheckpoint(state: WorkerState, run: Run, context: ActorContext, atOnce = false): void {
+  const due = run.isRunning || atOnce ? checkpointDue(run.checkpoints, context.nowMs, atOnce) : undefined
   if (due !== undefined) state.said.checkpoints.push({ holder: run.holder, message: due })
 }
 
@@ -135,11 +171,11 @@ export function handBack(state: WorkerState, run: Run, context: ActorContext): E
   endRun(state, run)
   if (!wasRunning) return []
   state.said.handedBack.push(run.holder)
-  return [stopSkill(run, fault('cancelled', 'the node is stopping'))]
+  return stopSkill(run, fault('cancelled', 'the node is stopping'), context)
 }
 
-export function stopSkill(run: Run, why: Fault): Effect {
-  return { type: 'stop-skill', runId: run.holder.award.awardId, why }
+export function stopSkill(run: Run, why: Fault, context: ActorContext): Effect[] {
+  return [...endCalls(run.calls, context), { type: 'stop-skill', runId: run.holder.award.awardId, why }]
 }
 
 /** Nothing of it is needed any more. */

@@ -6,12 +6,12 @@ import type { Award } from '../../protocols/bidding/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, AwardId, MissionId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { checkpointHeard } from '../../protocols/leasing/checkpoints.ts'
 import { isFenced, renewed, type Holder } from '../../protocols/leasing/holder.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { adoptRun, endRun, handBack, heldBy, lookAfter, newRun, onManagerBack, onSkill, stopSkill, tellProgress, type Run, type WorkerState } from './worker-run.ts'
+import { onCallAnswered } from './skill-calls.ts'
+import { adoptRun, endRun, handBack, heldBy, lookAfter, newRun, onCheckpointHeard, onManagerBack, onSkill, stopSkill, tellProgress, type Run, type WorkerState } from './worker-run.ts'
 import { flushSaid, newSaid, renewals } from './worker-says.ts'
 
 export function worker(missionId: MissionId): Behaviour<WorkerState> {
@@ -50,8 +50,11 @@ function receive(missionId: MissionId, state: WorkerState, delivery: Delivery, c
       for (const run of runsFor(state, message.awardIds, from)) renewed(run.holder, message.round, message.leaseMs, context.nowMs)
       return []
     case 'checkpoint-heard':
-      for (const run of runsFor(state, [message.awardId], from)) checkpointHeard(run.checkpoints, message.number)
-      return []
+      return [...runsFor(state, [message.awardId], from)].flatMap((run) => onCheckpointHeard(state, run, message.number, message.refused ?? false, context))
+    case 'invoke-chunk':
+    case 'invoke-done':
+    case 'invoke-failed':
+      return [...state.runs.values()].flatMap(({ calls }) => onCallAnswered(calls, message))
     case 'adopt': {
       const run = state.runs.get(message.awardId)
       if (message.manager.peer !== from.peer) return []
@@ -65,7 +68,7 @@ function receive(missionId: MissionId, state: WorkerState, delivery: Delivery, c
       // This node's own desk passes on what the mission's owner of now says.
       if (run === undefined || (from.peer !== run.holder.manager.peer && from.peer !== run.holder.orchestrator.peer && from.peer !== context.self.peer) || isFenced(run.holder, message.epoch)) return []
       endRun(state, run)
-      return [stopSkill(run, fault('cancelled', message.reason)), fact('info', 'award.cancelled', { award: message.awardId, reason: message.reason })]
+      return [...stopSkill(run, fault('cancelled', message.reason), context), fact('info', 'award.cancelled', { award: message.awardId, reason: message.reason })]
     }
     case 'worker-ends':
       return state.runs.size > 0 ? [] : [tell(at(context.self.peer, actorNames.directory), { kind: 'unwatch-peers' }), { type: 'stop-self' }]
@@ -89,7 +92,7 @@ function begin(state: WorkerState, award: Award, context: ActorContext): Effect[
     type: 'start-skill',
     run: {
       runId: award.awardId, capability: award.capability, version: award.version, step: 'run', input: award.input, ...(award.checkpoint === undefined ? {} : { checkpoint: award.checkpoint }),
-      principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, timeLimitMs: Math.min(award.timeLimitMs, award.remainingMs),
+      principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, timeLimitMs: Math.min(award.timeLimitMs, award.remainingMs), ...(award.attributes === undefined ? {} : { attributes: award.attributes }), ...(award.budgetUsd === undefined ? {} : { budgetUsd: award.budgetUsd }),
     },
   }]
 }

@@ -1,8 +1,11 @@
 import type { Attributes, Capability } from '../../protocols/capability/schema.ts'
+import type { CapabilityMeasure } from '../../protocols/bidding/measure.ts'
 import type { RunStats } from '../../protocols/bidding/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
+
+export type { CapabilityMeasure } from '../../protocols/bidding/measure.ts'
 
 /** How one child of a composite task ended, as its `synthesise` step sees it. */
 export interface ChildOutcome {
@@ -18,12 +21,14 @@ export interface SkillRun {
   readonly runId: string
   readonly capability: string
   readonly version: string
-  /** Leaf skills `run`; composite skills `plan` (→ a Plan) and then `synthesise` (→ the output). */
-  readonly step: 'run' | 'plan' | 'synthesise'
+  /** Leaf skills `run`; composite skills `plan` (→ a Plan), then, when its children have ended, `revise` (→ a Plan of more, or null: nothing more, also of a skill without that step), and then `synthesise` (→ the output). */
+  readonly step: 'run' | 'plan' | 'revise' | 'synthesise'
   readonly input: Payload
   /** For `run` only: what an earlier attempt has published last, to go on from. One whose content cannot be had is as good as none. */
   readonly checkpoint?: Payload
-  /** For `synthesise` only, in the plan's order. */
+  /** For `revise`: 1 for the first time. */
+  readonly round?: number
+  /** For `revise` and `synthesise`, in the plan's order. */
   readonly children?: readonly ChildOutcome[]
   readonly principal: Principal
   readonly missionId: string
@@ -32,6 +37,12 @@ export interface SkillRun {
   /** For `plan`: what the plan must keep to. */
   readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
   readonly timeLimitMs: number
+  /** What its provider must have: which model. */
+  readonly attributes?: Attributes
+  /** For outside systems; absent: made of mission and task. */
+  readonly idempotencyKey?: string
+  /** What may be spent on it; absent: no limit. */
+  readonly budgetUsd?: number
   /** Somebody waits for the pieces of its output: it says them as `chunk` if it can. */
   readonly streams?: boolean
 }
@@ -53,23 +64,6 @@ export type SkillCallEvent =
   | { readonly type: 'chunk'; readonly value: Json }
   | { readonly type: 'done'; readonly output: Payload; readonly by: { readonly peer: PeerId; readonly name: string }; readonly stats: RunStats }
   | { readonly type: 'failed'; readonly fault: Fault; readonly stats: RunStats }
-
-/** What is measured of a capability of this node, for its bids. */
-export interface CapabilityMeasure {
-  readonly capability: string
-  readonly version: string
-  /** Tells models of one capability apart. */
-  readonly model?: string
-  /** Of one unit of effort (a token), answer and prompt apart; absent: nothing was measured yet. */
-  readonly msPerOutputUnit?: number
-  readonly msPerInputUnit?: number
-  /** It can not be used at once: the model has to be loaded first. */
-  readonly warmUpMs: number
-  /** `prefixDigest` of prompts whose beginning is still in memory. */
-  readonly warm: readonly string[]
-  /** It takes nothing for now (its endpoint said so, or failed too often). */
-  readonly closedForMs?: number
-}
 
 /**
  * `started` once (a run on the node's loop may leave it out), `pulse` at least every `pulseMs` while the executing thread lives, and while
@@ -99,6 +93,8 @@ export interface SkillRunner {
   timeLimitMs(capability: string, version: string): number
   /** Checks an input against the skill's schema. @returns a fault `bad-input`, or undefined when it fits or the skill is not here. */
   checkInput(capability: string, version: string | undefined, input: Json): Fault | undefined
+  /** JSON Schema of the input of a skill of this node; undefined when there is none, or it is not here. */
+  inputSchema(capability: string, version: string | undefined): Json | undefined
   start(run: SkillRun, listener: (event: SkillRunEvent) => void): void
   /** What has become of a call that a run has made. No effect on a run that has ended. */
   answerCall(runId: string, callNumber: number, event: SkillCallEvent): void

@@ -7,7 +7,7 @@ import type { DurationMs } from '../../protocols/kernel/units.ts'
 import type { Message } from '../../protocols/wire.ts'
 import type { ActorMessage, LocalMessage } from '../messages.ts'
 import type { LogBatch } from '../ports/log-store.ts'
-import type { SkillRun } from '../ports/skill-runner.ts'
+import type { SkillCallEvent, SkillRun } from '../ports/skill-runner.ts'
 import type { Fact } from '../ports/telemetry.ts'
 import type { Delivery } from './delivery.ts'
 
@@ -50,6 +50,12 @@ export type Effect =
   | { readonly type: 'check-input'; readonly capability: string; readonly version: string | undefined; readonly input: Json; readonly tag: string }
   | { readonly type: 'start-skill'; readonly run: SkillRun }
   | { readonly type: 'stop-skill'; readonly runId: string; readonly why: Fault }
+  /** What has become of a call that a run has made. */
+  | { readonly type: 'answer-call'; readonly runId: string; readonly callNumber: number; readonly event: SkillCallEvent }
+  /** A run's checkpoint of this number, or a newer one, is in the mission's log; with a fault: it never will be. */
+  | { readonly type: 'tell-committed'; readonly runId: string; readonly number: number; readonly problem?: Fault }
+  /** The JSON Schema of an input, of a skill of this node. Answered by `skill-described`. */
+  | { readonly type: 'describe-skill'; readonly capability: string; readonly version: string | undefined; readonly tag: string }
   | { readonly type: 'provide'; readonly keys: readonly string[] }
   | { readonly type: 'find-providers'; readonly key: string; readonly max: number; readonly timeoutMs: DurationMs; readonly tag: string }
   | { readonly type: 'sample-hardware' }

@@ -1,9 +1,8 @@
 /** Performs effects through the ports. The only place where actors meet the world; every outcome goes back as a message. */
-import { fault, MeshError, toFault } from '../../protocols/kernel/errors.ts'
+import { fault, toFault } from '../../protocols/kernel/errors.ts'
 import { isMissionGroup, type ActorAddress, type GroupId, type PeerId } from '../../protocols/kernel/ids.ts'
-import { unplain } from '../../protocols/kernel/json.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { blobRefsIn, type BlobRef, type Json, type Payload } from '../../protocols/kernel/payload.ts'
+import { blobRefsIn, type BlobRef, type Json } from '../../protocols/kernel/payload.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { EndedMission } from '../../protocols/replicated-log/schema.ts'
 import { Message } from '../../protocols/wire.ts'
@@ -18,6 +17,7 @@ import type { SkillRun, SkillRunEvent, SkillRunner } from '../ports/skill-runner
 import type { Telemetry } from '../ports/telemetry.ts'
 import type { Transport } from '../ports/transport.ts'
 import type { Effect } from './effects.ts'
+import { loadPayload, storePayload } from './payloads.ts'
 import type { ActorSystem } from './system.ts'
 import type { Timers } from './timers.ts'
 
@@ -58,23 +58,9 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
   }
 
   async function load({ payload, alsoTry, onlyHere = false }: Extract<Effect, { type: 'load-value' }>): Promise<Json | undefined> {
-    if ('inline' in payload) return payload.inline
-    if (!onlyHere) await ports.blobStore.fetch(payload.blob, alsoTry)
+    if (!onlyHere || 'inline' in payload) return loadPayload(ports.blobStore, payload, alsoTry)
     const bytes = await ports.blobStore.get(payload.blob.$blob)
-    if (bytes === undefined && onlyHere) return undefined
-    if (bytes === undefined) throw new Error(`blob ${payload.blob.$blob} vanished after it was fetched`)
-    return JSON.parse(new TextDecoder().decode(bytes)) as Json
-  }
-
-  async function store(value: Json): Promise<Payload> {
-    const problem = unplain(value, limits.payloadDepthMax)
-    if (problem !== undefined) throw new MeshError('bad-output', `the value cannot be passed on: ${problem}`)
-    const text = JSON.stringify(value)
-    // A UTF-16 unit is at most three bytes of UTF-8: short texts need no encoding to be known to fit.
-    if (text.length * 3 <= limits.payloadInlineBytesMax) return { inline: value }
-    const bytes = new TextEncoder().encode(text)
-    if (bytes.byteLength <= limits.payloadInlineBytesMax) return { inline: value }
-    return { blob: await ports.blobStore.put(bytes, { mediaType: 'application/json' }) }
+    return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Json)
   }
 
   async function readEnded(which: Extract<Effect, { type: 'read-ended' }>['which']): Promise<readonly EndedMission[]> {
@@ -169,7 +155,7 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         after(by, load(effect), (value) => ({ kind: 'value-loaded', tag: effect.tag, ...(value === undefined ? {} : { value }) }), (thrown) => ({ kind: 'value-loaded', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))
         return
       case 'store-value':
-        after(by, store(effect.value), (payload) => ({ kind: 'value-stored', tag: effect.tag, payload }), (thrown) => ({ kind: 'value-stored', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
+        after(by, storePayload(ports.blobStore, effect.value), (payload) => ({ kind: 'value-stored', tag: effect.tag, payload }), (thrown) => ({ kind: 'value-stored', tag: effect.tag, fault: toFault(thrown, 'storage-failed') }))
         return
       case 'fetch-blobs':
         after(by, fetchAll(effect.refs, effect.alsoTry), () => ({ kind: 'blobs-fetched', tag: effect.tag }), (thrown) => ({ kind: 'blobs-fetched', tag: effect.tag, fault: toFault(thrown, 'unknown-blob') }))
@@ -186,6 +172,17 @@ export function createInterpreter(ports: WorldPorts, system: () => ActorSystem, 
         running.delete(effect.runId)
         ports.skillRunner.stop(effect.runId, effect.why)
         return
+      case 'answer-call':
+        ports.skillRunner.answerCall(effect.runId, effect.callNumber, effect.event)
+        return
+      case 'tell-committed':
+        ports.skillRunner.checkpointCommitted(effect.runId, effect.number, effect.problem)
+        return
+      case 'describe-skill': {
+        const inputSchema = ports.skillRunner.inputSchema(effect.capability, effect.version)
+        back(by, { kind: 'skill-described', tag: effect.tag, ...(inputSchema === undefined ? {} : { inputSchema }) })
+        return
+      }
       case 'provide':
         ports.discovery.provide(effect.keys)
         return

@@ -8,6 +8,8 @@ const gapMs = limits.checkpointGapMs / 4
 
 export interface Checkpointer {
   publish(value: Json): Promise<void>
+  /** Not thinned out: resolves when it is in the mission's log. What waited is not handed on any more: this is newer. */
+  commit(value: Json): Promise<void>
   /** Hands on what still waits, at the end of a run that has failed. */
   flush(): void
   /** Forgets what still waits, at the end of one that has a result. */
@@ -25,8 +27,8 @@ export function checkpointBytes(value: unknown): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** @param store resolves when the JSON text is stored on this node. */
-export function createCheckpointer(store: (value: Uint8Array<ArrayBuffer>) => Promise<void>): Checkpointer {
+/** @param store resolves when the JSON text is stored on this node; with `committed` when it is in the mission's log. */
+export function createCheckpointer(store: (value: Uint8Array<ArrayBuffer>, committed: boolean) => Promise<void>): Checkpointer {
   let handedAtMs = -Infinity
   let timer: NodeJS.Timeout | undefined
   let waiting: { readonly bytes: Uint8Array<ArrayBuffer>; readonly stored: PromiseWithResolvers<void> } | undefined
@@ -38,7 +40,7 @@ export function createCheckpointer(store: (value: Uint8Array<ArrayBuffer>) => Pr
     if (handed === undefined) return
     waiting = undefined
     handedAtMs = performance.now()
-    store(handed.bytes).then(handed.stored.resolve, handed.stored.reject)
+    store(handed.bytes, false).then(handed.stored.resolve, handed.stored.reject)
   }
 
   return {
@@ -59,6 +61,17 @@ export function createCheckpointer(store: (value: Uint8Array<ArrayBuffer>) => Pr
       if (leftMs <= 0) hand()
       else timer ??= setTimeout(hand, leftMs)
       return stored.promise
+    },
+    async commit(value) {
+      const bytes = checkpointBytes(value)
+      clearTimeout(timer)
+      timer = undefined
+      const replaced = waiting
+      waiting = undefined
+      handedAtMs = performance.now()
+      const stored = store(bytes, true)
+      if (replaced !== undefined) stored.then(replaced.stored.resolve, replaced.stored.reject)
+      await stored
     },
     flush: hand,
     discard() {

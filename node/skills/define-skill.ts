@@ -178,6 +178,11 @@ interface SkillCommon<In extends StandardSchemaV1, Out extends StandardSchemaV1>
   readonly limits?: { readonly timeMs?: number; readonly memoryBytes?: number }
   /** What a call may require of this skill (`model`, `contextTokens`, …). */
   readonly attributes?: Readonly<Record<string, string | number | boolean>>
+  /**
+   * Places of its own on a node, for a skill that mostly waits for what it calls: it takes none of the node's, so that what it calls finds one.
+   * Default: it takes the node's.
+   */
+  readonly slots?: number
 }
 
 /** A leaf skill: it executes. */
@@ -196,7 +201,7 @@ export interface CompositeSkillSpec<In extends StandardSchemaV1, Out extends Sta
   /**
    * Asked when all children have ended, and before `synthesise`: more tasks to do (a failed one in another way, what mends a result that a check has
    * refused, what settles a contradiction), or undefined when nothing more is needed. Their names must be new; they may refer to all earlier tasks.
-   * With a tasks that failed and no more tasks, the composite task fails as it does without this step; with more, what failed is given up.
+   * With tasks that failed and no more tasks, the composite task fails as it does without this step; with more, what failed is given up.
    * Asked again when those have ended, at most `limits.revisionsMax` times.
    */
   revise?(ended: { readonly input: InferOutput<In>; readonly children: readonly SkillChild[]; /** 1 for the first time. */ readonly round: number }, context: SkillContext): PlanDocument | undefined | Promise<PlanDocument | undefined>
@@ -217,6 +222,7 @@ interface SkillBase {
   readonly effects: 'none' | 'external'
   readonly limits: { readonly timeMs: number; readonly memoryBytes: number }
   readonly attributes: Readonly<Record<string, string | number | boolean>>
+  readonly slots?: number
   readonly input: StandardSchemaV1
   readonly output: StandardSchemaV1
 }
@@ -231,6 +237,7 @@ export interface CompositeSkill extends SkillBase {
   readonly kind: 'composite'
   readonly inline: false
   plan(input: unknown, context: SkillContext): unknown
+  readonly revise?: (ended: { readonly input: unknown; readonly children: readonly SkillChild[]; readonly round: number }, context: SkillContext) => unknown
   synthesise(ended: { readonly input: unknown; readonly children: readonly SkillChild[] }, context: SkillContext): unknown
 }
 
@@ -265,6 +272,8 @@ export function defineSkill(spec: LeafSkillSpec<StandardSchemaV1, StandardSchema
   if (!(Number.isInteger(timeMs) && timeMs > 0)) throw refuse('has a bad time limit', 'set limits.timeMs to a positive whole number')
   if (!(Number.isInteger(memoryBytes) && memoryBytes > 0)) throw refuse('has a bad memory limit', 'set limits.memoryBytes to a positive whole number')
 
+  if (spec.slots !== undefined && !(Number.isInteger(spec.slots) && spec.slots > 0)) throw refuse('has a bad number of slots', 'set slots to a positive whole number, or leave it out')
+
   const base = {
     [skillMark]: skillContract,
     capability: name.data,
@@ -273,6 +282,7 @@ export function defineSkill(spec: LeafSkillSpec<StandardSchemaV1, StandardSchema
     effects: spec.effects,
     limits: { timeMs, memoryBytes },
     attributes: spec.attributes ?? {},
+    ...(spec.slots === undefined ? {} : { slots: spec.slots }),
     input: spec.input,
     output: spec.output,
   }
@@ -280,7 +290,7 @@ export function defineSkill(spec: LeafSkillSpec<StandardSchemaV1, StandardSchema
   const plans = 'plan' in spec && typeof spec.plan === 'function' && typeof spec.synthesise === 'function'
   if (runs === plans) throw refuse('does nothing that can be called', 'give it run(), or plan() and synthesise()')
   if (plans) {
-    return { ...base, kind: 'composite', inline: false, plan: spec.plan.bind(spec), synthesise: spec.synthesise.bind(spec) }
+    return { ...base, kind: 'composite', inline: false, plan: spec.plan.bind(spec), ...(spec.revise === undefined ? {} : { revise: spec.revise.bind(spec) }), synthesise: spec.synthesise.bind(spec) }
   }
   const leaf = spec as LeafSkillSpec<StandardSchemaV1, StandardSchemaV1>
   return { ...base, kind: 'leaf', inline: leaf.inline ?? false, run: leaf.run.bind(leaf) }

@@ -9,14 +9,16 @@ import type { StandardSchemaV1 } from './standard-schema.ts'
 
 export interface StepRequest {
   readonly skill: Skill
-  readonly step: 'run' | 'plan' | 'synthesise'
+  readonly step: 'run' | 'plan' | 'revise' | 'synthesise'
+  /** Of `revise`. */
+  readonly round?: number
   readonly input: unknown
   readonly children: readonly SkillChild[]
   readonly context: SkillContext
 }
 
 /**
- * @returns a JSON value: the output, or a Plan for `plan`.
+ * @returns a JSON value: the output, a Plan for `plan`, or a Plan or null for `revise`.
  * @throws MeshError `bad-input`, `bad-output`, `bad-plan`, `wrong-state` (the skill has no such step), or whatever the skill's code throws.
  */
 export async function executeStep(request: StepRequest): Promise<unknown> {
@@ -31,9 +33,11 @@ export async function executeStep(request: StepRequest): Promise<unknown> {
   }
   const input = checked.value
 
-  if (skill.kind === 'composite' && step === 'plan') {
-    const plan = Plan.safeParse(await skill.plan(input, context))
-    if (!plan.success) throw new MeshError('bad-plan', `${named} made a malformed plan: ${describeIssues(plan.error.issues)}`, { next: `correct the skill's plan()` })
+  if (skill.kind === 'composite' && step !== 'synthesise') {
+    const made = step === 'plan' ? await skill.plan(input, context) : await skill.revise?.({ input, children, round: request.round ?? 1 }, context)
+    if (step === 'revise' && (made === undefined || made === null)) return null
+    const plan = Plan.safeParse(made)
+    if (!plan.success) throw new MeshError('bad-plan', `${named} made a malformed plan: ${describeIssues(plan.error.issues)}`, { next: `correct the skill's ${step}()` })
     requireJson(plan.data, `the plan of ${named}`, 'bad-plan')
     return plan.data
   }

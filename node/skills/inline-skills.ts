@@ -109,7 +109,7 @@ export function createInlineSkills(blobs: BlobStore, onDemoted: (key: string, wh
 }
 
 function inlineContext(run: SkillRun): SkillContext {
-  const refuse = (): Promise<never> => Promise.reject(new MeshError('not-available', 'an inline skill has no blobs, no folder and no checkpoints', { next: 'remove inline: true from the skill' }))
+  const refuse = (): Promise<never> => Promise.reject(new MeshError('not-available', 'an inline skill has no blobs, no folder, no checkpoints and no calls', { next: 'remove inline: true from the skill' }))
   return {
     signal: new AbortController().signal,
     progress: () => undefined,
@@ -127,6 +127,9 @@ function inlineContext(run: SkillRun): SkillContext {
     principal: run.principal,
     idempotencyKey: idempotencyKeyOf(run),
     log: () => undefined,
+    call: refuse,
+    capabilities: refuse,
+    inputSchema: refuse,
     workFolder: refuse,
   }
 }

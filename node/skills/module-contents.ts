@@ -25,9 +25,9 @@ export async function skillsIn(url: string): Promise<Skill[]> {
 }
 
 export function describeSkill(skill: Skill): SkillDescription {
-  const { capability, version, summary, kind, effects, limits, attributes, inline } = skill
+  const { capability, version, summary, kind, effects, limits, attributes, inline, slots } = skill
   const inputSchema = inputSchemaOf(skill)
-  return { capability, version, summary, kind, effects, limits, attributes, inline, ...(inputSchema === undefined ? {} : { inputSchema }) }
+  return { capability, version, summary, kind, effects, limits, attributes, inline, ...(slots === undefined ? {} : { slots }), ...(skill.kind === 'composite' && skill.revise !== undefined ? { revises: true } : {}), ...(inputSchema === undefined ? {} : { inputSchema }) }
 }
 
 /** Undefined when the schema's library cannot say JSON Schema, or this schema cannot be said in it. */

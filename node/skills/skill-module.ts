@@ -10,6 +10,9 @@ export interface SkillDescription {
   readonly limits: { readonly timeMs: number; readonly memoryBytes: number }
   readonly attributes: Readonly<Record<string, string | number | boolean>>
   readonly inline: boolean
+  readonly slots?: number
+  /** A composite skill that may add to its plan. */
+  readonly revises?: boolean
   /** The input as JSON Schema, when the skill's schema library can say it: inputs are checked by it before anything is awarded. */
   readonly inputSchema?: Json
 }

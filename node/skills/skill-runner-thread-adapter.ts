@@ -12,6 +12,7 @@ import { createInlineSkills } from './inline-skills.ts'
 import { compileSchema } from './program/declaration.ts'
 import type { Program } from './program/declaration.ts'
 import { startProgramRun } from './program/program-run.ts'
+import type { SkillMesh } from './skill-mesh.ts'
 import type { SkillDescription, SkillModule } from './skill-module.ts'
 import { skillKey } from './skill-module.ts'
 import { describeIssues } from './standard-schema.ts'
@@ -29,6 +30,8 @@ export interface ThreadSkillRunnerInit {
   readonly pulseMs?: number
   /** An existing folder for the runs' working folders. Default: the system's temporary one. */
   readonly workRoot?: string
+  /** The mesh that its skills may ask about, once there is one. */
+  readonly mesh?: () => SkillMesh | undefined
 }
 
 export interface ThreadSkillRunner extends SkillRunner {
@@ -79,7 +82,7 @@ export function createThreadSkillRunner(init: ThreadSkillRunnerInit): ThreadSkil
       telemetry?.record({ name: 'skill.output', level: 'info', fields: { skill: skill.capability, mission: run.missionId, task: run.taskId, stream, text } })
     }
     if ('program' in by) return startProgramRun({ run, program: by.program, blobs, pulseMs, workRoot, listener, onLog })
-    return inline.start(run, skill.version, listener) ?? startThreadRun({ run, skill, url: by.url, pool, blobs, pulseMs, workRoot, listener, onLog })
+    return inline.start(run, skill.version, listener) ?? startThreadRun({ run, skill, url: by.url, pool, blobs, pulseMs, workRoot, listener, onLog, mesh: init.mesh?.() })
   }
 
   return {
@@ -105,10 +108,25 @@ export function createThreadSkillRunner(init: ThreadSkillRunnerInit): ThreadSkil
       if (closed) return refuse(fault('cancelled', 'the node is stopping'))
       if (running.has(run.runId)) return refuse(fault('internal', `the run ${run.runId} is already running`))
       if (found === undefined) return refuse(fault('unknown-capability', `this node has no skill ${run.capability} ${run.version}`, { next: 'load it with --skill' }))
+      // Most composite skills never add to their plans: no thread is asked.
+      if (run.step === 'revise' && found.skill.revises !== true) {
+        return queueMicrotask(() => {
+          listener({ type: 'done', output: { inline: null }, stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } })
+        })
+      }
       const started = launch(run, found, listener)
       running.set(run.runId, started)
       void started.gone.then(() => running.delete(run.runId))
     },
+    inputSchema: (capability, version) => find(capability, version)?.skill.inputSchema,
+    answerCall(runId, callNumber, event) {
+      running.get(runId)?.answerCall?.(callNumber, event)
+    },
+    checkpointCommitted(runId, number, problem) {
+      running.get(runId)?.checkpointCommitted?.(number, problem)
+    },
+    // How long runs take is measured by whoever bids for them.
+    onMeasured: () => undefined,
     stop(runId, why) {
       running.get(runId)?.stop(why)
     },
@@ -148,8 +166,8 @@ function offer(modules: readonly SkillModule[], programs: readonly Program[]): M
   return offered
 }
 
-function capabilityOf({ capability, version, kind, effects, attributes, summary }: SkillDescription): Capability {
-  return CapabilitySchema.parse({ name: capability, version, kind, effects, attributes, summary })
+function capabilityOf({ capability, version, kind, effects, attributes, summary, slots }: SkillDescription): Capability {
+  return CapabilitySchema.parse({ name: capability, version, kind, effects, attributes, summary, ...(slots === undefined ? {} : { slots }) })
 }
 
 function schemaOf(skill: SkillDescription): z.ZodType | 'none' {

@@ -81,7 +81,7 @@ async function execute(request: Extract<ToThread, { type: 'run' }>): Promise<voi
     const children = request.children.map(openChild)
     run.startedMs = performance.now()
     post({ type: 'executing', runId: run.runId })
-    const value = await executeStep({ skill, step: request.step, input, children, context: run.thread.context })
+    const value = await executeStep({ skill, step: request.step, ...(request.round === undefined ? {} : { round: request.round }), input, children, context: run.thread.context })
     const output = new TextEncoder().encode(JSON.stringify(value))
     const runMs = performance.now() - run.startedMs
     leave(run, 'done')
@@ -126,6 +126,10 @@ port.on('message', (message: ToThread) => {
     case 'run':
       void execute(message)
       break
+    case 'called':
+      current?.thread?.called(message)
+      break
+    case 'mesh-answer':
     case 'answer':
       current?.thread?.answer(message)
       break

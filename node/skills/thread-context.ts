@@ -6,15 +6,19 @@ import { limits } from '../../protocols/kernel/limits.ts'
 import { BlobRef, type Json } from '../../protocols/kernel/payload.ts'
 import { createCheckpointer } from './checkpointer.ts'
 import type { SkillContext } from './define-skill.ts'
+import { createThreadCalls } from './thread-calls.ts'
 import type { FromThread, RunAbout, ToThread } from './thread-messages.ts'
 
 const textCharsMax = 500
 
 type Answer = Extract<ToThread, { type: 'answer' }>
+type MeshAnswer = Extract<ToThread, { type: 'mesh-answer' }>
+type Called = Extract<ToThread, { type: 'called' }>
 
 export interface ThreadContext {
   readonly context: SkillContext
-  answer(answer: Answer): void
+  answer(answer: Answer | MeshAnswer): void
+  called(event: Called): void
   /** The run is over: aborts the signal and refuses what still waits. Of a failed one the newest checkpoint is handed on first. */
   end(outcome: 'done' | 'failed'): void
 }
@@ -30,23 +34,30 @@ export interface ThreadContextInit {
 
 export function createThreadContext({ port, runId, about, folder, resumed }: ThreadContextInit): ThreadContext {
   const post = (message: FromThread, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer)
-  const waiting = new Map<number, { resolve(answer: Answer): void; reject(thrown: unknown): void }>()
+  const waiting = new Map<number, { resolve(answer: Answer | MeshAnswer): void; reject(thrown: unknown): void }>()
+  const calls = createThreadCalls(runId, post)
   const ended = new AbortController()
   let requests = 0
   let lastProgressMs = -Infinity
   let folderMade: Promise<string> | undefined
 
-  function ask(send: (requestId: number) => void): Promise<Answer> {
+  function ask<T extends Answer | MeshAnswer = Answer>(send: (requestId: number) => void): Promise<T> {
     if (ended.signal.aborted) return Promise.reject(new MeshError('cancelled', 'the run is over'))
     const requestId = ++requests
     return new Promise((resolve, reject) => {
-      waiting.set(requestId, { resolve, reject })
+      waiting.set(requestId, { resolve: resolve as (answer: Answer | MeshAnswer) => void, reject })
       send(requestId)
     })
   }
 
-  const checkpointer = createCheckpointer(async (value) => {
-    const answer = await ask((requestId) => post({ type: 'checkpoint', runId, requestId, value }, [value.buffer]))
+  async function askMesh(about: Extract<FromThread, { type: 'ask-mesh' }>['about']): Promise<MeshAnswer> {
+    const answer = await ask<MeshAnswer>((requestId) => post({ type: 'ask-mesh', runId, requestId, about }))
+    if (answer.fault !== undefined) throw MeshError.from(answer.fault)
+    return answer
+  }
+
+  const checkpointer = createCheckpointer(async (value, committed) => {
+    const answer = await ask((requestId) => post({ type: 'checkpoint', runId, requestId, value, ...(committed ? { committed } : {}) }, [value.buffer]))
     if (answer.fault !== undefined) throw MeshError.from(answer.fault)
   })
 
@@ -81,13 +92,17 @@ export function createThreadContext({ port, runId, about, folder, resumed }: Thr
         return answer.ref
       },
     },
-    checkpoint: (value) => checkpointer.publish(value),
+    checkpoint: (value, options) => (options?.committed === true ? checkpointer.commit(value) : checkpointer.publish(value)),
     resumed,
     missionId: about.missionId,
     taskId: about.taskId,
     attempt: about.attempt,
     principal: about.principal,
-    idempotencyKey: idempotencyKeyOf(about),
+    idempotencyKey: about.idempotencyKey ?? idempotencyKeyOf(about),
+    call: (capability, input, options) => (ended.signal.aborted ? Promise.reject(new MeshError('cancelled', 'the run is over')) : calls.call(capability, input, options)),
+    capabilities: async () => (await askMesh('capabilities')).capabilities ?? [],
+    inputSchema: async (capability, version) => (await askMesh({ capability, ...(version === undefined ? {} : { version }) })).inputSchema,
+    ...(about.budgetUsd === undefined ? {} : { budgetUsd: about.budgetUsd }),
     ...(about.planLimits === undefined ? {} : { planLimits: about.planLimits }),
     log: (text) => post({ type: 'log', runId, text: String(text).slice(0, textCharsMax) }),
     workFolder: () => (folderMade ??= mkdir(folder, { recursive: false, mode: 0o700 }).then(() => folder)),
@@ -95,6 +110,7 @@ export function createThreadContext({ port, runId, about, folder, resumed }: Thr
 
   return {
     context,
+    called: (event) => calls.called(event),
     answer(answer) {
       waiting.get(answer.requestId)?.resolve(answer)
       waiting.delete(answer.requestId)
@@ -105,6 +121,7 @@ export function createThreadContext({ port, runId, about, folder, resumed }: Thr
       ended.abort(new MeshError('cancelled', 'the run is over'))
       for (const { reject } of waiting.values()) reject(new MeshError('cancelled', 'the run is over'))
       waiting.clear()
+      calls.end()
     },
   }
 }

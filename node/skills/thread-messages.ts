@@ -1,5 +1,6 @@
 /** What the node's loop and a skill thread say to each other. Structured clones; bytes are transferred. */
 import type { Fault } from '../../protocols/kernel/errors.ts'
+import type { OfferedCapability } from './define-skill.ts'
 import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
 import type { SkillDescription } from './skill-module.ts'
 
@@ -21,6 +22,16 @@ export interface RunAbout {
   readonly attempt: number
   readonly principal: string
   readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
+  readonly budgetUsd?: number
+  readonly idempotencyKey?: string
+}
+
+export interface ThreadCallOptions {
+  readonly version?: string
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>
+  readonly timeLimitMs?: number
+  readonly key: string
+  readonly streams: boolean
 }
 
 export type ToThread =
@@ -34,7 +45,9 @@ export type ToThread =
       readonly url: string
       readonly capability: string
       readonly version: string
-      readonly step: 'run' | 'plan' | 'synthesise'
+      readonly step: 'run' | 'plan' | 'revise' | 'synthesise'
+      /** Of `revise`. */
+      readonly round?: number
       readonly input: Parcel
       /** What an earlier attempt has published last. */
       readonly resumed?: Parcel
@@ -43,6 +56,10 @@ export type ToThread =
       /** Not there yet; made when the skill asks for it. */
       readonly workFolder: string
     }
+  /** To `call`: pieces of the output, then its end. */
+  | { readonly type: 'called'; readonly callNumber: number; readonly chunk?: Json; readonly output?: Parcel; readonly by?: { readonly peer: string; readonly name: string }; readonly costUsd?: number; readonly fault?: Fault }
+  /** To `ask-mesh`. */
+  | { readonly type: 'mesh-answer'; readonly requestId: number; readonly capabilities?: readonly OfferedCapability[]; readonly inputSchema?: Json; readonly fault?: Fault }
   /** To `read-blob`, `write-blob` and `checkpoint`. */
   | { readonly type: 'answer'; readonly requestId: number; readonly bytes?: Uint8Array; readonly ref?: BlobRef; readonly fault?: Fault }
 
@@ -57,8 +74,12 @@ export type FromThread =
   | { readonly type: 'log'; readonly runId: string; readonly text: string }
   | { readonly type: 'read-blob'; readonly runId: string; readonly requestId: number; readonly ref: BlobRef }
   | { readonly type: 'write-blob'; readonly runId: string; readonly requestId: number; readonly bytes: Uint8Array; readonly name?: string; readonly mediaType?: string }
-  /** JSON text. */
-  | { readonly type: 'checkpoint'; readonly runId: string; readonly requestId: number; readonly value: Uint8Array }
+  /** Another capability is wanted; `input` is JSON text. Answered by `called`. */
+  | { readonly type: 'call'; readonly runId: string; readonly callNumber: number; readonly capability: string; readonly input: Uint8Array; readonly options: ThreadCallOptions }
+  | { readonly type: 'call-cancelled'; readonly runId: string; readonly callNumber: number }
+  | { readonly type: 'ask-mesh'; readonly runId: string; readonly requestId: number; readonly about: 'capabilities' | { readonly capability: string; readonly version?: string } }
+  /** JSON text. `committed`: answered once it is in the mission's log. */
+  | { readonly type: 'checkpoint'; readonly runId: string; readonly requestId: number; readonly value: Uint8Array; readonly committed?: boolean }
   /** A process that the skill started, to be ended with the thread. */
   | { readonly type: 'child-process'; readonly pid: number; readonly alive: boolean }
   /** `clean`: nothing of the run is left in the thread, it can be used again. `output` is JSON text. */

@@ -5,8 +5,9 @@ import type { RunStats } from '../../protocols/bidding/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import { fault, toFault } from '../../protocols/kernel/errors.ts'
 import type { BlobStore } from '../../actors/ports/blob-store.ts'
-import type { SkillRun, SkillRunEvent } from '../../actors/ports/skill-runner.ts'
+import type { SkillCallEvent, SkillRun, SkillRunEvent } from '../../actors/ports/skill-runner.ts'
 import { checkpointOf, copyInSlices, parcelOf, payloadOf, readBlob, transferable } from './payload-transfer.ts'
+import { answerAboutMesh, type SkillMesh } from './skill-mesh.ts'
 import type { SkillDescription } from './skill-module.ts'
 import { threadOwnBytes } from './thread-pool.ts'
 import type { SkillThread, ThreadEnd, ThreadPool } from './thread-pool.ts'
@@ -21,6 +22,10 @@ export interface RunningSkill {
   stop(why: Fault): void
   /** Resolves when nothing of it is left. */
   readonly gone: Promise<void>
+  /** What has become of one of its calls. */
+  answerCall?(callNumber: number, event: SkillCallEvent): void
+  /** A checkpoint of this number is in the mission's log, or never will be. */
+  checkpointCommitted?(number: number, problem?: Fault): void
 }
 
 export interface ThreadRunInit {
@@ -35,6 +40,8 @@ export interface ThreadRunInit {
   readonly listener: (event: SkillRunEvent) => void
   /** A line the skill logged or printed. */
   readonly onLog: (stream: 'log' | 'stdout' | 'stderr', text: string) => void
+  /** For questions about the mesh; absent where there is none. */
+  readonly mesh?: SkillMesh | undefined
 }
 
 export function startThreadRun(init: ThreadRunInit): RunningSkill {
@@ -120,15 +127,58 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
 
   /** One after the other: each is told once it is stored, and what comes after them waits for them. */
   let checkpoints: Promise<void> = Promise.resolve()
-  async function takeCheckpoint({ requestId, value }: Extract<FromThread, { type: 'checkpoint' }>): Promise<void> {
+  async function takeCheckpoint({ requestId, value, committed }: Extract<FromThread, { type: 'checkpoint' }>): Promise<void> {
     try {
       const stored = await payloadOf(blobs, value)
       if (over) return
-      listener({ type: 'checkpoint', value: stored })
-      thread?.post({ type: 'answer', requestId })
+      listener({ type: 'checkpoint', value: stored, ...(committed === true ? { number: requestId } : {}) })
+      if (committed === true) committing.add(requestId)
+      else thread?.post({ type: 'answer', requestId })
     } catch (thrown) {
       if (!over) thread?.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
     }
+  }
+
+  /** Checkpoints that the skill waits to hear are in the log. */
+  const committing = new Set<number>()
+  function checkpointCommitted(number: number, problem?: Fault): void {
+    for (const requestId of committing) {
+      if (requestId > number) continue
+      committing.delete(requestId)
+      if (!over) thread?.post({ type: 'answer', requestId, ...(problem === undefined ? {} : { fault: problem }) })
+    }
+  }
+
+  async function makeCall({ callNumber, capability, input, options }: Extract<FromThread, { type: 'call' }>): Promise<void> {
+    try {
+      const payload = await payloadOf(blobs, input)
+      if (!over) listener({ type: 'call', callNumber, call: { capability, input: payload, ...options } })
+    } catch (thrown) {
+      if (!over) thread?.post({ type: 'called', callNumber, fault: toFault(thrown, 'storage-failed') })
+    }
+  }
+
+  /** One after the other: a large output is fetched before what comes after it is told. */
+  let answers: Promise<void> = Promise.resolve()
+  function answerCall(callNumber: number, event: SkillCallEvent): void {
+    answers = answers.then(async () => {
+      if (over) return
+      try {
+        if (event.type === 'chunk') thread?.post({ type: 'called', callNumber, chunk: event.value })
+        else if (event.type === 'failed') thread?.post({ type: 'called', callNumber, fault: event.fault })
+        else {
+          const output = await parcelOf(blobs, event.output)
+          thread?.post({ type: 'called', callNumber, output, by: event.by, costUsd: event.stats.costUsd }, transferable([output]))
+        }
+      } catch (thrown) {
+        thread?.post({ type: 'called', callNumber, fault: toFault(thrown, 'unknown-blob') })
+      }
+    })
+  }
+
+  async function askMesh({ requestId, about }: Extract<FromThread, { type: 'ask-mesh' }>): Promise<void> {
+    const answer = await answerAboutMesh(init.mesh, about)
+    if (!over) thread?.post({ type: 'mesh-answer', requestId, ...answer })
   }
 
   let failing = false
@@ -154,6 +204,15 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
         break
       case 'log':
         init.onLog('log', message.text)
+        break
+      case 'call':
+        void makeCall(message)
+        break
+      case 'call-cancelled':
+        listener({ type: 'call-cancelled', callNumber: message.callNumber })
+        break
+      case 'ask-mesh':
+        void askMesh(message)
         break
       case 'read-blob':
       case 'write-blob':
@@ -224,13 +283,13 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     transferMs = performance.now() - transferAtMs
     root = await mkdtemp(join(init.workRoot, 'skein-run-'))
     if (over) return cleanUp()
-    const { missionId, taskId, attempt, principal, planLimits } = run
+    const { missionId, taskId, attempt, principal, planLimits, budgetUsd, idempotencyKey, round } = run
     limitTime(run.timeLimitMs + importMs)
     given.post({
-      type: 'run', runId: run.runId, url: init.url, capability: skill.capability, version: skill.version, step: run.step, input, ...(resumed === undefined ? {} : { resumed }), children,
-      about: { missionId, taskId, attempt, principal, ...(planLimits === undefined ? {} : { planLimits }) },
+      type: 'run', runId: run.runId, url: init.url, capability: skill.capability, version: skill.version, step: run.step, ...(round === undefined ? {} : { round }), input, ...(resumed === undefined ? {} : { resumed }), children,
+      about: { missionId, taskId, attempt, principal, ...(planLimits === undefined ? {} : { planLimits }), ...(budgetUsd === undefined ? {} : { budgetUsd }), ...(idempotencyKey === undefined ? {} : { idempotencyKey }) },
       workFolder: join(root, 'work'),
     }, transferable([input, resumed, ...children.map((child) => child.output)]))
   }
-  return { stop: (why) => failNow(why), gone: finished.promise }
+  return { stop: (why) => failNow(why), gone: finished.promise, answerCall, checkpointCommitted }
 }

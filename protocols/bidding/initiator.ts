@@ -21,11 +21,11 @@ interface Proposal {
   readonly expiresAtMs: InstantMs
 }
 
-/** Leaves and composite tasks fill different places of a node, so they are counted apart. */
-type PoolKey = `${Call['kind']} ${PeerId}`
+/** Leaves and composite tasks fill different places of a node, and so do capabilities with places of their own: they are counted apart. */
+type PoolKey = `${Call['kind']} ${string} ${PeerId}`
 
-function poolOf(call: Call, peer: PeerId): PoolKey {
-  return `${call.kind} ${peer}`
+function poolOf(kind: Call['kind'], { pool }: Pick<Bid, 'pool'>, peer: PeerId): PoolKey {
+  return `${kind} ${pool ?? ''} ${peer}`
 }
 
 interface Auction {
@@ -100,7 +100,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         const auction = book.auctions.get(bid.callId)
         if (auction === undefined) over.push(bid.callId)
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
-        const pool = poolOf(auction.call, input.peer)
+        const pool = poolOf(auction.call.kind, bid, input.peer)
         book.freePlaces.set(pool, bid.slotsFree)
         book.takenSinceBid.set(pool, book.unconfirmedOf.get(pool) ?? 0)
         auction.refusals.delete(input.peer)
@@ -141,7 +141,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
     case 'close':
       return close(book, input.callIds)
     case 'peer-down':
-      for (const kind of ['leaf', 'composite'] as const) for (const known of [book.takenSinceBid, book.freePlaces]) known.delete(`${kind} ${input.peer}`)
+      for (const known of [book.takenSinceBid, book.freePlaces]) for (const pool of known.keys()) if (pool.endsWith(` ${input.peer}`)) known.delete(pool)
       for (const [callId, pool] of book.unconfirmed) if (pool.endsWith(` ${input.peer}`)) confirm(book, callId)
       for (const [callId, auction] of book.auctions) {
         auction.proposals.delete(input.peer)
@@ -164,9 +164,9 @@ export function isCollecting({ auctions }: CallBook, callId: CallId, nowMs: Inst
   return auction !== undefined && auction.decided === undefined && nowMs < auction.windowEndsAtMs && answers(auction) < auction.expectedBidders
 }
 
-/** A place of that peer was taken without a call. */
-export function notePlaceTaken(book: CallBook, peer: PeerId): void {
-  const pool: PoolKey = `leaf ${peer}`
+/** A place of that peer was taken without a call, by a standing bid. */
+export function notePlaceTaken(book: CallBook, peer: PeerId, bid: Pick<Bid, 'pool'>): void {
+  const pool = poolOf('leaf', bid, peer)
   book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)
 }
 
@@ -290,8 +290,8 @@ function choose(book: CallBook, nowMs: InstantMs, assess: Assess, among: Iterabl
     const output = hasPlace(auction, free) ? decide(book, auction, nowMs, assess) : undefined
     if (output === undefined) continue
     outputs.push(output)
-    const pool = poolOf(output.call, output.winner.peer)
-    if (placesLeft(book, pool) === 0) free.delete(pool)
+    const pool = auction.proposals.get(output.winner.peer)?.pool
+    if (pool !== undefined && placesLeft(book, pool) === 0) free.delete(pool)
   }
   return outputs
 }
@@ -311,7 +311,7 @@ function hasPlace({ proposals }: Auction, free: ReadonlySet<PoolKey>): boolean {
 function decide(book: CallBook, auction: Auction, nowMs: InstantMs, assess: Assess): Extract<InitiatorOutput, { type: 'award' }> | undefined {
   const bidders = [...auction.proposals]
     .filter(([, proposal]) => proposal.expiresAtMs > nowMs)
-    .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, poolOf(auction.call, peer)), assessment: assess(peer) }))
+    .map(([peer, proposal]) => ({ peer, name: proposal.name, bid: proposal.bid, slotsFree: placesLeft(book, proposal.pool), assessment: assess(peer) }))
   const willing = bidders.filter((bidder) => bidder.slotsFree > 0)
   // A peer whose breaker is open is used only when nobody else bids, nor will when a place comes free.
   const trusted = willing.filter((bidder) => !bidder.assessment.breakerOpen)
@@ -321,7 +321,7 @@ function decide(book: CallBook, auction: Auction, nowMs: InstantMs, assess: Asse
   const proposal = winner === undefined ? undefined : auction.proposals.get(winner.peer)
   if (winner === undefined || proposal === undefined) return undefined
   auction.decided = winner.peer
-  const pool = poolOf(auction.call, winner.peer)
+  const { pool } = proposal
   book.unconfirmed.set(auction.call.callId, pool)
   book.unconfirmedOf.set(pool, (book.unconfirmedOf.get(pool) ?? 0) + 1)
   book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)

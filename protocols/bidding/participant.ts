@@ -2,11 +2,14 @@
  * The participant's side of the contract net: bids for what it can do, remembers what it was too busy for and bids for
  * that when a slot comes free, highest priority first and fair between principals. A bid reserves nothing.
  */
+import { invariant } from '../kernel/errors.ts'
 import { fractionOf } from '../kernel/hashing.ts'
 import type { ActorAddress, AwardId, CallId, MissionId, PeerId, Principal } from '../kernel/ids.ts'
 import { limits } from '../kernel/limits.ts'
 import type { InstantMs } from '../kernel/units.ts'
 import { refusalOf, type OwnOffer } from './feasible.ts'
+import { keyOfMeasure, measureKey, sharpen, type CapabilityMeasure } from './measure.ts'
+import { managersPool, nodePool, placesOf, poolInBid, priceUsdOf, type Pool } from './places.ts'
 import type { Award, Bid, Call, Cfp, Refusal } from './schema.ts'
 import { changedOffers, forgetOffers, giveOffer, isOffered, tellAgain, type GivenOffers, type OfferChange } from './standing-offers.ts'
 import { estimate, speedKey, type SpeedBook } from './speed.ts'
@@ -23,23 +26,34 @@ interface KnownCall {
   bidAtMs: InstantMs | undefined
   /** A bid may stand for more tasks like it. */
   readonly standing: boolean
+  /** Whose place it would take. */
+  readonly pool: Pool
 }
 
 export interface ParticipantState {
   readonly calls: Map<CallId, KnownCall>
-  readonly running: Map<AwardId, { readonly award: Award; readonly sinceMs: InstantMs }>
+  readonly running: Map<AwardId, { readonly award: Award; readonly sinceMs: InstantMs; readonly pool: Pool }>
   /** Missions whose waiting calls were bid for, those longest ago first: the later, the higher the number. */
   readonly served: Map<MissionId, number>
   turns: number
   readonly speeds: SpeedBook
   readonly offers: GivenOffers
+  /** By `measureKey`. */
+  readonly measures: Map<string, MeasuredAt>
+}
+
+interface MeasuredAt {
+  readonly measure: CapabilityMeasure
+  readonly closedUntilMs: InstantMs
 }
 
 /** What does not change within one step: the node's own offer, and what it knows of the call's mission. */
 export interface ParticipantView {
-  readonly own: Omit<OwnOffer, 'slotsFree' | 'managersFree'>
+  readonly own: Omit<OwnOffer, 'placesFree' | 'priceUsd' | 'closed'>
   readonly slots: number
   readonly managers: number
+  /** Of a capability that has places of its own, by `measureKey`; 0 when it is not offered any more. */
+  readonly poolSize: (pool: Pool) => number
   readonly hostsOrchestrator: (missionId: string) => boolean
   /** Share of a call's input that is already on this node, in [0,1]. */
   readonly locality: (call: Call) => number
@@ -50,28 +64,50 @@ export type ParticipantOutput =
   | { readonly type: 'refuse'; readonly to: ActorAddress; readonly refusals: readonly Refusal[] }
 
 export function emptyParticipant(): ParticipantState {
-  return { calls: new Map(), running: new Map(), served: new Map(), turns: 0, speeds: new Map(), offers: new Map() }
+  return { calls: new Map(), running: new Map(), served: new Map(), turns: 0, speeds: new Map(), offers: new Map(), measures: new Map() }
 }
 
+/** What was measured of this node's capabilities, all of them. */
+export function learnMeasures(state: ParticipantState, measures: readonly CapabilityMeasure[], nowMs: InstantMs): void {
+  state.measures.clear()
+  for (const measure of measures) state.measures.set(keyOfMeasure(measure), { measure, closedUntilMs: nowMs + (measure.closedForMs ?? 0) })
+}
+
+/** The node's own places that are free. */
 export function slotsFree(state: ParticipantState, view: ParticipantView): number {
-  let busy = 0
-  for (const { award } of state.running.values()) if (award.kind === 'leaf') busy += 1
-  return Math.max(0, view.slots - busy)
+  return Math.max(0, view.slots - busyOf(state, nodePool))
 }
 
 export function managersFree(state: ParticipantState, view: ParticipantView): number {
-  let busy = 0
-  for (const { award } of state.running.values()) if (award.kind === 'composite') busy += 1
-  return Math.max(0, view.managers - busy)
+  return Math.max(0, view.managers - busyOf(state, managersPool))
 }
 
-function offerNow(state: ParticipantState, view: ParticipantView): OwnOffer {
-  return { ...view.own, slotsFree: slotsFree(state, view), managersFree: managersFree(state, view) }
+function busyOf({ running }: ParticipantState, pool: Pool): number {
+  let busy = 0
+  for (const taken of running.values()) if (taken.pool === pool) busy += 1
+  return busy
+}
+
+function offerNow(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): OwnOffer {
+  const busy = new Map<Pool, number>()
+  for (const { pool } of state.running.values()) busy.set(pool, (busy.get(pool) ?? 0) + 1)
+  return {
+    ...view.own,
+    placesFree({ kind }, capability) {
+      const { pool, size } = placesOf(kind, capability, view.slots, view.managers)
+      return Math.max(0, size - (busy.get(pool) ?? 0))
+    },
+    priceUsd: ({ units }, capability) => priceUsdOf(capability, units),
+    closed(capability) {
+      const measured = state.measures.get(measureKey(capability))
+      return measured === undefined || measured.closedUntilMs <= nowMs ? undefined : `it takes nothing for ${Math.ceil((measured.closedUntilMs - nowMs) / 1_000)} s`
+    },
+  }
 }
 
 /** A call for proposals was heard: one propose and one refuse at most leave for it. */
 export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView, nowMs: InstantMs): ParticipantOutput[] {
-  const own = offerNow(state, view)
+  const own = offerNow(state, view, nowMs)
   const bids: Bid[] = []
   const refusals: Refusal[] = []
   let isSaid = false
@@ -81,7 +117,7 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
     const toldAtMs = state.calls.get(call.callId)?.refusedAtMs
     // Announced again, it would hear what it knows: that the call waits here.
     const told = refusal?.waiting === true && toldAtMs !== undefined && nowMs - toldAtMs < limits.refusalRepeatMs
-    if (refusal === undefined || refusal.waiting) remember(state, call, cfp, nowMs, refusal === undefined ? undefined : told ? toldAtMs : nowMs)
+    if (refusal === undefined || refusal.waiting) remember(state, call, cfp, view, nowMs, refusal === undefined ? undefined : told ? toldAtMs : nowMs)
     if (refusal === undefined) {
       const bid = standingToo(state, call, cfp.initiator, cfp.standing !== undefined && !isSaid, bidFor(state, call, own, view), nowMs)
       isSaid ||= bid.standing !== undefined
@@ -97,26 +133,34 @@ export function hearCfp(state: ParticipantState, cfp: Cfp, view: ParticipantView
   return outputs
 }
 
-function remember(state: ParticipantState, call: Call, cfp: Cfp, nowMs: InstantMs, refusedAtMs: InstantMs | undefined): void {
+function remember(state: ParticipantState, call: Call, cfp: Cfp, view: ParticipantView, nowMs: InstantMs, refusedAtMs: InstantMs | undefined): void {
   const heardAtMs = state.calls.get(call.callId)?.heardAtMs ?? nowMs
-  state.calls.set(call.callId, { call, initiator: cfp.initiator, principal: cfp.principal, heardAtMs, expiresAtMs: nowMs + cfp.expiresInMs, refusedAtMs, bidAtMs: undefined, standing: cfp.standing !== undefined })
+  state.calls.set(call.callId, { call, initiator: cfp.initiator, principal: cfp.principal, heardAtMs, expiresAtMs: nowMs + cfp.expiresInMs, refusedAtMs, bidAtMs: undefined, standing: cfp.standing !== undefined, pool: poolOf(call, view) })
   if (state.calls.size > limits.waitingCallsMax) {
     const [oldest] = state.calls.keys()
     if (oldest !== undefined) state.calls.delete(oldest)
   }
 }
 
+/** Whose place a call would take; the node's own when nothing here answers it. */
+function poolOf(call: Call, view: ParticipantView): Pool {
+  const matched = view.own.match(call)
+  return 'capability' in matched ? placesOf(call.kind, matched.capability, view.slots, view.managers).pool : call.kind === 'composite' ? managersPool : nodePool
+}
+
+/** @param call which is feasible: something of this node answers it. */
 function bidFor(state: ParticipantState, call: Call, own: OwnOffer, view: ParticipantView): Bid {
   const matched = own.match(call)
-  const version = 'capability' in matched ? matched.capability.version : '0.0'
+  invariant('capability' in matched, 'what is bid for is offered')
+  const { capability } = matched
+  const { pool, size } = placesOf(call.kind, capability, view.slots, view.managers)
   const locality = view.locality(call)
-  const breakdown = estimate(state.speeds, speedKey(call.capability, version), call, 0, view.slots, locality)
-  const composite = call.kind === 'composite'
+  const breakdown = sharpen(estimate(state.speeds, speedKey(call.capability, capability.version), call, 0, size, locality), call, state.measures.get(measureKey(capability))?.measure)
   return {
-    callId: call.callId, version, breakdown,
+    callId: call.callId, version: capability.version, breakdown,
     estimatedFinishMs: breakdown.queueMs + breakdown.warmUpMs + breakdown.transferMs + breakdown.runMs,
-    priceUsd: own.priceUsd, slotsFree: composite ? own.managersFree : own.slotsFree, slots: composite ? view.managers : view.slots,
-    locality, hostsOrchestrator: view.hostsOrchestrator(call.missionId), expiresInMs: limits.bidExpiryMs,
+    priceUsd: own.priceUsd(call, capability), slotsFree: own.placesFree(call, capability), slots: size,
+    locality, hostsOrchestrator: view.hostsOrchestrator(call.missionId), expiresInMs: limits.bidExpiryMs, ...poolInBid(pool),
   }
 }
 
@@ -128,17 +172,23 @@ export function forgetCalls(state: ParticipantState, callIds: readonly CallId[])
 /** A bid for one of many tasks stands for the others as well, while nobody else waits here. One bid of an initiator says so, and the first. */
 function standingToo(state: ParticipantState, call: Call, initiator: ActorAddress, isWanted: boolean, bid: Bid, nowMs: InstantMs): Bid {
   if (!isWanted || call.kind !== 'leaf' || call.inputBytes > 0) return bid
-  const waiting = awaitedBy(state, nowMs)
-  waiting.delete(call.missionId)
-  const standing = waiting.size > 0 ? undefined : giveOffer(state.offers, call, initiator, runningAwards(state), bid.slotsFree, nowMs)
+  const pool = bid.pool ?? nodePool
+  const waiting = awaitedBy(state, nowMs).get(pool)
+  waiting?.delete(call.missionId)
+  const standing = waiting !== undefined && waiting.size > 0 ? undefined : giveOffer(state.offers, call, initiator, pool, runningAwards(state), bid.slotsFree, nowMs)
   return standing === undefined ? bid : { ...bid, standing }
 }
 
-/** The missions whose leaves wait for a place here. */
-function awaitedBy(state: ParticipantState, nowMs: InstantMs): Set<MissionId> {
-  const missions = new Set<MissionId>()
-  for (const { call, refusedAtMs, bidAtMs, expiresAtMs } of state.calls.values()) if (call.kind === 'leaf' && (refusedAtMs !== undefined || bidAtMs !== undefined) && expiresAtMs > nowMs) missions.add(call.missionId)
-  return missions
+/** By pool, the missions whose leaves wait for a place of it. */
+function awaitedBy(state: ParticipantState, nowMs: InstantMs): Map<Pool, Set<MissionId>> {
+  const awaited = new Map<Pool, Set<MissionId>>()
+  for (const { call, pool, refusedAtMs, bidAtMs, expiresAtMs } of state.calls.values()) {
+    if (call.kind !== 'leaf' || (refusedAtMs === undefined && bidAtMs === undefined) || expiresAtMs <= nowMs) continue
+    const missions = awaited.get(pool)
+    if (missions === undefined) awaited.set(pool, new Set([call.missionId]))
+    else missions.add(call.missionId)
+  }
+  return awaited
 }
 
 function runningAwards({ running }: ParticipantState): Award[] {
@@ -149,8 +199,13 @@ function runningAwards({ running }: ParticipantState): Award[] {
 export function offersToTell(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): OfferChange[] {
   if (state.offers.size === 0) return []
   const { leaving, stalled, onBattery } = view.own
-  const free = leaving || stalled || onBattery ? 0 : slotsFree(state, view)
-  return changedOffers(state.offers, awaitedBy(state, nowMs), runningAwards(state), free, nowMs)
+  const takesNone = leaving || stalled || onBattery
+  return changedOffers(state.offers, awaitedBy(state, nowMs), runningAwards(state), (pool) => (takesNone ? 0 : freeIn(state, pool, view, nowMs)), nowMs)
+}
+
+function freeIn(state: ParticipantState, pool: Pool, view: ParticipantView, nowMs: InstantMs): number {
+  const size = pool === nodePool ? view.slots : (state.measures.get(pool)?.closedUntilMs ?? 0) > nowMs ? 0 : view.poolSize(pool)
+  return Math.max(0, size - busyOf(state, pool))
 }
 
 export function forgetInitiator(state: ParticipantState, peer: PeerId): void {
@@ -163,18 +218,18 @@ export function takeAward(state: ParticipantState, award: Award, view: Participa
   if (state.running.has(award.awardId)) return undefined
   const known = state.calls.get(award.callId)
   const call: Call = known?.call ?? {
-    callId: award.callId, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, kind: award.kind, capability: award.capability, version: award.version,
+    callId: award.callId, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt, kind: award.kind, capability: award.capability, version: award.version, ...(award.attributes === undefined ? {} : { attributes: award.attributes }),
     effects: award.effects, priority: award.priority, effort: award.effort, inputBytes: 0, holders: [], excluded: [], budgetUsd: Number.MAX_SAFE_INTEGER, remainingMs: award.remainingMs,
   }
-  const refusal = refusalOf({ ...call, remainingMs: award.remainingMs, budgetUsd: Number.MAX_SAFE_INTEGER }, offerNow(state, view))
+  const refusal = refusalOf({ ...call, remainingMs: award.remainingMs, budgetUsd: Number.MAX_SAFE_INTEGER }, offerNow(state, view, nowMs))
   if (refusal !== undefined) {
     tellAgain(state.offers, award.manager, award.capability)
     // Too late for this place: it waits for the next one.
-    if (refusal.waiting) state.calls.set(award.callId, { call, initiator: award.manager, principal: award.principal, heardAtMs: known?.heardAtMs ?? nowMs, expiresAtMs: nowMs + limits.callExpiryMs, refusedAtMs: nowMs, bidAtMs: undefined, standing: known?.standing ?? false })
+    if (refusal.waiting) state.calls.set(award.callId, { call, initiator: award.manager, principal: award.principal, heardAtMs: known?.heardAtMs ?? nowMs, expiresAtMs: nowMs + limits.callExpiryMs, refusedAtMs: nowMs, bidAtMs: undefined, standing: known?.standing ?? false, pool: poolOf(call, view) })
     return refusal
   }
   state.calls.delete(award.callId)
-  state.running.set(award.awardId, { award, sinceMs: nowMs })
+  state.running.set(award.awardId, { award, sinceMs: nowMs, pool: poolOf(call, view) })
   return undefined
 }
 
@@ -194,19 +249,27 @@ export interface WaitingBids {
  * forgotten, as its initiator is gone, or else announces it again.
  */
 export function bidForWaiting(state: ParticipantState, view: ParticipantView, nowMs: InstantMs): WaitingBids {
-  const own = offerNow(state, view)
-  const promised = { leaf: 0, composite: 0 }
+  const own = offerNow(state, view, nowMs)
+  const promised = new Map<Pool, number>()
   for (const [callId, known] of state.calls) {
     const unanswered = known.bidAtMs !== undefined && known.bidAtMs <= nowMs - limits.bidPatienceMs
     if (known.expiresAtMs <= nowMs || unanswered) state.calls.delete(callId)
-    else if (known.bidAtMs !== undefined) promised[known.call.kind] += 1
+    else if (known.bidAtMs !== undefined) promised.set(known.pool, (promised.get(known.pool) ?? 0) + 1)
   }
-  if (own.slotsFree === 0 && own.managersFree === 0) return { outputs: [], heldBack: false }
-  const places = { leaf: own.slotsFree - promised.leaf, composite: Math.min(own.managersFree, compositeBidsMax) - promised.composite }
+  const places = new Map<Pool, number>()
+  const placesIn = (pool: Pool): number => {
+    let free = places.get(pool)
+    if (free === undefined) {
+      free = pool === managersPool ? Math.min(managersFree(state, view), compositeBidsMax) : freeIn(state, pool, view, nowMs)
+      places.set(pool, (free -= promised.get(pool) ?? 0))
+    }
+    return free
+  }
   // A call of whoever holds a standing offer is bid for already.
-  const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && places[known.call.kind] > 0 && !isOffered(state.offers, known.initiator, known.call) && refusalOf(known.call, own) === undefined)
+  const feasible = [...state.calls.values()].filter((known) => known.bidAtMs === undefined && placesIn(known.pool) > 0 && !isOffered(state.offers, known.initiator, known.call) && refusalOf(known.call, own) === undefined)
   const shares = sharesOf(state)
-  const chosen = (['composite', 'leaf'] as const).flatMap((kind) => take(state, feasible.filter(({ call }) => call.kind === kind), places[kind], shares))
+  const byPool = [...Map.groupBy(feasible, ({ pool }) => pool)].sort(([left], [right]) => Number(right === managersPool) - Number(left === managersPool))
+  const chosen = byPool.flatMap(([pool, waiting]) => take(state, waiting, placesIn(pool), shares))
   for (const oldest of state.served.keys()) {
     if (state.served.size <= servedMax) break
     state.served.delete(oldest)
@@ -224,7 +287,7 @@ export function bidForWaiting(state: ParticipantState, view: ParticipantView, no
     for (let i = 0; i < bids.length; i += limits.callsPerAnnouncementMax) proposals.push({ type: 'propose', to, bids: bids.slice(i, i + limits.callsPerAnnouncementMax) })
     return proposals
   })
-  return { outputs, heldBack: chosen.length > 0 || promised.leaf + promised.composite > 0 }
+  return { outputs, heldBack: chosen.length > 0 || promised.size > 0 }
 }
 
 /** Composite tasks that one moment's bids go to at most. */

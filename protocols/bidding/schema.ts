@@ -6,6 +6,10 @@ import { ActorAddress, AwardId, awardIdOf, CallId, callIdOf, CapabilityName, Epo
 import { limits } from '../kernel/limits.ts'
 import { Payload } from '../kernel/payload.ts'
 
+/** What goes in and at most comes out of a run, in the capability's own units (for a model, tokens): what a capability with a price is priced by. */
+export const RunUnits = z.object({ input: z.number().min(0), output: z.number().min(0) })
+export type RunUnits = z.infer<typeof RunUnits>
+
 /** One task put out to tender. */
 export const Call = z.object({
   callId: CallId,
@@ -20,6 +24,9 @@ export const Call = z.object({
   priority: z.number().int().min(1).max(10),
   effort: z.number().positive(),
   inputBytes: z.number().int().min(0),
+  units: RunUnits.optional(),
+  /** Digests of how the input begins: who has that in memory is faster. */
+  prefixes: z.array(z.string().max(64)).max(limits.prefixesMax).optional(),
   /** Peers that hold most of the input. */
   holders: z.array(PeerId).max(limits.blobHoldersMax),
   excluded: z.array(PeerId).max(64),
@@ -78,13 +85,15 @@ export const Bid = z.object({
   /** True when the bidder's node hosts the mission's orchestrator. */
   hostsOrchestrator: z.boolean(),
   expiresInMs: z.number().positive(),
+  /** Which of the bidder's places it would take: those of a capability that has its own; absent: the node's. */
+  pool: z.string().max(400).optional(),
   standing: StandingOffer.optional(),
 })
 export type Bid = z.infer<typeof Bid>
 
 export const refusalReasons = [
   'no-capability', 'version-mismatch', 'attributes-unmet', 'no-free-slot', 'excluded', 'leaving', 'stalled', 'over-budget',
-  'too-late', 'quarantined', 'overloaded', 'not-asked', 'paused', 'input-too-large', 'on-battery',
+  'too-late', 'quarantined', 'overloaded', 'not-asked', 'paused', 'closed', 'input-too-large', 'on-battery',
 ] as const
 export const RefusalReason = z.enum(refusalReasons)
 export type RefusalReason = z.infer<typeof RefusalReason>
@@ -145,6 +154,7 @@ export const AwardTerms = z.object({
   principal: Principal,
   capability: CapabilityName,
   version: SchemaVersion,
+  attributes: Attributes.optional(),
   effects: Effects,
   leaseMs: z.number().int().min(1),
   remainingMs: z.number(),
@@ -163,6 +173,8 @@ export const AwardedTask = z.object({
   checkpoint: Payload.optional(),
   priority: z.number().int().min(1).max(10),
   timeLimitMs: z.number().int().min(1),
+  /** What it may spend on calls of its own, US dollars; absent: nothing that costs. */
+  budgetUsd: z.number().min(0).optional(),
 })
 export type AwardedTask = z.infer<typeof AwardedTask>
 
@@ -187,7 +199,7 @@ export const Confirm = z.object({ kind: z.literal('confirm'), awardIds: z.array(
 /** The worker cannot take the award after all. */
 export const RefuseAward = z.object({ kind: z.literal('refuse-award'), awardId: AwardId, refusal: Refusal })
 
-export const RunStats = z.object({ queueMs: z.number().min(0), transferMs: z.number().min(0), runMs: z.number().min(0), memoryBytesMax: z.number().min(0).optional(), costUsd: z.number().min(0).default(0) })
+export const RunStats = z.object({ queueMs: z.number().min(0), transferMs: z.number().min(0), runMs: z.number().min(0), memoryBytesMax: z.number().min(0).optional(), costUsd: z.number().min(0).default(0), /** Of models: what went in and came out. */ tokens: RunUnits.optional() })
 export type RunStats = z.infer<typeof RunStats>
 
 export const Result = z.object({ awardId: AwardId, result: Payload, cites: z.array(AwardId).max(limits.missionTasksMax), stats: RunStats })

@@ -13,6 +13,8 @@ export interface GivenOffer {
   readonly initiator: ActorAddress
   readonly missionId: MissionId
   readonly capability: CapabilityName
+  /** Whose places they are: see `placesOf` of the participant. */
+  readonly pool: string
   slotsTold: number
   /** Forgotten then, unless awards have come against it. */
   untilMs: InstantMs
@@ -38,15 +40,22 @@ export function tellAgain(given: GivenOffers, initiator: ActorAddress, capabilit
 }
 
 /** @returns what goes with the bid for this call: the offer that stands already, or a new one; undefined when there are too many. */
-export function giveOffer(given: GivenOffers, call: Call, initiator: ActorAddress, running: Iterable<Award>, slotsFree: number, nowMs: InstantMs): StandingOffer | undefined {
+export function giveOffer(given: GivenOffers, call: Call, initiator: ActorAddress, pool: string, running: Iterable<Award>, slotsFree: number, nowMs: InstantMs): StandingOffer | undefined {
   const key = offerKey(initiator, call)
   let offer = given.get(key)
   if (offer === undefined) {
     if (isFull(given, initiator)) return undefined
-    offer = { offerId: `${hash32(call.callId).toString(36)}-${given.size}` as OfferId, initiator, missionId: call.missionId, capability: call.capability, slotsTold: 0, untilMs: 0 }
+    offer = { offerId: `${hash32(call.callId).toString(36)}-${given.size}` as OfferId, initiator, missionId: call.missionId, capability: call.capability, pool, slotsTold: 0, untilMs: 0 }
     given.set(key, offer)
   }
-  return told(offer, slotsOf(offer, running, slotsFree, given.size), nowMs)
+  return told(offer, slotsOf(offer, running, slotsFree, offersOf(given, offer.pool)), nowMs)
+}
+
+/** How many offers the places of one pool are divided among. */
+function offersOf(given: GivenOffers, pool: string): number {
+  let count = 0
+  for (const offer of given.values()) if (offer.pool === pool) count += 1
+  return count
 }
 
 /** The names in a call are its initiator's choice: nobody fills this memory with them, nor divides the places by them. */
@@ -81,19 +90,21 @@ export interface OfferChange {
 
 /**
  * What has become of the offers since they were told last.
- * @param awaitedBy the missions of those who wait for a place here: an offer is withdrawn when another than its own is among them.
+ * @param awaitedBy by pool the missions of those who wait for a place of it: an offer is withdrawn when another than its own is among them.
+ * @param slotsFree of a pool.
  */
-export function changedOffers(given: GivenOffers, awaitedBy: ReadonlySet<MissionId>, running: readonly Award[], slotsFree: number, nowMs: InstantMs): OfferChange[] {
+export function changedOffers(given: GivenOffers, awaitedBy: ReadonlyMap<string, ReadonlySet<MissionId>>, running: readonly Award[], slotsFree: (pool: string) => number, nowMs: InstantMs): OfferChange[] {
   const changes: OfferChange[] = []
   for (const [key, offer] of given) {
-    const isContested = awaitedBy.size > (awaitedBy.has(offer.missionId) ? 1 : 0)
+    const waiting = awaitedBy.get(offer.pool)
+    const isContested = waiting !== undefined && waiting.size > (waiting.has(offer.missionId) ? 1 : 0)
     if (!isContested && offer.untilMs > nowMs) continue
     if (!isContested && running.some((award) => isUnder(offer, award))) continue
     given.delete(key)
     if (isContested) changes.push({ to: offer.initiator, offer: told(offer, 0, nowMs) })
   }
   for (const [key, offer] of given) {
-    const slots = slotsOf(offer, running, slotsFree, given.size)
+    const slots = slotsOf(offer, running, slotsFree(offer.pool), offersOf(given, offer.pool))
     // In good time before its initiator would think no more of it.
     const isOld = offer.untilMs - nowMs < limits.offerMs / 2 && running.some((award) => isUnder(offer, award))
     if (slots !== offer.slotsTold || isOld) changes.push({ to: offer.initiator, offer: told(offer, slots, nowMs) })

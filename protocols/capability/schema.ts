@@ -23,6 +23,8 @@ export const Capability = z.object({
   effects: Effects,
   attributes: Attributes,
   summary: z.string().max(280),
+  /** Places of its own for its tasks; absent: they take the node's. A model says how many calls it serves at a time. */
+  slots: z.number().int().min(0).max(100_000).optional(),
 })
 export type Capability = z.infer<typeof Capability>
 

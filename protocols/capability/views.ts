@@ -17,7 +17,13 @@ export const NodeView = z.object({
 })
 export type NodeView = z.infer<typeof NodeView>
 
+/** One of what a node offers under a name and version: of models there may be several. */
+export const OfferView = Capability.pick({ attributes: true, slots: true })
+export type OfferView = z.infer<typeof OfferView>
+
+/** One name and version; `attributes` and `slots` are those of one of its offers. */
 export const CapabilityView = Capability.extend({
-  providers: z.array(z.object({ peerId: PeerId, name: z.string() })),
+  /** Each node once. */
+  providers: z.array(z.object({ peerId: PeerId, name: z.string(), offers: z.array(OfferView) })),
 })
 export type CapabilityView = z.infer<typeof CapabilityView>

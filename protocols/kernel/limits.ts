@@ -121,6 +121,17 @@ export const limits = Object.freeze({
   chatMessagesMax: 10_000,
   contextTokensMax: 16 * 1024 * 1024,
   embedTextsMax: 2_048,
+  /** Of one call's input: the longest context there is, as text. */
+  modelInputBytesMax: 16 * MiB,
+  /** Calls of one model that wait on its node beyond those that were bid for. */
+  modelQueueMax: 1_024,
+  /** A node offers no more models than this: its adverts would not fit otherwise. */
+  modelsOfferedMax: 128,
+  modelCacheBytes: 64 * MiB,
+  /** What is measured of models is told to its node at most so often, and a change of their speed to the mesh. */
+  measuresToldMs: 1_000,
+  speedToldMs: 20_000,
+  prefixesMax: 8,
 
   // invocations
   /** Pieces of a streamed answer in one message. */

@@ -29,10 +29,10 @@ export function publish(checkpoints: Checkpoints, value: Payload): void {
   checkpoints.number += 1
 }
 
-/** @returns the newest when it has not been heard and it is time to send it (again). `last`: the run is over, it is now or never. */
-export function checkpointDue(checkpoints: Checkpoints, nowMs: InstantMs, last = false): z.infer<typeof Checkpoint> | undefined {
+/** @returns the newest when it has not been heard and it is time to send it (again). `atOnce`: somebody waits for it, or the run is over. */
+export function checkpointDue(checkpoints: Checkpoints, nowMs: InstantMs, atOnce = false): z.infer<typeof Checkpoint> | undefined {
   const { awardId, newest, number, heard, sentAtMs } = checkpoints
-  if (newest === undefined || number <= heard || (!last && nowMs - sentAtMs < limits.checkpointGapMs)) return undefined
+  if (newest === undefined || number <= heard || (!atOnce && nowMs - sentAtMs < limits.checkpointGapMs)) return undefined
   checkpoints.sentAtMs = nowMs
   return { kind: 'checkpoint', awardId, number, checkpoint: newest }
 }

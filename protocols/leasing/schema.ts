@@ -20,7 +20,7 @@ export const HandBack = z.object({ kind: z.literal('hand-back'), awardId: AwardI
 /** Worker → manager: the newest that the running skill has published to go on from. Sent again until `checkpoint-heard`. `number` grows with each that was published. */
 export const Checkpoint = z.object({ kind: z.literal('checkpoint'), awardId: AwardId, number: z.number().int().min(1), checkpoint: Payload })
 /** Manager → worker: that one is in the mission's log, or never will be. */
-export const CheckpointHeard = z.object({ kind: z.literal('checkpoint-heard'), awardId: AwardId, number: z.number().int().min(1) })
+export const CheckpointHeard = z.object({ kind: z.literal('checkpoint-heard'), awardId: AwardId, number: z.number().int().min(1), /** It never will be, nor any other of this award. */ refused: z.boolean().optional() })
 
 export const leasingMessages = [Renew, Renewed, Adopt, Holding, NotHolding, HandBack, Checkpoint, CheckpointHeard] as const
 export type LeasingMessage = z.infer<(typeof leasingMessages)[number]>

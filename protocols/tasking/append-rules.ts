@@ -3,6 +3,7 @@ import { fault, type Fault } from '../kernel/errors.ts'
 import { awardIdOf, compareEpochs, parentTaskId, taskDepth, type AwardId, type TaskId } from '../kernel/ids.ts'
 import { samePayload } from '../kernel/payload.ts'
 import type { Membership } from '../membership/schema.ts'
+import { balanceOf, isAffordable, purseOf, setAsideBy, type Purse } from './spending.ts'
 import { isTerminal, liveAttempt, missionEnded, type MissionFold, type TaskNode } from './mission-state.ts'
 import type { MissionEvent } from './schema.ts'
 
@@ -15,8 +16,9 @@ export type Verdict = 'apply' | 'already' | Fault
 /**
  * @param manager the composite task whose manager folds this, absent for the owner: a manager hears nothing of what
  *   other managers write, so it cannot tell what its children's results may cite, nor what is left of the mission's limits.
+ * @param alsoHeld what events before this one in the same batch set aside.
  */
-export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: TaskId): Verdict {
+export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: TaskId, alsoHeld?: ReadonlyMap<Purse, number>): Verdict {
   // Who keeps a log may change as long as there is one.
   if (event.type === 'members') return sameMembers(fold.members, event.membership) ? 'already' : 'apply'
   if (event.type === 'archived') {
@@ -30,7 +32,11 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
     case 'planned': {
       const task = fold.tasks.get(event.taskId)
       if (task === undefined) return unknownTask(event.taskId)
-      if (task.planned) return 'already'
+      const { round } = event
+      if (round === undefined ? task.planned : round <= (task.rounds ?? 0)) return 'already'
+      if (round !== undefined && (!task.planned || round !== (task.rounds ?? 0) + 1)) return fault('wrong-state', `the plan of ${event.taskId} has been added to ${task.rounds ?? 0} times`)
+      const kept = event.givesUp?.find((taskId) => !task.children.includes(taskId) || fold.tasks.get(taskId)?.state !== 'dead')
+      if (kept !== undefined) return fault('bad-plan', `${kept} is not a dead child of ${event.taskId}`)
       if (isTerminal(task.state)) return fault('wrong-state', `${event.taskId} is ${task.state}`)
       const names = new Set<TaskId>()
       for (const { taskId } of event.children) {
@@ -55,7 +61,12 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
       // S9: at most one live committed award per task.
       if (liveAttempt(task) !== undefined) return fault('wrong-state', `${event.award.taskId} already has a live award`)
       if (compareEpochs(event.award.epoch, fold.epoch) > 0) return fault('fenced', 'the award is of an epoch that does not exist yet')
-      if (manager === undefined && fold.spentUsd + event.award.bid.priceUsd > fold.limits.budgetUsd) return fault('over-limit', `${event.award.bid.priceUsd} USD for ${event.award.taskId} are over what is left of ${fold.limits.budgetUsd} USD`, { next: 'raise the limit: --limit budgetUsd=N' })
+      const purse = purseOf(fold, event.award.taskId)
+      const setAsideUsd = setAsideBy(event.award)
+      if ((manager === undefined || purse !== 'mission') && !isAffordable(fold, purse, setAsideUsd, alsoHeld?.get(purse))) {
+        const { budgetUsd } = balanceOf(fold, purse)
+        return fault('over-limit', `${setAsideUsd} USD for ${event.award.taskId} are over what is left of ${budgetUsd} USD`, { next: purse === 'mission' ? 'raise the limit: --limit budgetUsd=N' : `give ${purse} a larger budget: budgetUsd` })
+      }
       return 'apply'
     }
     case 'award-ended': {

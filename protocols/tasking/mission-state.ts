@@ -8,6 +8,8 @@ import { parentTaskId } from '../kernel/ids.ts'
 import type { Payload } from '../kernel/payload.ts'
 import type { WallMs } from '../kernel/units.ts'
 import type { Membership } from '../membership/schema.ts'
+import type { RunUnits } from '../bidding/schema.ts'
+import { charge, chargeSkill, purseOf, setAsideBy, settleCost } from './spending.ts'
 import type { Acknowledgement, AwardRecord, IndexedEvent, MissionEvent, MissionLimits, MissionState, TaskSpec, TaskState } from './schema.ts'
 
 export interface Attempt {
@@ -24,6 +26,16 @@ export interface TaskNode {
   readonly attempts: Attempt[]
   children: TaskId[]
   planned: boolean
+  /** How often its plan was added to; absent: never. */
+  rounds?: number
+  /** Dead, and its parent's plan was added to because of that: done without. */
+  givenUp?: boolean
+  /** What it has cost, with all attempts that said so. */
+  costUsd?: number
+  /** Of models, by its result. */
+  tokens?: RunUnits
+  /** Of a composite task with a budget: what is spent or set aside of it. */
+  heldUsd?: number
   /** Of a plan: what its result is made of. */
   planResult?: Payload
   /** The newest that an attempt has published, until the task has its result. */
@@ -134,6 +146,9 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       const task = taskOf(fold, event.taskId)
       task.planned = true
       if (event.result !== undefined) task.planResult = event.result
+      if (event.costUsd !== undefined) chargeSkill(fold, event.taskId, event.costUsd)
+      if (event.round !== undefined) task.rounds = event.round
+      for (const taskId of event.givesUp ?? []) giveUp(fold, task, taskId, event.atWallMs)
       for (const spec of event.children) {
         fold.tasks.set(spec.taskId, newTask(spec))
         task.children.push(spec.taskId)
@@ -145,7 +160,7 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       const task = taskOf(fold, event.award.taskId)
       task.attempts.push({ award: event.award, awardedAtWallMs: event.atWallMs, outcome: 'running' })
       // An award sets its price aside at once, and only one that was refused gives it back: a lost attempt counts as spent.
-      fold.spentUsd += event.award.bid.priceUsd
+      charge(fold, purseOf(fold, event.award.taskId), setAsideBy(event.award))
       task.state = 'awarded'
       break
     }
@@ -157,7 +172,8 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       if (event.outcome === 'failed') task.failures += 1
       if (event.outcome === 'lost') task.losses += 1
       if (event.outcome !== 'refused') task.fault = event.fault
-      if (event.outcome === 'refused') fold.spentUsd = Math.max(0, fold.spentUsd - attempt.award.bid.priceUsd)
+      if (event.outcome === 'refused') charge(fold, purseOf(fold, event.taskId), -setAsideBy(attempt.award))
+      else if (event.costUsd !== undefined) settleCost(fold, task, attempt, event.costUsd, false)
       task.notBeforeWallMs = event.atWallMs + (event.retryInMs ?? 0)
       task.state = 'pending'
       break
@@ -172,6 +188,8 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
         Object.assign(attempt, { outcome: 'accepted', endedAtWallMs: event.atWallMs })
         delete attempt.fault
       }
+      if (event.costUsd !== undefined) settleCost(fold, task, attempt, event.costUsd, true)
+      if (event.tokens !== undefined) task.tokens = event.tokens
       Object.assign(task, { state: 'accepted', result: event.result, acceptedAward: event.awardId, tookMs: event.tookMs })
       delete task.fault
       delete task.checkpoint
@@ -231,6 +249,23 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
 
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+}
+
+/** What waits for it, however far, can never be as it was planned. */
+function giveUp(fold: MissionFold, parent: TaskNode, taskId: TaskId, atWallMs: WallMs): void {
+  taskOf(fold, taskId).givenUp = true
+  const gone = new Set([taskId])
+  for (let more = true; more;) {
+    more = false
+    for (const childId of parent.children) {
+      const child = taskOf(fold, childId)
+      if (gone.has(childId) || isTerminal(child.state) || !child.spec.after.some((needed) => gone.has(needed))) continue
+      child.state = 'cancelled'
+      endLiveAttempt(child, atWallMs, 'cancelled')
+      gone.add(childId)
+      more = true
+    }
+  }
 }
 
 function endLiveAttempt(task: TaskNode, atWallMs: WallMs, outcome: 'failed' | 'cancelled'): void {

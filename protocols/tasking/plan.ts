@@ -51,19 +51,23 @@ export function dependenciesOf(task: PlannedTask): string[] {
   return [...new Set([...task.after, ...referencesIn(task.input)])]
 }
 
-/** @returns the first thing that is wrong with the plan's shape, or undefined. */
-export function planFault(plan: Plan): Fault | undefined {
+/**
+ * @param known names of tasks of an earlier plan that this one adds to.
+ * @returns the first thing that is wrong with the plan's shape, or undefined.
+ */
+export function planFault(plan: Plan, known: ReadonlySet<string> = new Set()): Fault | undefined {
   const names = Object.keys(plan.tasks)
   if (names.length === 0) return fault('bad-plan', 'the plan has no tasks', { next: 'add at least one entry under "tasks"' })
   for (const [name, task] of Object.entries(plan.tasks)) {
+    if (known.has(name)) return fault('bad-plan', `there is a task "${name}" already`, { next: 'give the new task another name' })
     const check = task.accept.map(checkFault).find((problem) => problem !== undefined)
     if (check !== undefined) return fault('bad-plan', `task "${name}": ${check}`, { next: 'correct the check under "accept"' })
     for (const needed of dependenciesOf(task)) {
-      if (!Object.hasOwn(plan.tasks, needed)) return fault('bad-plan', `task "${name}" needs "${needed}", which the plan does not have`, { next: `add a task named "${needed}" or correct the name` })
+      if (!Object.hasOwn(plan.tasks, needed) && !known.has(needed)) return fault('bad-plan', `task "${name}" needs "${needed}", which the plan does not have`, { next: `add a task named "${needed}" or correct the name` })
     }
   }
   for (const needed of referencesIn(plan.result)) {
-    if (!Object.hasOwn(plan.tasks, needed)) return fault('bad-plan', `the result refers to "${needed}", which the plan does not have`, { next: 'correct the name under "result"' })
+    if (!Object.hasOwn(plan.tasks, needed) && !known.has(needed)) return fault('bad-plan', `the result refers to "${needed}", which the plan does not have`, { next: 'correct the name under "result"' })
   }
   const cycle = cycleIn(plan)
   if (cycle !== undefined) return fault('bad-plan', `the plan is cyclic: ${cycle.join(' → ')}`, { next: 'remove one of these dependencies' })
@@ -96,7 +100,7 @@ export function cycleIn(plan: Plan): string[] | undefined {
       } else if (state.get(needed) === 'open') {
         const names = path.map(({ name }) => name)
         return [...names.slice(names.indexOf(needed)), needed]
-      } else if (!state.has(needed)) {
+      } else if (!state.has(needed) && Object.hasOwn(plan.tasks, needed)) {
         state.set(needed, 'open')
         path.push({ name: needed, next: dependenciesOf(plan.tasks[needed] as PlannedTask) })
       }

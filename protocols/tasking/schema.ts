@@ -1,7 +1,7 @@
 /** Missions, plans, tasks and the events their log is made of. */
 import { z } from 'zod'
 import { Attributes, Effects, SchemaVersion } from '../capability/schema.ts'
-import { BidSummary, RefusalSummary, WinningBid } from '../bidding/schema.ts'
+import { BidSummary, RefusalSummary, RunUnits, WinningBid } from '../bidding/schema.ts'
 import { Fault } from '../kernel/errors.ts'
 import { ActorAddress, AwardId, CapabilityName, Epoch, MissionId, OfferId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { unplain } from '../kernel/json.ts'
@@ -84,6 +84,8 @@ export const PlannedTask = z.object({
   timeLimitMs: z.number().int().min(1).optional(),
   /** A failure of this task leaves its parent to carry on without it. */
   optional: z.boolean().default(false),
+  /** What it, and everything below it, may spend on priced capabilities, US dollars. Absent: nothing, but a mission of one task may spend the mission's budget. */
+  budgetUsd: z.number().min(0).optional(),
 }).strict()
 export type PlannedTask = z.infer<typeof PlannedTask>
 
@@ -129,6 +131,7 @@ export const TaskSpec = z.object({
   retry: RetryPolicy,
   timeLimitMs: z.number().int().min(1),
   optional: z.boolean(),
+  budgetUsd: z.number().min(0).optional(),
 })
 export type TaskSpec = z.infer<typeof TaskSpec>
 
@@ -144,6 +147,8 @@ export const AwardRecord = z.object({
   version: SchemaVersion,
   /** The standing offer that it was awarded against, without a call. */
   offer: OfferId.optional(),
+  /** What it sets aside, US dollars; absent: its bid's price. */
+  setAsideUsd: z.number().min(0).optional(),
   bid: WinningBid,
   bids: z.array(BidSummary).max(limits.bidsRecordedMax),
   refusals: z.array(RefusalSummary).max(limits.refusalsRecordedMax),
@@ -158,12 +163,12 @@ export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('submitted'), ...at, missionId: MissionId, principal: Principal, owner: PeerId, name: z.string(), request: Payload, rootSpec: TaskSpec, priority: Priority, limits: MissionLimits, acknowledgement: Acknowledgement, key: z.string().max(256).optional(), requestDigest: z.string() }),
   TookOver,
   MembersChanged,
-  z.object({ type: z.literal('planned'), ...at, taskId: TaskId, children: z.array(TaskSpec), result: Payload.optional() }),
+  z.object({ type: z.literal('planned'), ...at, taskId: TaskId, children: z.array(TaskSpec), result: Payload.optional(), /** Of an addition to a plan, after its children have ended: 1 for the first. */ round: z.number().int().min(1).max(limits.revisionsMax).optional(), /** Dead children that are done without from now on; what waits for them is cancelled. */ givesUp: z.array(TaskId).optional(), /** What making it has cost. */ costUsd: z.number().min(0).optional() }),
   z.object({ type: z.literal('awarded'), ...at, award: AwardRecord }),
-  z.object({ type: z.literal('award-ended'), ...at, awardId: AwardId, taskId: TaskId, fault: Fault, outcome: z.enum(['refused', 'lost', 'failed']), retryInMs: z.number().int().min(0).optional() }),
+  z.object({ type: z.literal('award-ended'), ...at, awardId: AwardId, taskId: TaskId, fault: Fault, outcome: z.enum(['refused', 'lost', 'failed']), retryInMs: z.number().int().min(0).optional(), /** What it has cost, when that is known. */ costUsd: z.number().min(0).optional() }),
   /** What a running attempt has published to go on from; a later attempt is given the newest. */
   z.object({ type: z.literal('checkpointed'), ...at, taskId: TaskId, awardId: AwardId, checkpoint: Payload }),
-  z.object({ type: z.literal('accepted'), ...at, taskId: TaskId, awardId: AwardId, result: Payload, cites: z.array(AwardId), tookMs: z.number() }),
+  z.object({ type: z.literal('accepted'), ...at, taskId: TaskId, awardId: AwardId, result: Payload, cites: z.array(AwardId), tookMs: z.number(), costUsd: z.number().min(0).optional(), /** Of models. */ tokens: RunUnits.optional() }),
   z.object({ type: z.literal('dead'), ...at, taskId: TaskId, fault: Fault }),
   z.object({ type: z.literal('retried'), ...at, taskId: TaskId }),
   z.object({ type: z.literal('task-cancelled'), ...at, taskId: TaskId, reason: z.string() }),

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { Fault } from '../kernel/errors.ts'
 import { AwardId, TaskId } from '../kernel/ids.ts'
+import { RunUnits } from '../bidding/schema.ts'
 import { Payload } from '../kernel/payload.ts'
 import type { TaskNode } from './mission-state.ts'
 import { AwardRecord, TaskSpec, taskStates } from './schema.ts'
@@ -24,6 +25,11 @@ export const StoredTask = z.object({
   attempts: z.array(StoredAttempt),
   children: z.array(TaskId),
   planned: z.boolean(),
+  rounds: z.number().int().optional(),
+  givenUp: z.boolean().optional(),
+  costUsd: z.number().optional(),
+  tokens: RunUnits.optional(),
+  heldUsd: z.number().optional(),
   planResult: Payload.optional(),
   checkpoint: Payload.optional(),
   result: Payload.optional(),
@@ -62,16 +68,16 @@ const isFault = withFields({ code: isText, detail: (value) => typeof value === '
 
 /** Of what a bid or a refusal said, nothing but its being there is needed to go on. */
 export const awardLooks: Fields = {
-  awardId: isText, taskId: isText, attempt: isNumber, epoch: isEpoch, worker: isText, workerName: (value) => typeof value === 'string', capability: isText, version: isText, offer: optional(isText),
+  awardId: isText, taskId: isText, attempt: isNumber, epoch: isEpoch, worker: isText, workerName: (value) => typeof value === 'string', capability: isText, version: isText, offer: optional(isText), setAsideUsd: optional(isNumber),
   bid: isObject, bids: listOf(isObject), refusals: listOf(isObject), why: (value) => typeof value === 'string',
 }
 export const attemptLooks: Fields = { award: withFields(awardLooks), awardedAtWallMs: isNumber, endedAtWallMs: optional(isNumber), outcome: oneOf(StoredAttempt.shape.outcome.options), fault: optional(isFault) }
 export const specLooks: Fields = {
   taskId: (value) => typeof value === 'string' && (value === 'root' || value.startsWith('root/')), kind: oneOf(TaskSpec.shape.kind.options), capability: isText, version: optional(isText), attributes: optional(isObject), effects: oneOf(TaskSpec.shape.effects.options),
-  input: isPayload, after: listOf(isText), priority: isNumber, effort: isNumber, accept: listOf(isObject), retry: isObject, timeLimitMs: isNumber, optional: isFlag,
+  input: isPayload, after: listOf(isText), priority: isNumber, effort: isNumber, accept: listOf(isObject), retry: isObject, timeLimitMs: isNumber, optional: isFlag, budgetUsd: optional(isNumber),
 }
 export const taskLooks: Fields = {
-  spec: withFields(specLooks), state: oneOf(taskStates), attempts: listOf(withFields(attemptLooks)), children: listOf(isText), planned: isFlag, planResult: optional(isPayload), checkpoint: optional(isPayload), result: optional(isPayload),
+  spec: withFields(specLooks), state: oneOf(taskStates), attempts: listOf(withFields(attemptLooks)), children: listOf(isText), planned: isFlag, rounds: optional(isNumber), givenUp: optional(isFlag), costUsd: optional(isNumber), tokens: optional(isObject), heldUsd: optional(isNumber), planResult: optional(isPayload), checkpoint: optional(isPayload), result: optional(isPayload),
   acceptedAward: optional(isText), tookMs: optional(isNumber), fault: optional(isFault), failures: isNumber, losses: isNumber, notBeforeWallMs: isNumber, diedAtWallMs: optional(isNumber), droppedAtWallMs: optional(isNumber),
 }
 

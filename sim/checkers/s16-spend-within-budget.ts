@@ -1,8 +1,9 @@
 /**
- * S16 as tasking promises it today (T6): an award sets its price aside when it is committed, only a refused one gives it back, and
- * the sum never exceeds the budget. What runs report as their cost is not counted against a budget yet, so it is not judged.
+ * S16 as tasking promises it (T6): an award sets aside what it may cost when it is committed, a refused one gives all of it back, a result
+ * what it has not cost, and what is set aside and spent together never exceeds the budget: of the mission, or of the composite task above that has one.
  */
 import type { Checker, History, Violation } from '../history/history.ts'
+import { heldBy, payer, type LedgerTask } from '../history/ledger.ts'
 import { auditLog, indexHistory, isExcused, type MissionLog } from '../history/index-history.ts'
 
 const promise = 'S16'
@@ -19,8 +20,13 @@ export const spendWithinBudget: Checker = {
 function overspent(history: History, log: MissionLog): Violation[] {
   const violations: Violation[] = []
   const ledger = auditLog(log, ({ atMs, entry: { index, event } }, before) => {
-    if (event.type !== 'awarded' || before.heldUsd + event.award.bid.priceUsd <= before.limits.budgetUsd + roundingUsd) return
-    violations.push({ promise, missionId: log.missionId, atMs, detail: `entry ${index} of ${log.missionId} awards ${event.award.taskId} for ${event.award.bid.priceUsd} USD: with it ${before.heldUsd + event.award.bid.priceUsd} of ${before.limits.budgetUsd} USD are spent or set aside` })
+    const task = event.type === 'awarded' ? before.tasks.get(event.award.taskId) : undefined
+    if (event.type !== 'awarded' || task === undefined) return
+    const purse = payer(before, task)
+    const budgetUsd = 'spec' in purse ? (purse as LedgerTask).spec.budgetUsd ?? 0 : before.limits.budgetUsd
+    const heldUsd = purse.heldUsd + heldBy(event.award)
+    if (heldBy(event.award) <= 0 || heldUsd <= budgetUsd + roundingUsd) return
+    violations.push({ promise, missionId: log.missionId, atMs, detail: `entry ${index} of ${log.missionId} awards ${event.award.taskId} for ${heldBy(event.award)} USD: with it ${heldUsd} of ${budgetUsd} USD are spent or set aside` })
   })
   const view = history.views.get(log.missionId)
   if (ledger !== undefined && view !== undefined && !isExcused(log) && view.lastIndex === log.committed.at(-1)?.entry.index && Math.abs(view.spentUsd - ledger.heldUsd) > roundingUsd) {

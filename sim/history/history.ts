@@ -67,7 +67,7 @@ export type MessageRecord = At & { readonly from: PeerId; readonly to: PeerId } 
 )
 
 export type SkillRecord = At & { readonly node: string; readonly peer: PeerId; readonly runId: string; readonly missionId: MissionId; readonly taskId: TaskId } & (
-  | { readonly type: 'run-started'; readonly step: 'run' | 'plan' | 'synthesise'; readonly capability: string; readonly attempt: number; readonly offered: boolean }
+  | { readonly type: 'run-started'; readonly step: 'run' | 'plan' | 'revise' | 'synthesise'; readonly capability: string; readonly attempt: number; readonly offered: boolean }
   | { readonly type: 'run-ended'; readonly outcome: 'done' | 'failed' | 'stopped' | 'lost'; readonly code?: string; readonly costUsd: number; readonly output?: Payload }
 )
 

@@ -20,6 +20,8 @@ export interface LedgerTask {
   /** Since the task was last retried by hand. */
   failures: number
   losses: number
+  /** Of a composite task with a budget: what is spent or set aside of it. */
+  heldUsd: number
 }
 
 export interface Ledger {
@@ -29,7 +31,7 @@ export interface Ledger {
   limits: MissionLimits
   paused: boolean
   state: 'open' | 'completed' | 'failed' | 'cancelled'
-  /** The prices of all awards but those that were refused. */
+  /** What is spent or set aside of the mission's own money. */
   heldUsd: number
 }
 
@@ -40,7 +42,7 @@ export function openLedger(event: Extract<MissionEvent, { type: 'submitted' }>):
 }
 
 function addTask(ledger: Ledger, spec: TaskSpec, parent: LedgerTask | undefined): void {
-  const task: LedgerTask = { spec, parent, children: [], attempts: [], state: 'open', acceptedAward: undefined, failures: 0, losses: 0 }
+  const task: LedgerTask = { spec, parent, children: [], attempts: [], state: 'open', acceptedAward: undefined, failures: 0, losses: 0, heldUsd: 0 }
   ledger.tasks.set(spec.taskId, task)
   parent?.children.push(task)
 }
@@ -62,19 +64,25 @@ export function postEvent(ledger: Ledger, event: MissionEvent): void {
       return
     case 'planned': {
       const parent = ledger.tasks.get(event.taskId)
+      if (parent !== undefined && event.costUsd !== undefined) payer(ledger, parent, true).heldUsd += event.costUsd
       for (const spec of event.children) if (!ledger.tasks.has(spec.taskId)) addTask(ledger, spec, parent)
+      if (parent !== undefined && event.givesUp !== undefined) cancelWaiting(parent, new Set(event.givesUp))
       return
     }
     case 'awarded':
-      ledger.tasks.get(event.award.taskId)?.attempts.push({ award: event.award, outcome: 'running' })
-      ledger.heldUsd += event.award.bid.priceUsd
-      return
+      {
+        const task = ledger.tasks.get(event.award.taskId)
+        task?.attempts.push({ award: event.award, outcome: 'running' })
+        if (task !== undefined) payer(ledger, task).heldUsd += heldBy(event.award)
+        return
+      }
     case 'award-ended': {
       const task = ledger.tasks.get(event.taskId)
       const attempt = task?.attempts.find(({ award }) => award.awardId === event.awardId)
       if (task === undefined || attempt === undefined || attempt.outcome !== 'running') return
       attempt.outcome = event.outcome
-      if (event.outcome === 'refused') ledger.heldUsd -= attempt.award.bid.priceUsd
+      if (event.outcome === 'refused') payer(ledger, task).heldUsd -= heldBy(attempt.award)
+      else if (event.costUsd !== undefined) bill(ledger, task, attempt, event.costUsd, false)
       if (event.outcome === 'failed') task.failures += 1
       if (event.outcome === 'lost') task.losses += 1
       return
@@ -84,6 +92,7 @@ export function postEvent(ledger: Ledger, event: MissionEvent): void {
       if (task === undefined) return
       const attempt = task.attempts.find(({ award }) => award.awardId === event.awardId)
       if (attempt !== undefined) attempt.outcome = 'accepted'
+      if (event.costUsd !== undefined) bill(ledger, task, attempt, event.costUsd, true)
       task.state = 'accepted'
       task.acceptedAward = event.awardId
       return
@@ -116,6 +125,25 @@ export function postEvent(ledger: Ledger, event: MissionEvent): void {
   }
 }
 
+export function heldBy({ setAsideUsd, bid }: AwardRecord): number {
+  return setAsideUsd ?? bid.priceUsd
+}
+
+/** Whose money a task draws on. @param own its own, if it has any: what a composite task's skill spends. */
+export function payer(ledger: Ledger, task: LedgerTask, own = false): { heldUsd: number } {
+  for (let at = own ? task : task.parent; at !== undefined; at = at.parent) if (at.spec.budgetUsd !== undefined && at.spec.kind === 'composite') return at
+  return ledger
+}
+
+function bill(ledger: Ledger, task: LedgerTask, attempt: LedgerAttempt | undefined, costUsd: number, isOver: boolean): void {
+  if (task.spec.kind === 'leaf') {
+    if (attempt !== undefined) payer(ledger, task).heldUsd += costUsd - heldBy(attempt.award)
+    return
+  }
+  payer(ledger, task, true).heldUsd += costUsd
+  if (isOver && task.spec.budgetUsd !== undefined && attempt !== undefined) payer(ledger, task).heldUsd += task.heldUsd - task.spec.budgetUsd
+}
+
 /** A task that died while it ran has failed; one that was called off has not. */
 function endTask(task: LedgerTask, state: 'dead' | 'cancelled'): void {
   task.state = state
@@ -126,6 +154,14 @@ function endTask(task: LedgerTask, state: 'dead' | 'cancelled'): void {
 function cancelOpen(task: LedgerTask): void {
   if (task.state === 'open') endTask(task, 'cancelled')
   for (const child of task.children) cancelOpen(child)
+}
+
+/** What waits for what is given up is called off. Children come in their plans' order, which need not be that of their dependencies. */
+function cancelWaiting({ children }: Pick<LedgerTask, 'children'>, gone: Set<TaskId>): void {
+  const next = children.find((child) => child.state === 'open' && child.spec.after.some((needed) => gone.has(needed)))
+  if (next === undefined) return
+  cancelOpen(next)
+  cancelWaiting({ children }, gone.add(next.spec.taskId))
 }
 
 /** The task, the ended ones above it, and whatever had been called off below tasks that are open again. */

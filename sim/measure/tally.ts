@@ -59,7 +59,7 @@ export interface RunTold {
   readonly runId: string
   readonly missionId: MissionId
   readonly taskId: string
-  readonly step: 'run' | 'plan' | 'synthesise'
+  readonly step: 'run' | 'plan' | 'revise' | 'synthesise'
 }
 
 export interface Tally {

@@ -66,7 +66,7 @@ async function startKeeper({ dataDir, meshKey, groupPulseMs }: Extract<KeeperAsk
     },
     soon: (callback) => queueMicrotask(callback),
   }
-  const idle = { capabilities: () => [], onCapabilitiesChanged: () => undefined, timeLimitMs: () => 0, checkInput: () => undefined, start: () => undefined, stop: () => undefined }
+  const idle = { capabilities: () => [], onCapabilitiesChanged: () => undefined, timeLimitMs: () => 0, checkInput: () => undefined, inputSchema: () => undefined, answerCall: () => undefined, checkpointCommitted: () => undefined, onMeasured: () => undefined, start: () => undefined, stop: () => undefined }
   const ports: WorldPorts = {
     clock, transport: host.transport, gossip: host.gossip, discovery: host.discovery, logStore, blobStore, telemetry, skillRunner: idle,
     hardware: { sample: () => new Promise(() => undefined) },

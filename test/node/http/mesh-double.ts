@@ -94,6 +94,7 @@ export function createMeshDouble(): MeshDouble {
     failNext(error) {
       failure = error
     },
+    inputSchema: () => Promise.resolve(undefined),
     addMission: () => addMission(),
     append(id, ...events) {
       const { log, view, watchers } = mission(id)
@@ -129,6 +130,9 @@ export function createMeshDouble(): MeshDouble {
       return () => watchers.delete(listener)
     },
     dropLetter: (id) => letters.delete(id),
+    async invoke({ capability }) {
+      throw new MeshError('no-provider', `no node offers ${capability}`)
+    },
     nodes: async () => nodes,
     watchNodes(listener) {
       nodeListeners.add(listener)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../../protocols/bidding/participant.ts'
 import type { Award, Call } from '../../../protocols/bidding/schema.ts'
+import { managersPool, nodePool } from '../../../protocols/bidding/places.ts'
 import { learnSpeed, speedKey } from '../../../protocols/bidding/speed.ts'
 import type { Capability, CapabilityQuery } from '../../../protocols/capability/schema.ts'
 import type { AwardId, CallId, MissionId, Principal } from '../../../protocols/kernel/ids.ts'
@@ -13,10 +14,10 @@ const offered = { name: 'number.double', version: '1.2', kind: 'leaf', effects: 
 function view(slots: number, managers = 4, own: Partial<ParticipantView['own']> = {}): ParticipantView {
   return {
     own: {
-      peer: peer('me'), leaving: false, stalled: false, onBattery: false, priceUsd: 0, inputBytesMax: 1_000,
+      peer: peer('me'), leaving: false, stalled: false, onBattery: false, inputBytesMax: 1_000,
       match: (query: CapabilityQuery) => (query.capability === 'number.double' ? { capability: offered } : { unmet: 'no-capability', detail: `${query.capability} is not offered` }), ...own,
     },
-    slots, managers, hostsOrchestrator: () => false, locality: () => 0.5,
+    slots, managers, poolSize: () => 0, hostsOrchestrator: () => false, locality: () => 0.5,
   }
 }
 
@@ -34,7 +35,7 @@ function refusalsIn(outputs: readonly ParticipantOutput[]) {
 
 function busyWith(...awards: Award[]): ParticipantState {
   const state = emptyParticipant()
-  for (const one of awards) state.running.set(one.awardId, { award: one, sinceMs: 0 })
+  for (const one of awards) state.running.set(one.awardId, { award: one, sinceMs: 0, pool: one.kind === 'leaf' ? nodePool : managersPool })
   return state
 }
 

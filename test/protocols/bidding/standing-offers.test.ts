@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { bidForWaiting, emptyParticipant, endAward, forgetInitiator, hearCfp, offersToTell, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../../protocols/bidding/participant.ts'
 import type { Award, Bid, Call, StandingOffer } from '../../../protocols/bidding/schema.ts'
 import { changedOffers, forgetOffers, giveOffer as giveOfferOrNone, isOffered, tellAgain, type GivenOffers } from '../../../protocols/bidding/standing-offers.ts'
+import { nodePool } from '../../../protocols/bidding/places.ts'
 import type { ActorAddress, AwardId, CapabilityName, MissionId } from '../../../protocols/kernel/ids.ts'
 import { limits } from '../../../protocols/kernel/limits.ts'
 import { award, call, cfp, peer } from './offers.ts'
@@ -11,7 +12,8 @@ const theirs = 'm-cccccccc-dddddddddddd' as MissionId
 const capability = 'number.double' as CapabilityName
 const boss: ActorAddress = { peer: peer('boss'), actor: 'manager' }
 const chief: ActorAddress = { peer: peer('chief'), actor: 'manager' }
-const nobody = new Set<MissionId>()
+const nobody = new Map<string, Set<MissionId>>()
+const waiting = (...missions: MissionId[]) => new Map([[nodePool, new Set(missions)]])
 
 /** A leaf of whoever made the offer. */
 function own(name: string, manager = boss, given: Partial<Award> = {}): Award {
@@ -26,7 +28,7 @@ function giveOffer(...asked: Parameters<typeof giveOfferOrNone>): StandingOffer 
 
 function given(slotsFree: number, running: readonly Award[] = [], nowMs = 0): { offers: GivenOffers; first: StandingOffer } {
   const offers: GivenOffers = new Map()
-  return { offers, first: giveOffer(offers, call('c'), boss, running, slotsFree, nowMs) }
+  return { offers, first: giveOffer(offers, call('c'), boss, nodePool, running, slotsFree, nowMs) }
 }
 
 describe('a standing offer', () => {
@@ -38,12 +40,12 @@ describe('a standing offer', () => {
 
   it('is one for each initiator and what its tasks ask for, each with a name of its own', () => {
     const { offers, first } = given(2)
-    expect(giveOffer(offers, call('d'), boss, [], 2, 1).offerId).toBe(first.offerId)
-    const second = giveOffer(offers, call('e'), chief, [], 2, 1)
-    const third = giveOffer(offers, call('f', { capability: 'other.thing' as CapabilityName }), boss, [], 2, 1)
-    const fourth = giveOffer(offers, call('g', { attributes: { model: 'small' } }), boss, [], 2, 1)
+    expect(giveOffer(offers, call('d'), boss, nodePool, [], 2, 1).offerId).toBe(first.offerId)
+    const second = giveOffer(offers, call('e'), chief, nodePool, [], 2, 1)
+    const third = giveOffer(offers, call('f', { capability: 'other.thing' as CapabilityName }), boss, nodePool, [], 2, 1)
+    const fourth = giveOffer(offers, call('g', { attributes: { model: 'small' } }), boss, nodePool, [], 2, 1)
     expect(new Set([first.offerId, second.offerId, third.offerId, fourth.offerId]).size).toBe(4)
-    expect(giveOffer(offers, call('h', { attributes: { model: 'small' } }), boss, [], 2, 1).offerId).toBe(fourth.offerId)
+    expect(giveOffer(offers, call('h', { attributes: { model: 'small' } }), boss, nodePool, [], 2, 1).offerId).toBe(fourth.offerId)
   })
 
   it('serves the first attempts of its initiator’s tasks that ask for the same and have nothing to fetch', () => {
@@ -55,7 +57,7 @@ describe('a standing offer', () => {
 
   it('is given to so many and no more, whatever names an initiator makes up', () => {
     const offers: GivenOffers = new Map()
-    const asked = (from: ActorAddress, i: number) => giveOfferOrNone(offers, call(`c${i}`), { ...from, actor: `manager-${i}` }, [], 2, 0)
+    const asked = (from: ActorAddress, i: number) => giveOfferOrNone(offers, call(`c${i}`), { ...from, actor: `manager-${i}` }, nodePool, [], 2, 0)
     for (let i = 0; i < 2 * limits.offersPerPeerMax; i++) asked(boss, i)
     expect(offers.size).toBe(limits.offersPerPeerMax)
     expect(asked(chief, 1), 'another peer is not shut out').toBeDefined()
@@ -65,67 +67,67 @@ describe('a standing offer', () => {
 
   it('shares the free places with the others, in equal parts', () => {
     const { offers } = given(8)
-    expect(giveOffer(offers, call('d', { missionId: ours }), chief, [], 8, 0).slots).toBe(4)
-    expect(changedOffers(offers, nobody, [], 8, 1)).toMatchObject([{ to: boss, offer: { slots: 4 } }])
+    expect(giveOffer(offers, call('d', { missionId: ours }), chief, nodePool, [], 8, 0).slots).toBe(4)
+    expect(changedOffers(offers, nobody, [], () => 8, 1)).toMatchObject([{ to: boss, offer: { slots: 4 } }])
   })
 
   it('is told again when it changes, and only then', () => {
     const { offers, first } = given(2)
-    expect(changedOffers(offers, nobody, [], 2, 1)).toEqual([])
+    expect(changedOffers(offers, nobody, [], () => 2, 1)).toEqual([])
     // An award against it takes one of its own places: nothing has changed.
-    expect(changedOffers(offers, nobody, [own('x')], 1, 2)).toEqual([])
+    expect(changedOffers(offers, nobody, [own('x')], () => 1, 2)).toEqual([])
     // One of somebody else does.
-    expect(changedOffers(offers, nobody, [own('x'), own('other', chief)], 0, 3)).toEqual([{ to: boss, offer: { offerId: first.offerId, slots: 1, forMs: limits.offerMs } }])
-    expect(changedOffers(offers, nobody, [own('x'), own('other', chief)], 0, 4)).toEqual([])
-    expect(changedOffers(offers, nobody, [own('x')], 1, 5)).toMatchObject([{ offer: { slots: 2 } }])
+    expect(changedOffers(offers, nobody, [own('x'), own('other', chief)], () => 0, 3)).toEqual([{ to: boss, offer: { offerId: first.offerId, slots: 1, forMs: limits.offerMs } }])
+    expect(changedOffers(offers, nobody, [own('x'), own('other', chief)], () => 0, 4)).toEqual([])
+    expect(changedOffers(offers, nobody, [own('x')], () => 1, 5)).toMatchObject([{ offer: { slots: 2 } }])
   })
 
   it('is told again in good time while it is used, and forgotten when it is not', () => {
     const used = given(2).offers
     const toldAtMs: number[] = []
-    for (let nowMs = 0; nowMs <= 3 * limits.offerMs; nowMs += 500) if (changedOffers(used, nobody, [own('x')], 1, nowMs).length > 0) toldAtMs.push(nowMs)
+    for (let nowMs = 0; nowMs <= 3 * limits.offerMs; nowMs += 500) if (changedOffers(used, nobody, [own('x')], () => 1, nowMs).length > 0) toldAtMs.push(nowMs)
     const gaps = toldAtMs.map((atMs, i) => atMs - (toldAtMs[i - 1] ?? 0))
     expect(gaps.length).toBeGreaterThan(2)
     expect(Math.max(...gaps)).toBeLessThan(limits.offerMs)
     const unused = given(2).offers
-    expect(changedOffers(unused, nobody, [], 2, limits.offerMs - 1)).toEqual([])
-    expect(changedOffers(unused, nobody, [], 2, limits.offerMs)).toEqual([])
+    expect(changedOffers(unused, nobody, [], () => 2, limits.offerMs - 1)).toEqual([])
+    expect(changedOffers(unused, nobody, [], () => 2, limits.offerMs)).toEqual([])
     expect(unused.size, 'its initiator thinks no more of it either').toBe(0)
   })
 
   it('is withdrawn as soon as another mission waits for a place here, and not for its own', () => {
     const { offers, first } = given(2)
-    expect(changedOffers(offers, new Set([ours]), [], 2, 1)).toEqual([])
-    expect(changedOffers(offers, new Set([ours, theirs]), [own('x')], 1, 2)).toEqual([{ to: boss, offer: { offerId: first.offerId, slots: 0, forMs: limits.offerMs } }])
+    expect(changedOffers(offers, waiting(ours), [], () => 2, 1)).toEqual([])
+    expect(changedOffers(offers, waiting(ours, theirs), [own('x')], () => 1, 2)).toEqual([{ to: boss, offer: { offerId: first.offerId, slots: 0, forMs: limits.offerMs } }])
     expect(offers.size).toBe(0)
-    expect(changedOffers(offers, new Set([theirs]), [own('x')], 1, 3)).toEqual([])
+    expect(changedOffers(offers, waiting(theirs), [own('x')], () => 1, 3)).toEqual([])
   })
 
   it('is told again when its initiator may know no more of it, or believe in more places', () => {
     const { offers, first } = given(2)
     tellAgain(offers, boss, 'other.thing' as CapabilityName)
-    expect(changedOffers(offers, nobody, [], 2, 1)).toEqual([])
+    expect(changedOffers(offers, nobody, [], () => 2, 1)).toEqual([])
     tellAgain(offers, boss, capability)
-    expect(changedOffers(offers, nobody, [], 2, 2)).toEqual([{ to: boss, offer: first }])
-    expect(changedOffers(offers, nobody, [], 2, 3)).toEqual([])
+    expect(changedOffers(offers, nobody, [], () => 2, 2)).toEqual([{ to: boss, offer: first }])
+    expect(changedOffers(offers, nobody, [], () => 2, 3)).toEqual([])
   })
 
   it('when one of two is withdrawn the places are all for the other', () => {
     const { offers } = given(4)
-    giveOffer(offers, call('d', { missionId: theirs }), chief, [], 4, 0)
+    giveOffer(offers, call('d', { missionId: theirs }), chief, nodePool, [], 4, 0)
     forgetOffers(offers, ({ missionId }) => missionId === theirs)
-    expect(changedOffers(offers, nobody, [], 4, 1).map(({ to, offer }) => [to.peer, offer.slots])).toEqual([])
-    giveOffer(offers, call('d', { missionId: theirs }), chief, [], 4, 2)
-    changedOffers(offers, nobody, [], 4, 2)
+    expect(changedOffers(offers, nobody, [], () => 4, 1).map(({ to, offer }) => [to.peer, offer.slots])).toEqual([])
+    giveOffer(offers, call('d', { missionId: theirs }), chief, nodePool, [], 4, 2)
+    changedOffers(offers, nobody, [], () => 4, 2)
     forgetOffers(offers, ({ missionId }) => missionId === theirs)
-    expect(changedOffers(offers, nobody, [], 4, 3).map(({ to, offer }) => [to.peer, offer.slots])).toEqual([['boss', 4]])
+    expect(changedOffers(offers, nobody, [], () => 4, 3).map(({ to, offer }) => [to.peer, offer.slots])).toEqual([['boss', 4]])
   })
 })
 
 function view(slots: number, more: Partial<ParticipantView['own']> = {}): ParticipantView {
   return {
-    own: { peer: peer('me'), match: () => ({ capability: { name: capability, version: '1.0', kind: 'leaf', effects: 'none', attributes: {}, summary: '' } }), leaving: false, stalled: false, onBattery: false, priceUsd: 0, inputBytesMax: 1e9, ...more } as ParticipantView['own'],
-    slots, managers: 4, hostsOrchestrator: () => false, locality: () => 1,
+    own: { peer: peer('me'), match: () => ({ capability: { name: capability, version: '1.0', kind: 'leaf', effects: 'none', attributes: {}, summary: '' } }), leaving: false, stalled: false, onBattery: false, inputBytesMax: 1e9, ...more } as ParticipantView['own'],
+    slots, managers: 4, poolSize: () => 0, hostsOrchestrator: () => false, locality: () => 1,
   }
 }
 
@@ -140,7 +142,7 @@ function standing(outputs: readonly ParticipantOutput[]): (number | undefined)[]
 
 function busyWith(...awards: Award[]): ParticipantState {
   const state = emptyParticipant()
-  for (const one of awards) state.running.set(one.awardId, { award: one, sinceMs: 0 })
+  for (const one of awards) state.running.set(one.awardId, { award: one, sinceMs: 0, pool: nodePool })
   return state
 }
 

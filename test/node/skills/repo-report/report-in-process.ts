@@ -62,6 +62,9 @@ export async function runReport(input: unknown, run: ReportRun = {}): Promise<Bu
       pulses++
       said.push(text ?? '')
     },
+    call: () => Promise.reject(new Error('a report calls nobody')),
+    capabilities: () => Promise.resolve([]),
+    inputSchema: () => Promise.resolve(undefined),
     blobs: {
       read: async (ref) => {
         await blobs.fetch(ref)

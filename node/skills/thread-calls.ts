@@ -1,0 +1,72 @@
+/** The calls of other capabilities that a skill makes in its thread: numbered, posted to the node, answered piece by piece. */
+import { MeshError } from '../../protocols/kernel/errors.ts'
+import type { Json } from '../../protocols/kernel/payload.ts'
+import type { CallOptions, CallResult } from './define-skill.ts'
+import { findNonJson } from './json-value.ts'
+import type { FromThread, Parcel, ToThread } from './thread-messages.ts'
+
+type Called = Extract<ToThread, { type: 'called' }>
+
+export interface ThreadCalls {
+  call(capability: string, input: Json, options?: CallOptions): Promise<CallResult>
+  called(event: Called): void
+  /** The run is over: whoever still waits hears so. */
+  end(): void
+}
+
+interface Waiting {
+  readonly onChunk: ((chunk: Json) => void) | undefined
+  resolve(result: CallResult): void
+  reject(thrown: MeshError): void
+}
+
+export function createThreadCalls(runId: string, post: (message: FromThread, transfer?: ArrayBuffer[]) => void): ThreadCalls {
+  const waiting = new Map<number, Waiting>()
+  let made = 0
+
+  return {
+    async call(capability, input, options = {}) {
+      const found = input === undefined ? 'it is undefined' : findNonJson(input)
+      if (found !== undefined) throw new MeshError('bad-input', `the input of ${capability} is not JSON: ${found}`, { next: 'pass plain objects, arrays, strings, finite numbers, booleans and null' })
+      const { version, attributes, timeLimitMs, signal, onChunk, key } = options
+      signal?.throwIfAborted()
+      const callNumber = ++made
+      const bytes = new TextEncoder().encode(JSON.stringify(input))
+      const cancel = (): void => {
+        const one = waiting.get(callNumber)
+        if (one === undefined) return
+        waiting.delete(callNumber)
+        post({ type: 'call-cancelled', runId, callNumber })
+        one.reject(new MeshError('cancelled', `the call of ${capability} was cancelled`))
+      }
+      signal?.addEventListener('abort', cancel, { once: true })
+      try {
+        return await new Promise<CallResult>((resolve, reject) => {
+          waiting.set(callNumber, { onChunk, resolve, reject })
+          post({
+            type: 'call', runId, callNumber, capability, input: bytes,
+            options: { ...(version === undefined ? {} : { version }), ...(attributes === undefined ? {} : { attributes }), ...(timeLimitMs === undefined ? {} : { timeLimitMs }), key: key ?? String(callNumber), streams: onChunk !== undefined },
+          }, [bytes.buffer])
+        })
+      } finally {
+        signal?.removeEventListener('abort', cancel)
+      }
+    },
+    called({ callNumber, chunk, output, by, costUsd, fault }) {
+      const one = waiting.get(callNumber)
+      if (one === undefined) return
+      if (chunk !== undefined) return one.onChunk?.(chunk)
+      waiting.delete(callNumber)
+      if (fault !== undefined) one.reject(MeshError.from(fault))
+      else one.resolve({ output: output === undefined ? null : open(output), by: by ?? { peer: '', name: '' }, costUsd: costUsd ?? 0 })
+    },
+    end() {
+      for (const { reject } of waiting.values()) reject(new MeshError('cancelled', 'the run is over'))
+      waiting.clear()
+    },
+  }
+}
+
+function open(parcel: Parcel): Json {
+  return 'inline' in parcel ? parcel.inline : (JSON.parse(new TextDecoder().decode(parcel.bytes)) as Json)
+}

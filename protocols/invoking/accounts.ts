@@ -1,0 +1,42 @@
+/**
+ * What the calls of one task, or of one caller, may cost together. A call sets aside the price of its bid before it begins and gives back what
+ * it did not cost when it ends; one that was lost has cost its price. So the sum never exceeds the budget, however many are under way (S16).
+ */
+import { invariant } from '../kernel/errors.ts'
+
+export interface Account {
+  /** US dollars; Infinity: no limit. */
+  budgetUsd: number
+  spentUsd: number
+  setAsideUsd: number
+}
+
+/** By a name that its user chooses. */
+export type Accounts = Map<string, Account>
+
+/** Sums of money are added up in floating point. */
+const roundingUsd = 1e-9
+
+export function accountOf(accounts: Accounts, name: string, budgetUsd: number): Account {
+  let account = accounts.get(name)
+  if (account === undefined) accounts.set(name, (account = { budgetUsd, spentUsd: 0, setAsideUsd: 0 }))
+  return account
+}
+
+export function leftUsd({ budgetUsd, spentUsd, setAsideUsd }: Account): number {
+  return Math.max(0, budgetUsd - spentUsd - setAsideUsd)
+}
+
+/** @returns whether there was enough. */
+export function setAside(account: Account, priceUsd: number): boolean {
+  if (priceUsd > leftUsd(account) + roundingUsd) return false
+  account.setAsideUsd += priceUsd
+  return true
+}
+
+/** @param costUsd what it has cost; the whole price when that cannot be known. */
+export function settle(account: Account, priceUsd: number, costUsd: number): void {
+  invariant(account.setAsideUsd + roundingUsd >= priceUsd, 'what is settled was set aside')
+  account.setAsideUsd = Math.max(0, account.setAsideUsd - priceUsd)
+  account.spentUsd += costUsd
+}
