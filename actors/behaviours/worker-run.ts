@@ -133,12 +133,13 @@ export function onManagerBack(state: WorkerState, run: Run, context: ActorContex
 
 /** The newest that the log holds has this number now; `refused`: nothing of this run will ever be there. */
 export function onCheckpointHeard(state: WorkerState, run: Run, number: number, refused: boolean, context: ActorContext): Effect[] {
+  // Refused or not, it is not said again.
+  checkpointHeard(run.checkpoints, number)
   if (refused) {
     const asked = run.awaited.at(-1)?.asked
     run.awaited = []
     return asked === undefined ? [] : [{ type: 'tell-committed', runId: run.holder.award.awardId, number: asked, problem: fault('fenced', 'the mission has no use for this run any more: another has the task, or it has ended') }]
   }
-  checkpointHeard(run.checkpoints, number)
   const effects = tellHeard(run)
   // One at a time is on its way into the log: what is waited for goes next.
   if (run.awaited.length > 0) sayCheckpoint(state, run, context, true)

@@ -33,7 +33,6 @@ const preparing = 'actors/behaviours/manager-preparing.ts'
 const children = 'actors/behaviours/manager-children.ts'
 const outcomes = 'actors/behaviours/manager-outcomes.ts'
 const planning = 'actors/behaviours/manager-planning.ts'
-const participant = 'actors/behaviours/participant.ts'
 const rules = 'protocols/tasking/append-rules.ts'
 const fold = 'protocols/tasking/mission-state.ts'
 
@@ -170,9 +169,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'budget-not-asked', promise: 'S16', scenario: 'priced',
     why: 'the bidders know the budget, they will keep to it',
     edits: [
-      // Nodes ask no price in this release: with one, the owner's check is what keeps the budget.
-      { file: participant, find: 'priceUsd: 0, inputBytesMax', replace: 'priceUsd: 0.4, inputBytesMax' },
-      { file: rules, find: 'if (manager === undefined && fold.spentUsd + event.award.bid.priceUsd > fold.limits.budgetUsd) return', replace: 'if (event.award.bid.priceUsd > fold.limits.budgetUsd) return' },
+      // With a price that is the same for all, the owner's check is what keeps the budget.
+      { file: 'protocols/bidding/participant.ts', find: 'priceUsd: ({ units }, capability) => priceUsdOf(capability, units),', replace: 'priceUsd: () => 0.4,' },
+      { file: rules, find: "if ((manager === undefined || purse !== 'mission') && !isAffordable(fold, purse, setAsideUsd, alsoHeld?.get(purse))) {", replace: 'if (setAsideUsd > fold.limits.budgetUsd) {' },
     ],
   },
   {

@@ -148,7 +148,7 @@ describe('a manager', () => {
   it('takes it from the one who runs the task, and from nobody else', () => {
     expect(running().hear({ peer: 'stranger' as PeerId, actor: 'award' }, checkpoint(1, 1))).toEqual([])
     expect(attachedTo([planned('root', spec('root/t')), awarded('root/t')], [ended('root/t', 'lost')]).hear(workerAt, checkpoint(1, 1))).toEqual([])
-    expect(running().hear(workerAt, { kind: 'checkpoint', awardId, number: 1, checkpoint: { blob: { $blob: 'a'.repeat(64) as never, sizeBytes: limits.checkpointBytesMax + 1 } } })).toEqual([{ kind: 'checkpoint-heard', awardId, number: 1 }])
+    expect(running().hear(workerAt, { kind: 'checkpoint', awardId, number: 1, checkpoint: { blob: { $blob: 'a'.repeat(64) as never, sizeBytes: limits.checkpointBytesMax + 1 } } })).toEqual([{ kind: 'checkpoint-heard', awardId, number: 1, refused: true }])
   })
 
   it('lives on when it is refused: what can be had later is asked for again, what cannot is forgotten', () => {
