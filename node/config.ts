@@ -7,6 +7,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { MeshError } from '../protocols/kernel/errors.ts'
 import { type ConfigFile, findConfigFile, readConfigFile } from './config/config-file.ts'
+import { modelVariables, shownKey, withEnvironment } from './config/model-settings.ts'
 import { nearest } from './config/nearest.ts'
 import { ConfigSchema, type NodeConfig, type Settings, type Surroundings, about, defaultSettings, surroundingsOf } from './config/schema.ts'
 
@@ -33,10 +34,18 @@ export interface LoadedConfig {
   readonly files: readonly string[]
   /** `SKEIN_*` variables that are no setting, with the nearest one that is: worth a warning, not an error. */
   readonly ignored: readonly { readonly variable: string; readonly nearest?: string }[]
+  /** What is wrong with the variables that name endpoints of models, which other programs use too: it matters to whoever starts a node. */
+  readonly endpointProblem?: MeshError
 }
 
 /** Variables of the command line and of tests that are not settings of a node. */
-const otherVariables = new Set(['SKEIN_URL', 'SKEIN_TOKEN', 'SKEIN_CONFIG', 'SKEIN_QUIET'])
+const otherVariables = new Set<string>(['SKEIN_URL', 'SKEIN_TOKEN', 'SKEIN_CONFIG', 'SKEIN_QUIET', ...modelVariables])
+
+/** Flags that are not named after their setting. */
+const shortFlags: Readonly<Record<string, string>> = { models: '--model', endpoints: '--llm-url' }
+
+/** Their values hold secrets: what cannot be read of them is not repeated. */
+const secretSettings: ReadonlySet<string> = new Set(['http.tokens', 'endpoints'])
 
 /**
  * Reads and merges every source.
@@ -89,11 +98,21 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     const at = (issue?.path ?? []).map(String)
     throw settingError(at, issue?.message ?? 'is not valid', origins, sources)
   }
+  let endpoints = parsed.data.endpoints
+  let endpointProblem: MeshError | undefined
+  try {
+    endpoints = withEnvironment(endpoints, env, origins['endpoints'] === 'flag')
+  } catch (thrown) {
+    if (!(thrown instanceof MeshError)) throw thrown
+    endpointProblem = thrown
+  }
+  if (endpoints.length > parsed.data.endpoints.length) origins['endpoints'] = parsed.data.endpoints.length === 0 ? 'environment' : `${origins['endpoints'] ?? 'default'} and environment`
   return {
-    config: { ...parsed.data, asked: { listenPort: origins['listen.port'] !== 'default', httpPort: origins['http.port'] !== 'default' }, programsFrom: sources.has(origins['programs'] ?? '') ? dirname(origins['programs'] ?? cwd) : resolve(cwd) },
+    config: { ...parsed.data, endpoints, asked: { listenPort: origins['listen.port'] !== 'default', httpPort: origins['http.port'] !== 'default' }, programsFrom: sources.has(origins['programs'] ?? '') ? dirname(origins['programs'] ?? cwd) : resolve(cwd) },
     origins,
     files: [...sources.keys()],
     ignored: ignoredVariables(env, paths),
+    ...(endpointProblem === undefined ? {} : { endpointProblem }),
   }
 }
 
@@ -115,7 +134,7 @@ export function variableName(path: string): string {
 
 /** `listen.port` → `--listen-port`. */
 export function flagName(path: string): string {
-  return `--${path.replace(/([a-z])([A-Z])/g, '$1-$2').replaceAll('.', '-').toLowerCase()}`
+  return shortFlags[path] ?? `--${path.replace(/([a-z])([A-Z])/g, '$1-$2').replaceAll('.', '-').toLowerCase()}`
 }
 
 /** The value of a setting by its dotted path. */
@@ -129,6 +148,9 @@ export function redacted(path: string, value: unknown): unknown {
   if (path === 'join' && Array.isArray(value)) return value.map((entry: unknown) => (typeof entry === 'string' && entry.startsWith('/') ? entry : '(invite: secret)'))
   if (path === 'programs' && Array.isArray(value)) {
     return value.map((program: unknown) => (isSection(program) && isSection(program['env']) ? { ...program, env: Object.fromEntries(Object.keys(program['env']).map((key) => [key, '(secret)'])) } : program))
+  }
+  if (path === 'endpoints' && Array.isArray(value)) {
+    return value.map((endpoint: unknown) => (isSection(endpoint) && typeof endpoint['key'] === 'string' ? { ...endpoint, key: shownKey(endpoint['key']) } : endpoint))
   }
   return value
 }
@@ -156,9 +178,12 @@ function treeOf(values: ReadonlyMap<string, unknown>): Record<string, unknown> {
 
 /** Paths of files are meant relative to the file or folder that named them. */
 function located(path: string, value: unknown, base: string): unknown {
-  if (path === 'data' && typeof value === 'string') return resolve(base, value)
+  if ((path === 'data' || (path === 'roles' && value !== '')) && typeof value === 'string') return resolve(base, value)
   if (path === 'skills' && Array.isArray(value)) {
     return value.map((entry: unknown) => (typeof entry === 'string' && (isAbsolute(entry) || /^\.{0,2}\/|\.[cm]?[jt]s$/.test(entry)) ? resolve(base, entry) : entry))
+  }
+  if (path === 'models' && Array.isArray(value)) {
+    return value.map((entry: unknown) => (typeof entry === 'string' ? resolve(base, entry) : isSection(entry) && typeof entry['file'] === 'string' ? { ...entry, file: resolve(base, entry['file']) } : entry))
   }
   return value
 }
@@ -181,12 +206,12 @@ function readTexts(texts: Readonly<Record<string, unknown>>, paths: readonly str
   for (const [path, given] of Object.entries(texts)) {
     if (given === undefined) continue
     if (!paths.includes(path)) throw new MeshError('bad-request', `there is no setting ${path}`, { next: hint(path, paths) })
-    settings.set(path, typeof given === 'string' ? fromText(given, valueAt(defaults, path), nameOf(path)) : given)
+    settings.set(path, typeof given === 'string' ? fromText(given, valueAt(defaults, path), nameOf(path), secretSettings.has(path)) : given)
   }
   return settings
 }
 
-function fromText(text: string, like: unknown, name: string): unknown {
+function fromText(text: string, like: unknown, name: string, isSecret: boolean): unknown {
   if (typeof like === 'number') {
     const number = Number(text)
     if (text.trim() === '' || !Number.isFinite(number)) throw new MeshError('bad-request', `${name} is "${text}", which is not a number`, { next: `give a number to ${name}` })
@@ -201,7 +226,7 @@ function fromText(text: string, like: unknown, name: string): unknown {
     try {
       return JSON.parse(text) as unknown
     } catch (thrown) {
-      throw new MeshError('bad-request', `${name} is not JSON: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: `give ${name} as ${Array.isArray(like) ? 'a comma-separated list or a JSON array' : 'a JSON object'}` })
+      throw new MeshError('bad-request', `${name} is not JSON${isSecret ? '' : `: ${thrown instanceof Error ? thrown.message : String(thrown)}`}`, { next: `give ${name} as ${Array.isArray(like) ? 'a comma-separated list or a JSON array' : 'a JSON object'}` })
     }
   }
   if (Array.isArray(like)) return text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '')

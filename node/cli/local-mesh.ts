@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { MeshError, Fault } from '../../protocols/kernel/errors.ts'
+import { modelVariables } from '../config/model-settings.ts'
 import { adoptMeshKey, createInvite, createMeshKey, readMeshKey } from '../mesh-key.ts'
 import { type Ready, parseReadyLine } from './ready-line.ts'
 import { readRunFile } from './run-file.ts'
@@ -138,7 +139,8 @@ async function startMember(options: LocalMeshOptions, index: number, children: C
   ]
   const child = spawn(process.execPath, argv, {
     cwd: options.cwd ?? dataDir,
-    env: Object.fromEntries(Object.entries(options.env).filter(([variable]) => !variable.startsWith('SKEIN_'))),
+    // Settings of the one that started them are not theirs; the models it may use are.
+    env: Object.fromEntries(Object.entries(options.env).filter(([variable]) => !variable.startsWith('SKEIN_') || modelVariables.some((name) => name === variable))),
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   })

@@ -7,6 +7,7 @@ import { Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { ProgramDeclaration } from '../skills/program/declaration.ts'
 import { homeDirectory } from './home.ts'
+import { Endpoints, ModelCacheSettings, ModelFile } from './model-settings.ts'
 
 const Port = z.number().int().min(0).max(65_535)
 const count = z.number().int().min(1)
@@ -29,6 +30,10 @@ export const ConfigSchema = z.object({
   skills: z.array(z.string().min(1)),
   programs: z.array(ProgramDeclaration),
   watch: z.boolean(),
+  models: z.array(ModelFile),
+  endpoints: Endpoints,
+  modelCache: ModelCacheSettings,
+  roles: z.string(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
   onBattery: z.enum(['work', 'refuse']),
   limits: z.object({
@@ -90,6 +95,13 @@ export const about: Readonly<Record<string, string>> = {
   skills: 'skill files or packages to load',
   programs: 'programs offered as capabilities',
   watch: 'reload skills when their files change',
+  models: 'GGUF files of language models to run here: paths, or { file, name, slots, contextTokens, gpu (auto, off), threads, does (chat, embed) }',
+  endpoints: 'OpenAI-compatible endpoints to use: addresses, or { url, name, key or keyFrom (a variable), models, prices, slots, contextTokens }',
+  'modelCache.chat.exact': 'give the answer to the same chat again, when it asks for no chance (temperature 0, or a seed)',
+  'modelCache.chat.similar': 'and to one whose last question means the same: from this likeness on, like 0.95; 0 is never',
+  'modelCache.embed.exact': 'give the vectors of the same texts again',
+  'modelCache.bytesMax': 'memory for answers that are given again',
+  roles: 'folder of YAML files with more roles for agents; one of a shipped name replaces it',
   logLevel: 'debug, info, warn, error or silent',
   onBattery: 'work or refuse while on battery',
   'replication.groupPulseMs': 'how often a leader says that it lives',
@@ -140,6 +152,10 @@ export function defaultSettings(around: Surroundings): Settings {
     skills: [],
     programs: [],
     watch: false,
+    models: [],
+    endpoints: [],
+    modelCache: { chat: { exact: false, similar: 0 }, embed: { exact: false }, bytesMax: limits.modelCacheBytes },
+    roles: '',
     logLevel: 'info',
     onBattery: 'work',
     limits: {

@@ -22,7 +22,8 @@ export function addServiceCommands(program: Command, cli: Cli): void {
     .option('--dry-run', 'say what would be done'))
     .action(act<ServiceFlags>(cli, async ({ flags, voice, world }) => {
       // Read now, so that a mistake shows here and not in a log.
-      const { config } = await configOf(flags as StartFlags, world)
+      const { config, origins } = await configOf(flags as StartFlags, world)
+      if (origins['endpoints']?.includes('environment') === true) voice.warn(`skein: the service does not have your environment, so it will not use the models that OPENAI_API_KEY or SKEIN_LLM_URL name here: put them under endpoints into ${resolve(config.data, 'skein.config.yaml')}`)
       const file = flags.config === undefined ? [] : ['--config', resolve(world.cwd, flags.config)]
       return tell(await installService({ binPath: resolve(world.bin), dataDir: config.data, args: file, env: world.env, ...(flags.dryRun === true ? { dryRun: true } : {}) }), flags, voice)
     }))

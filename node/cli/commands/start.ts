@@ -27,6 +27,8 @@ export interface StartFlags extends CommonFlags {
   readonly slots?: string
   readonly skill?: readonly string[]
   readonly watch?: boolean
+  readonly model?: readonly string[]
+  readonly llmUrl?: readonly string[]
   readonly logLevel?: string
   readonly onBattery?: string
   readonly set?: readonly string[]
@@ -43,6 +45,8 @@ export function withNodeFlags(command: Command): Command {
     .option('--duties <list>', 'worker,replica,bridge (default: all)')
     .option('--skill <file or package>', 'load skills from it; may be repeated', collect)
     .option('--watch', 'reload skills when their files change')
+    .option('--model <file>', 'offer the language model in this GGUF file; may be repeated', collect)
+    .option('--llm-url <url>', 'offer the models of this OpenAI-compatible endpoint (key: SKEIN_LLM_KEY); may be repeated', collect)
     .option('--on-battery <what>', 'work (default) or refuse')
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .option('--set <setting=value>', 'any other setting, like limits.leaseMs=9000; may be repeated', collect)
@@ -76,6 +80,8 @@ export function settingsOf(flags: StartFlags): Record<string, unknown> {
     slots: flags.slots,
     skills: flags.skill,
     watch: flags.watch,
+    models: flags.model,
+    endpoints: flags.llmUrl,
     logLevel: flags.logLevel,
     onBattery: flags.onBattery,
   }
@@ -108,7 +114,8 @@ const endGraceMs = 3_000
 
 /** Starts the node and stays until a signal, its parent's end or its own. */
 async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promise<ExitCode> {
-  const { config, ignored } = await configOf(flags, world)
+  const { config, ignored, endpointProblem } = await configOf(flags, world)
+  if (endpointProblem !== undefined) throw endpointProblem
   for (const { variable, nearest } of ignored) {
     if (nearest !== undefined) voice.warn(`skein: ${variable} is no setting; did you mean ${nearest}?`)
   }
@@ -127,6 +134,7 @@ async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promis
         ...tokenOf(config.http.tokens),
       })
       announce(node, voice)
+      if (config.duties.includes('worker') && !voice.quiet) void offerLocalServers(config.endpoints.map(({ url }) => url), voice)
       return await serve(node, stop, voice)
     } finally {
       await removeRunFile(config.data, process.pid)
@@ -135,6 +143,15 @@ async function runNode(flags: StartFlags, voice: Voice, world: CliWorld): Promis
   } finally {
     waits.close()
     stop.close()
+  }
+}
+
+/** Model servers of this machine that the node does not use: it is the person's decision. */
+async function offerLocalServers(used: readonly string[], voice: Voice): Promise<void> {
+  const { findLocalServers, offerLine } = await import('../../models/local-servers.ts')
+  for (const server of await findLocalServers(used)) {
+    const { detail, next } = offerLine(server)
+    voice.warn(`skein: ${detail}; ${next}`)
   }
 }
 

@@ -71,9 +71,9 @@ async function checkFolder(path: string): Promise<void> {
   throw new MeshError('bad-input', isFolder === undefined ? `there is no folder at ${path}` : `${path} is not a folder`, { next: 'give a folder: npm start -- PATH' })
 }
 
-/** No model key and no other secret of the environment reaches the nodes: nothing here needs one. */
+/** No model, no key and no other secret of the environment reaches the nodes: nothing here needs one. */
 function withoutSecrets(env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$/i.test(name)))
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name !== 'SKEIN_LLM_URL' && !/(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$/i.test(name)))
 }
 
 interface Show {

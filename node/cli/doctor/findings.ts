@@ -1,6 +1,8 @@
 /** What the probes mean: pure, from what was seen to sentences with what to do. */
 import { z } from 'zod'
 import type { NodeView } from '../../../protocols/capability/views.ts'
+import { endpointName } from '../../config/model-settings.ts'
+import { offerLine } from '../../models/local-servers.ts'
 import { counted, printable, seconds, shortPeer } from '../view/format.ts'
 import { type BridgeView, type Probes, nodeNamed } from './probes.ts'
 
@@ -25,6 +27,7 @@ export function findingsOf(probes: Probes, subject: string | undefined): Finding
   return [
     ...configFindings(probes),
     ...networkFindings(probes),
+    ...modelFindings(probes),
     ...('value' in probes.bridge ? meshFindings(probes.bridge.value) : [{
       level: 'problem' as const, about: 'bridge', detail: probes.bridge.fault.detail, next: probes.bridge.fault.next ?? 'start a node with: skein start',
     }]),
@@ -39,6 +42,8 @@ function configFindings({ config, meshFingerprint, run }: Probes): Finding[] {
   for (const { variable, nearest } of config.value.ignored) {
     found.push({ level: 'note', about: 'configuration', detail: `${variable} is no setting`, ...(nearest === undefined ? {} : { next: `did you mean ${nearest}?` }) })
   }
+  const { endpointProblem } = config.value
+  if (endpointProblem !== undefined) found.push({ level: 'problem', about: 'models', detail: endpointProblem.fault.detail, ...nextOf(endpointProblem.fault) })
   found.push(run === undefined
     ? { level: 'note', about: 'this machine', detail: `no node runs on the data directory ${data}`, next: 'start one with: skein start' }
     : { level: 'good', about: 'this machine', detail: `${printable(run.name)} runs (process ${run.pid}), bridge ${run.http ?? 'none'}, for other nodes at ${run.addrs.join(', ') || 'no address'}` })
@@ -62,6 +67,13 @@ function networkFindings({ machine, config, run }: Probes): Finding[] {
     found.push({ level: 'note', about: 'network', detail: 'this node listens on loopback only: other machines cannot reach it', next: 'start it with --listen-host 0.0.0.0' })
   }
   return found
+}
+
+/** What could be used and is not, also by the node that runs. */
+function modelFindings({ modelServers, bridge }: Probes): Finding[] {
+  const self = 'value' in bridge ? bridge.value.nodes.find((node) => node.self) : undefined
+  const used = new Set(self?.advert?.capabilities.map(({ attributes }) => attributes['provider']))
+  return modelServers.filter(({ url }) => !used.has(endpointName(url))).map((server) => ({ level: 'note' as const, about: 'models', ...offerLine(server) }))
 }
 
 function meshFindings(bridge: BridgeView): Finding[] {

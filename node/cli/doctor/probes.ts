@@ -10,6 +10,7 @@ import type { Json } from '../../../protocols/kernel/payload.ts'
 import { type LoadedConfig, loadConfig } from '../../config.ts'
 import type { MeshClient } from '../../http/client.ts'
 import { fingerprintOf, readMeshKey } from '../../mesh-key.ts'
+import { type FoundServer, findLocalServers } from '../../models/local-servers.ts'
 import type { LogLine } from '../../telemetry/log-line.ts'
 import type { TalkFlags } from '../cli.ts'
 import { connect } from '../connection.ts'
@@ -53,6 +54,8 @@ export interface Probes {
   readonly meshFingerprint: Probed<string | undefined>
   readonly run: RunFile | undefined
   readonly bridge: Probed<BridgeView>
+  /** Servers of language models that run here and are in nobody's configuration. */
+  readonly modelServers: readonly FoundServer[]
   /** Addresses tried from here, and what came of it. */
   readonly tried: readonly { readonly addr: string; readonly outcome: 'open' | string }[]
 }
@@ -63,7 +66,8 @@ const dialTimeoutMs = 3_000
 export async function probeAll(flags: TalkFlags, world: CliWorld, subject: string | undefined): Promise<Probes> {
   const config = await probe(() => loadConfig({ flags: { data: flags.data }, env: world.env, cwd: world.cwd }))
   const dataDir = 'value' in config ? config.value.config.data : undefined
-  const [meshFingerprint, run, bridge] = await Promise.all([
+  const [modelServers, meshFingerprint, run, bridge] = await Promise.all([
+    findLocalServers('value' in config ? config.value.config.endpoints.map(({ url }) => url) : []),
     probe(async () => {
       const key = dataDir === undefined ? undefined : await readMeshKey(dataDir)
       return key === undefined ? undefined : fingerprintOf(key)
@@ -73,7 +77,7 @@ export async function probeAll(flags: TalkFlags, world: CliWorld, subject: strin
   ])
   const addrs = addressesToTry(subject, 'value' in bridge ? bridge.value : undefined)
   const tried = await Promise.all(addrs.map(async (addr) => ({ addr, outcome: await tryAddress(addr) })))
-  return { machine: lookAround(world), config, meshFingerprint, run, bridge, tried }
+  return { machine: lookAround(world), config, meshFingerprint, run, bridge, modelServers, tried }
 }
 
 async function probe<T>(look: () => Promise<T> | T): Promise<Probed<T>> {
