@@ -5,7 +5,7 @@
  * npm packages are bundled too: hundreds of small files cost a start more than all of Skein, and its memory as well. Outside stay those
  * with native parts (`outside` below), which the published package depends on; what is inside is named, with its licence, in
  * `dist/package/THIRD-PARTY-LICENCES.txt`.
- * The simulator is a program of its own beside it (`dist/sim.js`), with its scenarios in `dist/scenarios/`.
+ * The simulator is a program of its own beside it (`dist/sim.js`), with its scenarios in `dist/scenarios/`; the shipped roles are in `dist/shipped/`.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -156,8 +156,10 @@ async function main(): Promise<void> {
   mkdirSync(join(folder, 'dist'), { recursive: true })
   for (const name of readdirSync(out).filter((file) => file.endsWith('.js'))) cpSync(join(out, name), join(folder, 'dist', name))
   // Where siblingFolder() looks for them.
-  cpSync(join(root, 'sim/scenarios'), join(out, 'scenarios'), { recursive: true })
-  cpSync(join(out, 'scenarios'), join(folder, 'dist/scenarios'), { recursive: true })
+  for (const [from, name] of [['sim/scenarios', 'scenarios'], ['node/roles/shipped', 'shipped']] as const) {
+    cpSync(join(root, from), join(out, name), { recursive: true })
+    cpSync(join(out, name), join(folder, 'dist', name), { recursive: true })
+  }
   emitTypes(join(folder, 'types'))
   cpSync(join(root, 'bin'), join(folder, 'bin'), { recursive: true })
   for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md']) if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name))
