@@ -64,6 +64,8 @@ function requireJson(value: unknown, what: string, code: 'bad-output' | 'bad-pla
 const skillCodes: ReadonlySet<string> = new Set([
   'bad-input', 'bad-plan', 'bad-output', 'wrong-state', 'unknown-blob', 'too-large', 'over-limit', 'deadline-exceeded', 'overloaded',
   'unauthorised', 'forbidden', 'skill-failed', 'storage-failed', 'not-available', 'cancelled',
+  // What came of a capability that it called, when it could not do without.
+  'no-provider', 'unknown-capability', 'version-mismatch', 'context-overflow', 'provider-failed',
 ])
 const stackLinesMax = 4
 
