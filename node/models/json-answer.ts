@@ -1,0 +1,111 @@
+/**
+ * What a model says when it was asked for JSON: finds the JSON in it (models like to fence it, to think aloud first, or to explain themselves), and
+ * checks it against the schema.
+ */
+import { z } from 'zod'
+import { MeshError } from '../../protocols/kernel/errors.ts'
+import { unplain } from '../../protocols/kernel/json.ts'
+import type { JsonSchema } from '../../protocols/models/schema.ts'
+
+export type JsonFinding =
+  | { readonly ok: true; /** The JSON as the model wrote it, and nothing else. */ readonly text: string; readonly value: unknown }
+  /** In words that a model understands. */
+  | { readonly ok: false; readonly why: string }
+
+const issuesShownMax = 12
+
+/**
+ * @returns what judges an answer's text by the schema.
+ * @throws MeshError `bad-input` for a schema that cannot be checked.
+ */
+export function jsonJudge(schema: JsonSchema): (text: string) => JsonFinding {
+  let checker: z.ZodType
+  try {
+    checker = z.fromJSONSchema(schema, { registry: z.registry<Record<string, unknown>>() })
+  } catch (thrown) {
+    throw new MeshError('bad-input', `the answer's schema cannot be checked: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: 'use JSON Schema of draft 2020-12 without "if", "not", "unevaluatedProperties" and remote references' })
+  }
+  return (text) => {
+    let unreadable: string | undefined
+    let unfit: string | undefined
+    for (const candidate of candidates(text)) {
+      let value: unknown
+      try {
+        value = JSON.parse(candidate)
+      } catch (thrown) {
+        unreadable ??= `it is not JSON: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+        continue
+      }
+      const nested = unplain(value)
+      if (nested !== undefined) return { ok: false, why: nested }
+      const checked = checker.safeParse(value)
+      if (checked.success) return { ok: true, text: candidate, value }
+      unfit ??= describe(checked.error.issues)
+    }
+    return { ok: false, why: unfit ?? unreadable ?? 'it is empty' }
+  }
+}
+
+/** Texts that may be the JSON that was asked for, the likeliest first. */
+function* candidates(text: string): Iterable<string> {
+  const answer = text.replace(/^\s*<think>[\s\S]*?<\/think>/, '').trim()
+  if (answer === '') return
+  yield answer
+  for (const [, fenced = ''] of answer.matchAll(/```[\w-]*[^\S\n]*\n([\s\S]*?)\n?[^\S\n]*```/g)) yield fenced.trim()
+  // The last one first: whoever explains comes to the point at the end.
+  yield* outermost(answer).reverse()
+}
+
+/** Every stretch from a bracket to the one that closes it which lies in no other such stretch; the search ends after so many brackets. */
+const bracketsTriedMax = 64
+
+function outermost(text: string): string[] {
+  const found: string[] = []
+  let start = nextBracket(text, 0)
+  for (let tried = 0; start >= 0 && tried < bracketsTriedMax; tried++) {
+    const end = closing(text, start)
+    if (end !== undefined) found.push(text.slice(start, end))
+    start = nextBracket(text, end ?? start + 1)
+  }
+  return found
+}
+
+function nextBracket(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) if (text[at] === '{' || text[at] === '[') return at
+  return -1
+}
+
+/** @returns where what begins at `start` is over; undefined when it never is. */
+function closing(text: string, start: number): number | undefined {
+  let depth = 0
+  let isQuoted = false
+  for (let at = start; at < text.length; at++) {
+    const char = text[at]
+    if (isQuoted) {
+      if (char === '\\') at += 1
+      else if (char === '"') isQuoted = false
+    } else if (char === '"') isQuoted = true
+    else if (char === '{' || char === '[') depth += 1
+    else if (char === '}' || char === ']') {
+      depth -= 1
+      if (depth === 0) return at + 1
+    }
+  }
+  return undefined
+}
+
+function describe(issues: readonly z.core.$ZodIssue[]): string {
+  const shown = issues.slice(0, issuesShownMax).map(({ path, message }) => (path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`))
+  if (issues.length > shown.length) shown.push(`and ${issues.length - shown.length} more`)
+  return shown.join('; ')
+}
+
+/** What a model is told whose answer did not do. */
+export function askAgain(why: string, schema: JsonSchema): string {
+  return `Your answer does not do: ${why}.\nAnswer again with nothing but one JSON value that fits this JSON Schema, without explanations and without code fences:\n${JSON.stringify(schema)}`
+}
+
+/** What a model is told beforehand by an endpoint that cannot hold it to a schema. */
+export function askForJson(schema: JsonSchema): string {
+  return `Answer with nothing but one JSON value that fits this JSON Schema, without explanations and without code fences:\n${JSON.stringify(schema)}`
+}
