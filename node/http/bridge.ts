@@ -28,6 +28,7 @@ import { laterRoutes } from './routes/later.ts'
 import { missionEventRoutes } from './routes/mission-events.ts'
 import { missionRoutes } from './routes/missions.ts'
 import { nodeRoutes } from './routes/nodes.ts'
+import { openAiRoutes } from './routes/openai.ts'
 import { serviceRoutes } from './routes/service.ts'
 import { createStreamSet } from './stream-set.ts'
 import { createTableRouter } from './table-router.ts'
@@ -107,6 +108,7 @@ export function createBridgeApp(parts: BridgeParts, gatekeeper: Gatekeeper): { a
     ...blobRoutes(parts),
     ...deadRoutes(parts),
     ...nodeRoutes(parts),
+    ...openAiRoutes(parts),
     ...laterRoutes(),
     ...serviceRoutes(parts, () => routes),
   ]

@@ -12,15 +12,20 @@ import { BlobRef } from '../../protocols/kernel/payload.ts'
 import { IndexedEvent, MissionRequest, Plan, ProgressNote } from '../../protocols/tasking/schema.ts'
 import { AttemptView, DeadView, MissionView, QueueView, ResultView, TaskView, WhyView } from '../../protocols/tasking/views.ts'
 import { LogLine } from '../telemetry/log-line.ts'
-import { isOpenAiPath, OpenAiError, Problem, statusOfCode } from './problem.ts'
+import { ChatCompletion, ChatCompletionChunk } from './openai/chat-answer.ts'
+import { ChatCompletionRequest } from './openai/chat-request.ts'
+import { EmbeddingList, EmbeddingRequest } from './openai/embeddings.ts'
+import { ServedModel } from './openai/models.ts'
+import { isOpenAiPath, OpenAiError, Problem, statusFor } from './problem.ts'
 import type { BodySpec, Route } from './route-table.ts'
 
 type JsonObject = Record<string, unknown>
 
 /** Schemas that get a name of their own in the description; the same in requests and in answers. */
 const named: Readonly<Record<string, z.ZodType>> = {
-  Advert, AttemptView, BidSummary, BlobRef, Capability, CapabilityView, DeadView, Fault, IndexedEvent, LogLine, MissionRequest, MissionView,
-  NodeView, OpenAiError, Plan, Problem, ProgressNote, QueueView, RefusalSummary, ResultView, TaskView, WhyView,
+  Advert, AttemptView, BidSummary, BlobRef, Capability, CapabilityView, ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, DeadView, EmbeddingList, EmbeddingRequest,
+  Fault, IndexedEvent, LogLine, MissionRequest, MissionView, Model: ServedModel, NodeView, OpenAiError, Plan, Problem, ProgressNote, QueueView, RefusalSummary, ResultView,
+  TaskView, WhyView,
 }
 
 /** Codes that any route may answer with. */
@@ -30,7 +35,7 @@ export function describeRoutes(routes: readonly Route[], version: string): JsonO
   const schemas: JsonObject = {}
   const describe = schemaDescriber(schemas)
   // What the streams of events carry as text is described too.
-  for (const schema of [IndexedEvent, ProgressNote]) describe(schema, 'output')
+  for (const schema of [IndexedEvent, ProgressNote, ChatCompletionChunk]) describe(schema, 'output')
   const paths: Record<string, JsonObject> = {}
   for (const route of routes) {
     const operations = (paths[route.path] ??= {})
@@ -112,16 +117,20 @@ function bodyOf(body: BodySpec, describe: Describe): JsonObject {
 }
 
 function answersOf(route: Route, describe: Describe): JsonObject {
-  return Object.fromEntries(route.answers.map(({ status, description, schema, mediaType = 'application/json' }) => [
-    status,
-    { description, ...(schema === undefined ? {} : { content: { [mediaType]: { schema: describe(schema, 'output') } } }) },
-  ]))
+  const byStatus: Record<number, { description: string; content?: JsonObject }> = {}
+  for (const { status, description, schema, mediaType = 'application/json' } of route.answers) {
+    // An answer may come in one of several media types.
+    const before = byStatus[status]
+    const content = { ...before?.content, ...(schema === undefined ? {} : { [mediaType]: { schema: describe(schema, 'output') } }) }
+    byStatus[status] = { description: before === undefined ? description : `${before.description} ${description}`, ...(Object.keys(content).length === 0 ? {} : { content }) }
+  }
+  return byStatus
 }
 
 function faultsOf(route: Route, describe: Describe): JsonObject {
   const codesByStatus = new Map<number, ErrorCode[]>()
   for (const code of new Set([...route.faults, ...(route.open === true ? everywhere.filter((code) => code !== 'unauthorised') : everywhere)])) {
-    const status = statusOfCode[code]
+    const status = statusFor(route.path, code)
     codesByStatus.set(status, [...(codesByStatus.get(status) ?? []), code])
   }
   const content = isOpenAiPath(route.path)

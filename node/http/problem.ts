@@ -59,6 +59,9 @@ export interface AnswerOptions {
   /** A more exact status than the code's own (404, 405, 415 are all malformed requests). */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
+  /** On OpenAI's routes: the parameter that is wrong, `messages[0].content`, and OpenAI's own name for what is wrong with it. */
+  readonly param?: string
+  readonly openAiCode?: string
 }
 
 /** An error that knows more than its code about how HTTP should say it. Thrown inside the bridge only. */
@@ -105,18 +108,51 @@ export const OpenAiError = z.object({
   error: z.object({ message: z.string(), type: z.string(), code: z.string().nullable(), param: z.string().nullable() }),
 })
 
-function openAiErrorOf(fault: Fault, status: number): z.infer<typeof OpenAiError> {
+export type OpenAiError = z.infer<typeof OpenAiError>
+
+/** Where OpenAI's clients expect another status than a problem has: their error classes and their retries go by it. */
+const openAiStatusOfCode: Partial<Record<ErrorCode, number>> = {
+  'bad-input': 400,
+  'context-overflow': 400,
+  'unknown-capability': 503,
+  'version-mismatch': 503,
+  'over-limit': 429,
+  'deadline-exceeded': 504,
+  cancelled: 503,
+}
+
+/** What OpenAI has its own word for. */
+const openAiCodeOf: Partial<Record<ErrorCode, string>> = {
+  unauthorised: 'invalid_api_key',
+  overloaded: 'rate_limit_exceeded',
+  'over-limit': 'insufficient_quota',
+  'context-overflow': 'context_length_exceeded',
+}
+
+/** The status of a code as the path's clients expect it. */
+export function statusFor(path: string, code: ErrorCode): number {
+  return (isOpenAiPath(path) ? openAiStatusOfCode[code] : undefined) ?? statusOfCode[code]
+}
+
+/** A fault in OpenAI's shape. */
+export function openAiErrorOf(fault: Fault, options: AnswerOptions = {}): OpenAiError {
+  const status = options.status ?? openAiStatusOfCode[fault.code] ?? statusOfCode[fault.code]
   const type = status === 401 ? 'authentication_error' : status === 403 ? 'permission_error' : status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error'
-  return { error: { message: fault.next === undefined ? fault.detail : `${fault.detail}; ${fault.next}`, type, code: fault.code, param: null } }
+  return { error: { message: fault.next === undefined ? fault.detail : `${fault.detail}; ${fault.next}`, type, code: options.openAiCode ?? openAiCodeOf[fault.code] ?? fault.code, param: options.param ?? null } }
 }
 
 /** A fault as a whole answer in the shape that the path's clients expect. 429 and 503 say when to come back. */
 export function faultAnswer(fault: Fault, path: string, options: AnswerOptions = {}): Response {
-  const status = options.status ?? statusOfCode[fault.code]
+  const status = options.status ?? statusFor(path, fault.code)
   const openAi = isOpenAiPath(path)
   const headers: Record<string, string> = { 'content-type': openAi ? 'application/json' : 'application/problem+json', 'cache-control': 'no-store', ...options.headers }
-  if (status === 429) headers['retry-after'] = String(Math.max(1, Math.ceil((fault.retryAfterMs ?? 1_000) / 1000)))
-  else if (fault.retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(fault.retryAfterMs / 1000)))
+  const retryAfterMs = fault.retryAfterMs ?? (status === 429 && fault.retryable ? 1_000 : undefined)
+  if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)))
+  if (openAi) {
+    // OpenAI's clients read these two before they look at the status.
+    if (retryAfterMs !== undefined) headers['retry-after-ms'] = String(retryAfterMs)
+    if (!fault.retryable) headers['x-should-retry'] = 'false'
+  }
   if (status === 401) headers['www-authenticate'] ??= 'Bearer realm="skein"'
-  return new Response(JSON.stringify(openAi ? openAiErrorOf(fault, status) : problemOf(fault, status)), { status, headers })
+  return new Response(JSON.stringify(openAi ? openAiErrorOf(fault, options) : problemOf(fault, status)), { status, headers })
 }

@@ -21,26 +21,35 @@ export interface SseInit {
   readonly heartbeatMs: number
   readonly stallMs: number
   readonly outgoing: ServerResponse
+  /**
+   * Whether a client can go on with it on another connection; default yes. Of one that cannot, nothing is written before the first message or
+   * sign of life, so that until then the answer can still be an error.
+   */
+  readonly resumable?: boolean
 }
 
 export interface SseStream {
   readonly response: Response
   send(message: SseMessage): void
+  /** Sends a message whose data is this one line as it stands. */
+  sendLine(line: string): void
   /** The queue has reached its maximum: send nothing more until `onDrained`. What is sent nevertheless is dropped. */
   full(): boolean
   /** Calls the listener once, when everything queued has been taken by the client. */
   onDrained(listener: () => void): void
-  /** Sends what is queued and a last comment, then ends. No effect on an ended stream. */
-  end(comment?: string): void
+  /** Sends what is queued, however much that is, a last message and a last comment, then ends. No effect on an ended stream. */
+  end(comment?: string, last?: SseMessage): void
+  /** Leaves the answer to others, if nothing of it was written yet. @returns whether that is so. */
+  withdraw(): boolean
   /** Calls the listener once, when the stream is over for whatever reason; at once when it is over already. */
   onClosed(listener: () => void): void
 }
 
 const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
-export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }: SseInit): SseStream {
+export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing, resumable = true }: SseInit): SseStream {
   /** The first bytes send the head of the answer on its way. */
-  let queue = 'retry: 1000\n\n'
+  let queue = resumable ? 'retry: 1000\n\n' : ''
   let queuedBytes = queue.length
   /** The socket has taken as much as it will for now. */
   let blocked = false
@@ -62,6 +71,10 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     planFlush()
   }
 
+  function full(): boolean {
+    return queuedBytes + outgoing.writableLength >= queueBytesMax
+  }
+
   function planFlush(): void {
     if (flushPlanned || blocked) return
     flushPlanned = true
@@ -74,11 +87,16 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     const text = queue
     queue = ''
     queuedBytes = 0
+    writeHead()
     if (outgoing.write(text)) tellDrained()
     else {
       blocked = true
       stallTimer ??= setTimeout(drop, stallMs).unref()
     }
+  }
+
+  function writeHead(): void {
+    if (!outgoing.headersSent) outgoing.writeHead(200, headers)
   }
 
   outgoing.on('drain', () => {
@@ -104,10 +122,10 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     stallTimer = undefined
     queue = ''
     queuedBytes = 0
-    end('too slow: nothing was read for too long; reconnect with Last-Event-ID')
+    end(`too slow: nothing was read for too long${resumable ? '; reconnect with Last-Event-ID' : ''}`)
   }
 
-  function end(comment?: string): void {
+  function end(comment?: string, last?: SseMessage): void {
     if (ended) return
     ended = true
     clearInterval(heartbeat)
@@ -115,12 +133,13 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     // What is left reaches a client that wakes up; one that does not holds its socket no longer than this.
     const release = setTimeout(() => outgoing.destroy(), stallMs).unref()
     outgoing.once('close', () => clearTimeout(release))
-    outgoing.end(comment === undefined ? queue : `${queue}: ${oneLine(comment)}\n\n`)
+    writeHead()
+    outgoing.end(`${queue}${last === undefined ? '' : textOf(last)}${comment === undefined ? '' : `: ${oneLine(comment)}\n\n`}`)
     queue = ''
     notifyClosed()
   }
 
-  /** The client has gone, or has everything. */
+  /** The client has gone, or has everything, or gets another answer. */
   function close(): void {
     ended = true
     queue = ''
@@ -135,27 +154,40 @@ export function openSseStream({ queueBytesMax, heartbeatMs, stallMs, outgoing }:
     for (const listener of closedListeners.splice(0)) listener()
   }
 
-  outgoing.writeHead(200, headers)
-  planFlush()
+  if (resumable) {
+    writeHead()
+    planFlush()
+  }
   // A client that went before it was answered is not heard of again.
   if (outgoing.destroyed) setImmediate(close)
   return {
     response: written(200),
-    send({ event, id, data }) {
-      if (queuedBytes + outgoing.writableLength >= queueBytesMax) return
-      enqueue(`${event === undefined ? '' : `event: ${event}\n`}${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`)
+    send(message) {
+      if (!full()) enqueue(textOf(message))
     },
-    full: () => queuedBytes + outgoing.writableLength >= queueBytesMax,
+    sendLine(line) {
+      if (!full()) enqueue(`data: ${oneLine(line)}\n\n`)
+    },
+    full,
     onDrained(listener) {
       drainedListener = listener
       if (queue === '' && !blocked) tellDrained()
     },
     end,
+    withdraw() {
+      if (outgoing.headersSent) return false
+      close()
+      return true
+    },
     onClosed(listener) {
       if (closed) listener()
       else closedListeners.push(listener)
     },
   }
+}
+
+function textOf({ event, id, data }: SseMessage): string {
+  return `${event === undefined ? '' : `event: ${event}\n`}${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`
 }
 
 function oneLine(text: string): string {

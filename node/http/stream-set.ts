@@ -10,31 +10,42 @@ import type { SseStream } from './sse-stream.ts'
 export interface StreamSet {
   /** @throws HttpFault 429 when the bridge has as many as it can. */
   open(c: BridgeContext): SseStream
+  /**
+   * Opens one that no client can go on with elsewhere (`SseInit.resumable`).
+   * @param stopping is called when the bridge stops, and ends it.
+   * @throws as `open`.
+   */
+  openOnce(c: BridgeContext, stopping: () => void): SseStream
   /** Ends every stream with a comment; none can be opened afterwards. */
   endAll(comment: string): void
 }
 
 export function createStreamSet(limits: BridgeLimits, metrics: NodeMetrics): StreamSet {
-  const streams = new Set<SseStream>()
+  /** Each with what ends it. */
+  const streams = new Map<SseStream, (comment: string) => void>()
   let ending = false
+
+  function opened(c: BridgeContext, stopping?: () => void): SseStream {
+    if (ending || streams.size >= limits.streamsMax) {
+      const why = ending ? 'this bridge is stopping' : `this bridge already serves ${streams.size} streams`
+      throw new HttpFault(fault('overloaded', why, { next: 'use another bridge of the mesh, or come back later', retryAfterMs: 5_000 }))
+    }
+    const stream = openSseStream({ ...limits, queueBytesMax: limits.streamQueueBytesMax, outgoing: c.env.outgoing, resumable: stopping === undefined })
+    streams.set(stream, stopping ?? ((comment) => stream.end(comment)))
+    metrics.streams(1)
+    stream.onClosed(() => {
+      streams.delete(stream)
+      metrics.streams(-1)
+    })
+    return stream
+  }
+
   return {
-    open(c) {
-      if (ending || streams.size >= limits.streamsMax) {
-        const why = ending ? 'this bridge is stopping' : `this bridge already serves ${streams.size} streams`
-        throw new HttpFault(fault('overloaded', why, { next: 'use another bridge of the mesh, or come back later', retryAfterMs: 5_000 }))
-      }
-      const stream = openSseStream({ ...limits, queueBytesMax: limits.streamQueueBytesMax, outgoing: c.env.outgoing })
-      streams.add(stream)
-      metrics.streams(1)
-      stream.onClosed(() => {
-        streams.delete(stream)
-        metrics.streams(-1)
-      })
-      return stream
-    },
+    open: (c) => opened(c),
+    openOnce: opened,
     endAll(comment) {
       ending = true
-      for (const stream of [...streams]) stream.end(comment)
+      for (const end of [...streams.values()]) end(comment)
     },
   }
 }

@@ -12,11 +12,8 @@ const later: readonly (readonly [method: Method, path: string, what: string, par
   ['POST', '/v1/missions/{id}/messages', 'talking to a running mission', missionParams],
   ['POST', '/v1/missions/{id}/fork', 'forking a mission', missionParams],
   ['POST', '/v1/quotes', 'asking for quotes'],
-  ['POST', '/v1/chat/completions', 'chat completions'],
   ['POST', '/v1/completions', 'text completions'],
-  ['POST', '/v1/embeddings', 'embeddings'],
   ['POST', '/v1/responses', 'the responses API'],
-  ['GET', '/v1/models', 'the list of models'],
 ]
 
 export function laterRoutes(): Route[] {

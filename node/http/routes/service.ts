@@ -56,7 +56,7 @@ export function serviceRoutes({ mesh, metrics, version }: BridgeParts, allRoutes
 }
 
 function frontPage(nodeName: string, version: string): string {
-  const links = ['/v1/missions', '/v1/nodes', '/v1/capabilities', '/v1/queue', '/v1/dead', '/readyz', '/metrics', '/openapi.json']
+  const links = ['/v1/missions', '/v1/nodes', '/v1/capabilities', '/v1/models', '/v1/queue', '/v1/dead', '/readyz', '/metrics', '/openapi.json']
   const name = nodeName.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`)
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Skein: ${name}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:36rem;padding:0 1rem}</style></head>

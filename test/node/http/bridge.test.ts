@@ -96,7 +96,7 @@ describe('service', () => {
     for (const path of ['/v1/missions/m-aaaaaaaa-bbbbbbbbbbbb/messages', '/v1/missions/m-aaaaaaaa-bbbbbbbbbbbb/fork', '/v1/quotes']) {
       expect(await problemIn(await post(path, {}))).toMatchObject({ status: 501, code: 'not-available' })
     }
-    for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses']) {
+    for (const path of ['/v1/completions', '/v1/responses']) {
       const answer = await post(path, {})
       expect(answer.status).toBe(501)
       expect(OpenAiError.parse(await answer.json()).error).toMatchObject({ type: 'server_error', code: 'not-available', param: null })
