@@ -5,7 +5,8 @@
  * - `key=value`: JSON when it parses as JSON (`n=3`, `on=true`, `list=[1,2]`), else text; `a.b=1` is nested
  * - `key=@file`: the file's content, uploaded, as a blob reference; `key=@folder`: the folder, packed and uploaded
  * - `key=@@text`: text that begins with `@`
- * - for `repo.*`: `path=folder` (or `folder=folder`) and `git=repository on this disk` are uploaded as `folder`
+ * - for `repo.*` and `docs.*`: `path=folder` (or `folder=folder`) is packed and uploaded as `folder`; for `repo.*` also `git=repository on this disk`
+ * - for `docs.*`: `question=…` is text, whatever it looks like
  * - anywhere in a plan or an input file: `{ "$upload": "path" }`, relative to that file
  */
 import { existsSync } from 'node:fs'
@@ -61,18 +62,21 @@ export async function inputOf(capability: string, pairs: readonly string[], base
   if (pairs.length === 0) return base ?? {}
   if (base !== undefined && !isObject(base)) throw usageError('--input adds to an object, but the input file holds something else', 'give either --input or --input-file')
   const input: { [key: string]: Json } = { ...base }
-  const takesFolder = capability.startsWith('repo.')
+  const takesGit = capability.startsWith('repo.')
+  const takesDocuments = capability.startsWith('docs.')
+  const takesFolder = takesGit || takesDocuments
   for (const pair of pairs) {
     const { path, text } = parseAssignment(pair)
     const key = path.join('.')
-    if (takesFolder && key === 'git') refusePassword(text)
+    const isText = (takesGit && key === 'git') || (takesDocuments && key === 'question')
+    if (takesGit && key === 'git') refusePassword(text)
     if (takesFolder && (key === 'path' || key === 'folder') && !text.startsWith('@@')) {
-      input['folder'] = await uploadFolder(resolve(cwd, text.replace(/^@/, '')), uploader)
-    } else if (takesFolder && key === 'git' && !isGitUrl(text) && existsSync(resolve(cwd, text))) {
+      input['folder'] = await uploadFolder(resolve(cwd, text.replace(/^@/, '')), uploader, takesGit)
+    } else if (takesGit && key === 'git' && !isGitUrl(text) && existsSync(resolve(cwd, text))) {
       uploader.onUpload?.(text)
       input['folder'] = await packGit(resolve(cwd, text), { ...packing(uploader), allowLocal: true }) as unknown as Json
     } else {
-      assign(input, path, text.startsWith('@@') ? text.slice(1) : text.startsWith('@') ? await uploadPath(resolve(cwd, text.slice(1)), uploader) : takesFolder && key === 'git' ? text : valueOf(text))
+      assign(input, path, text.startsWith('@@') ? text.slice(1) : text.startsWith('@') ? await uploadPath(resolve(cwd, text.slice(1)), uploader) : isText ? text : valueOf(text))
     }
   }
   return input
@@ -113,9 +117,9 @@ export async function uploadPath(path: string, uploader: Uploader): Promise<Json
   return await uploader.put(await readLimited(path, limits.blobBytesMax), { name: basename(path) }) as unknown as Json
 }
 
-async function uploadFolder(path: string, uploader: Uploader): Promise<Json> {
+async function uploadFolder(path: string, uploader: Uploader, history = true): Promise<Json> {
   uploader.onUpload?.(path)
-  return await packFolder(path, packing(uploader)) as unknown as Json
+  return await packFolder(path, { ...packing(uploader), history }) as unknown as Json
 }
 
 function packing(uploader: Uploader): { put: Uploader['put']; signal?: AbortSignal } {

@@ -51,6 +51,12 @@ it('packs the folder of a report', async () => {
   expect(await inputOf('repo.report', ['git=https://example.org/a.git'], undefined, folder, uploader)).toEqual({ git: 'https://example.org/a.git' })
 })
 
+it('packs the folder of a question, which is text whatever it looks like', async () => {
+  for (const [typed, question] of [['How long?', 'How long?'], ['42', '42'], ['"quoted"', '"quoted"'], ['@@home', '@home']] as const) {
+    expect(await inputOf('docs.answer', ['path=src', `question=${typed}`, 'passagesMax=3'], undefined, folder, uploader)).toEqual({ folder: expect.objectContaining({ name: 'src', files: 1 }) as unknown, question, passagesMax: 3 })
+  }
+})
+
 it('replaces uploads in documents, relative to them, and names the line of a mistake', async () => {
   writeFileSync(join(folder, 'plan.yaml'), 'tasks:\n  one:\n    capability: text.shout\n    input:\n      file: { $upload: src/a.txt }\n      deep: [{ $upload: ./src }]\n')
   expect(await readDocument(join(folder, 'plan.yaml'), uploader)).toMatchObject({ tasks: { one: { input: { file: { name: 'a.txt' }, deep: [{ name: 'src', files: 1 }] } } } })
