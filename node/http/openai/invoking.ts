@@ -10,8 +10,8 @@ import { written } from '../answer.ts'
 import { HttpFault } from '../problem.ts'
 import { modelsIn } from './models.ts'
 
-/** As long as OpenAI's own clients wait for an answer. */
-export const modelTimeMsMax = 10 * 60_000
+/** A little less than OpenAI's own clients wait for an answer: they are told why there is none. */
+export const modelTimeMsMax = 9.5 * 60_000
 
 /** Nobody is there any more to be answered. */
 export class ClientGone extends Error {
