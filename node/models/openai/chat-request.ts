@@ -37,7 +37,8 @@ function chatMessage(message: ChatMessage): OpenAI.Chat.Completions.ChatCompleti
       return { role: 'tool', tool_call_id: message.toolCallId, content: message.content }
     case 'assistant': {
       const calls = (message.toolCalls ?? []).map(({ id, name, arguments: text }) => ({ id, type: 'function' as const, function: { name, arguments: text } }))
-      return { role: 'assistant', content: message.content, ...(calls.length === 0 ? {} : { tool_calls: calls }) }
+      // Nothing at all is refused by many.
+      return calls.length === 0 ? { role: 'assistant', content: message.content ?? '' } : { role: 'assistant', content: message.content, tool_calls: calls }
     }
   }
 }

@@ -34,7 +34,7 @@ import { openLine } from './line.ts'
 import { askForDetails, readModelList } from './model-list.ts'
 import type { AskBeside, ListedModel } from './model-list.ts'
 import { contextByName, contextTokensDefault, doesByName } from './model-names.ts'
-import { countChat, countText } from './tokens.ts'
+import { countChat, countText, countTexts, tokensAtMost } from './tokens.ts'
 
 /** A model that is offered although, or otherwise than, the endpoint lists it. */
 export interface ConfiguredModel {
@@ -62,7 +62,7 @@ export interface OpenAiProviderOptions {
   readonly clock: Pick<Clock, 'monotonicMs' | 'schedule' | 'wallMs'>
   readonly breaker?: Breaker
   readonly fetch?: typeof globalThis.fetch
-  /** How long the first byte of an answer may take: a model may have to be loaded, or thinks before it speaks. Default 5 minutes. */
+  /** How long the first byte of an answer may take: a model may have to be loaded, or thinks before it speaks. Default 5 minutes, which is also the most that Node allows. */
   readonly firstByteMs?: DurationMs
   /** How long may pass between two bytes. Default 1 minute. */
   readonly idleMs?: DurationMs
@@ -140,9 +140,9 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
   }
 
   /** Some servers cut what is too long and say nothing: what is over by our own count is not sent. */
-  async function checkFit(model: string, count: () => Promise<number>, answerTokens = 0): Promise<void> {
+  async function checkFit(model: string, tokensMost: number, count: () => Promise<number>, answerTokens = 0): Promise<void> {
     const info = offered.get(model)
-    if (info === undefined || listed?.find((each) => each.name === model)?.cutsPrompts !== true) return
+    if (info === undefined || listed?.find((each) => each.name === model)?.cutsPrompts !== true || tokensMost + answerTokens <= info.contextTokens) return
     const neededTokens = await count() + answerTokens
     if (neededTokens > info.contextTokens) throw overflowFault(model, { neededTokens, contextTokens: info.contextTokens })
   }
@@ -215,7 +215,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
     async chat(model, input, call) {
       const signal = AbortSignal.any([call.signal, closing.signal])
       check(model, 'chat')
-      await checkFit(model, () => countChat(model, input), input.maxTokens)
+      await checkFit(model, tokensAtMost(input), () => countChat(model, input), input.maxTokens)
       const deliver = (delta: ChatDelta): void => {
         if (!signal.aborted) call.onDelta?.(delta)
       }
@@ -227,11 +227,9 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
     async embed(model, input, call) {
       const signal = AbortSignal.any([call.signal, closing.signal])
       check(model, 'embed')
-      for (const text of input.texts) await checkFit(model, () => countText(model, text))
+      for (const text of input.texts) await checkFit(model, Buffer.byteLength(text), () => countText(model, text))
       const { dimensions, vectors, promptTokens } = await embedAll({ endpoint: name, line, numbersOnly, model, input, signal })
-      let counted = promptTokens ?? 0
-      if (promptTokens === undefined) for (const text of input.texts) counted += await countText(model, text)
-      const tokens = { promptTokens: counted, cachedTokens: 0, completionTokens: 0 }
+      const tokens = { promptTokens: promptTokens ?? await countTexts(model, input.texts), cachedTokens: 0, completionTokens: 0 }
       return { model, dimensions, vectors: [...vectors], usage: { ...tokens, costUsd: costUsd(priceOf(model), tokens) } }
     },
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { countChat, countText } from '../../../../node/models/openai/tokens.ts'
+import { countChat, countText, tokensAtMost } from '../../../../node/models/openai/tokens.ts'
+import type { ChatInput } from '../../../../protocols/models/schema.ts'
 
 describe('tokens counted here', () => {
   it('are those of the model\'s encoding', async () => {
@@ -12,12 +13,26 @@ describe('tokens counted here', () => {
     expect(await countText('gpt-4.1', hindi)).toBe(await countText('gpt-4o', hindi))
   })
 
-  it('of a long text are counted in parts, and come to the same', async () => {
-    const words = Array.from({ length: 10_000 }, (_, i) => `word${i % 97}`).join(' ')
-    const once = await countText('gpt-4o', words.slice(0, 4_000))
-    expect(await countText('gpt-4o', words.slice(0, 4_000).repeat(10))).toBeGreaterThan(10 * once - 20)
-    expect(await countText('gpt-4o', words.slice(0, 4_000).repeat(10))).toBeLessThan(10 * once + 20)
-    expect(await countText('gpt-4o', '🪿'.repeat(9_000)), 'without a space to part it at').toBeGreaterThan(9_000)
+  it('are counted for many at the same time', async () => {
+    const counts = await Promise.all(Array.from({ length: 50 }, (_, i) => countText('gpt-4o', 'goose '.repeat(i))))
+    for (const i of [0, 1, 7, 49]) expect(counts[i]).toBe(await countText('gpt-4o', 'goose '.repeat(i)))
+    expect(counts[49]).toBeGreaterThan(counts[10] ?? Infinity)
+  })
+
+  it('do not hold up the loop of the node, however long the text', async () => {
+    let turns = 0
+    const beat = setInterval(() => turns++, 1)
+    // It takes its thread much longer than a turn.
+    await countText('gpt-4o', 'Wild geese fly south in the autumn of the year. '.repeat(20_000))
+    clearInterval(beat)
+    expect(turns).toBeGreaterThan(10)
+  })
+
+  it('are never more than is said quickly', async () => {
+    for (const content of ['', 'hello', '🪿🪿🪿 नमस्ते', '\u0000\u0001', '!?!?'.repeat(50)]) {
+      const input: ChatInput = { messages: [{ role: 'user', content }], tools: [{ name: 'fly' }] }
+      expect(await countChat('gpt-4o', input)).toBeLessThanOrEqual(tokensAtMost(input))
+    }
   })
 
   it('control tokens in a text are text', async () => {
