@@ -77,7 +77,7 @@ export function modelLines(models: readonly ModelView[], columns: number, colour
 
 /** `8k`, `128k`, `1M`; small and odd numbers as they are. */
 function tokens(count: number): string {
-  for (const [unit, size] of [['M', 1_048_576], ['M', 1_000_000], ['k', 1_024], ['k', 1_000]] as const) if (count >= size && count % size === 0) return `${count / size}${unit}`
+  for (const [unit, size] of [['M', 1_000_000], ['M', 1_048_576], ['k', 1_000], ['k', 1_024]] as const) if (count >= size && count % size === 0) return `${count / size}${unit}`
   return String(count)
 }
 

@@ -9,6 +9,7 @@ import { CapabilityName, PeerId } from '../../../protocols/kernel/ids.ts'
 import { type OpenAiServer, rules, on, say, startOpenAiServer } from '../../support/openai-server/server.ts'
 import { type RealMesh, runSkein, startRealMesh } from '../../support/real-mesh.ts'
 import { skeinJson } from '../../support/skein-command.ts'
+import { writeTinyGguf } from '../../support/tiny-gguf/tiny-gguf.ts'
 import { until } from '../../support/until.ts'
 import { startBridge } from '../http/bridge-fixture.ts'
 import { otherPeer, selfPeer } from '../http/mesh-double.ts'
@@ -95,6 +96,20 @@ describe('a node with an endpoint', () => {
     ]
     for (const text of told) expect(text).not.toContain(key)
   })
+})
+
+it('a node with a model file offers it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'skein-models-'))
+  await writeTinyGguf(join(folder, 'tiny.gguf'))
+  const mesh = await startRealMesh([{ name: 'node-a', flags: ['--model', 'tiny.gguf'], cwd: folder }])
+  try {
+    expect(await mesh.node('node-a').skein<ModelView[]>(['models'])).toMatchObject([{ model: 'tiny', does: 'chat', provider: 'llama.cpp', state: 'connected', inputUsdPerMillion: 0 }])
+    const mission = await mesh.node('node-a').skein<{ state: string; result: { content: string; usage: { completionTokens: number } } }>(['run', 'llm.chat', '--input', 'messages=[{"role":"user","content":"Say something."}]', '--input', 'maxTokens=8'])
+    expect(mission).toMatchObject({ state: 'completed', result: { model: 'tiny', usage: { completionTokens: 8 } } })
+  } finally {
+    await mesh.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 describe('a bad start', () => {
