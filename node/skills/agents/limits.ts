@@ -1,4 +1,6 @@
 /** What an agent may use when neither its role nor its task says anything, and the sizes of what it is shown. */
+import { limits } from '../../../protocols/kernel/limits.ts'
+
 const KiB = 1024
 
 export const agentLimits = Object.freeze({
@@ -29,7 +31,7 @@ export const agentLimits = Object.freeze({
   condenseHalvingsMax: 6,
 
   // plans
-  goalCharsMax: 32_000,
+  goalCharsMax: limits.goalCharsMax,
   shortlist: 24,
   schemasShown: 8,
   reviewGroupMax: 4,

@@ -146,7 +146,7 @@ function taskOf(task: DraftTask, scope: DraftScope, names: Names, planned: Plann
   })
   const common = {
     capability: task.capability, after, accept: task.accept, optional: task.optional,
-    ...(task.effort === undefined ? {} : { effort: task.effort }),
+    ...(task.effort === undefined ? {} : { effort: task.effort }), ...(task.budgetUsd === undefined ? {} : { budgetUsd: task.budgetUsd }),
   }
   if (!isAgentTask(task.capability)) {
     const input = inputOf(task, scope, named)
@@ -165,7 +165,7 @@ function taskOf(task: DraftTask, scope: DraftScope, names: Names, planned: Plann
   const shared = { goal: task.goal, role, context: given.value.context, part, ...modelsOf(scope.input.models), ...(task.expects === undefined ? {} : { expects: task.expects }) }
   const input = task.capability === 'agent.plan'
     ? { ...shared, criteria: task.criteria, roles: scope.ownRoles, leavesMax, roundsMax: scope.input.roundsMax }
-    : { ...shared, ...(task.budgetUsd === undefined ? {} : { limits: { costUsd: task.budgetUsd } }) }
+    : shared
   return { value: { ...common, input } }
 }
 

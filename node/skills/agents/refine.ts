@@ -75,14 +75,17 @@ function fixTask(strand: Strand, gathered: Gathered, mended: ReadonlyMap<string,
   return {
     capability: 'agent.work', optional: true,
     input: {
-      goal: [
-        isRefused ? 'The result under "refused result" was judged and refused. Mend it: meet every objection under "objections" that is right.' : 'The result under "refused result" rests on something that has been corrected since. Bring it up to date.',
-        corrected.length === 0 ? '' : `Corrected since it was made: ${corrected.join(', ')}.`,
-        `The task it is to fulfil:\n${goal}`,
-        criteria.length === 0 ? '' : `By these criteria:\n${criteria.map((one) => `- ${one}`).join('\n')}`,
-      ].filter((line) => line !== '').join('\n\n').slice(0, 32_000),
+      goal: isRefused
+        ? 'The result under "the result so far" was judged and refused. Mend it: meet every objection under "the objections" that is right. It is to fulfil the task under "the task".'
+        : 'The result under "the result so far" rests on something that has been corrected since. Bring it up to date. It is to fulfil the task under "the task".',
       role: scope.roles.get('fixer') ?? 'fixer',
-      context: { ...('value' in given ? given.value.context : {}), 'refused result': resultOf(before), ...(isRefused ? { objections: verdict.reasons } : {}) },
+      context: {
+        ...('value' in given ? given.value.context : {}),
+        'the task': criteria.length === 0 ? goal : { goal, criteria },
+        'the result so far': resultOf(before),
+        ...(isRefused ? { 'the objections': verdict.reasons } : {}),
+        ...(corrected.length === 0 ? {} : { 'corrected since': corrected }),
+      },
       part: { goal, criteria, uses, supersedes: strand.root, settles: [], ...(expects === undefined ? {} : { expects }) },
       ...(expects === undefined ? {} : { expects }), ...modelsOf(scope.input.models),
     },
@@ -91,12 +94,12 @@ function fixTask(strand: Strand, gathered: Gathered, mended: ReadonlyMap<string,
 
 function mergeTask(between: readonly string[], about: string, gathered: Gathered, scope: DraftScope): Tasks[string] {
   const sides = between.flatMap((name) => gathered.strands.flatMap((strand) => strand.versions.filter((version) => version.name === name)))
-  const goal = `The results ${between.join(' and ')} contradict each other about: ${about}\nSettle it by the material: say what holds, by which evidence, and what the other side got wrong. If it cannot be decided, say exactly what is open.`
+  const goal = `The results ${between.join(' and ')} contradict each other; "the contradiction" says about what. Settle it by the material: say what holds, by which evidence, and what the other side got wrong. If it cannot be decided, say exactly what is open.`
   return {
     capability: 'agent.work', optional: true,
     input: {
-      goal: goal.slice(0, 32_000), role: scope.roles.get('fixer') ?? 'fixer',
-      context: { ...scope.input.context, ...Object.fromEntries(sides.map((side) => [side.name, resultOf(side)])) },
+      goal, role: scope.roles.get('fixer') ?? 'fixer',
+      context: { ...scope.input.context, 'the contradiction': about, ...Object.fromEntries(sides.map((side) => [side.name, resultOf(side)])) },
       part: { goal, criteria: [], uses: [...between], settles: conflictKey(between, gathered.strands).split(' ') },
       ...modelsOf(scope.input.models),
     },

@@ -37,7 +37,7 @@ describe('a plan of a model', () => {
     const readA = WorkInput.parse(plan.tasks['read-a']?.input)
     expect(readA).toMatchObject({ goal: 'Do read-a.', context: { 'readmes.a': 'about a' }, role: { name: 'researcher', prompt: expect.stringContaining('You are a researcher') as string }, part: { uses: ['input.readmes.a'], criteria: ['names the licence'], planned: { round: 0, attempts: 1, causes: [], usage: { modelCalls: 1 } } } })
     expect(plan.tasks['read-a']?.effort).toBe(2)
-    expect(plan.tasks['read-b']).toMatchObject({ accept: [{ path: 'result', matches: 'licence' }], input: { limits: { costUsd: 0.1 } } })
+    expect(plan.tasks['read-b']).toMatchObject({ accept: [{ path: 'result', matches: 'licence' }], budgetUsd: 0.1 })
     expect(plan.tasks['look-up']).toMatchObject({ after: ['read-b'], optional: true, input: { query: { $from: 'read-a', path: 'result' }, folder: { a: 'about a', b: 'about b' } } })
     expect(plan.tasks['compare']?.input).toMatchObject({
       context: { 'read-a': { $from: 'read-a', path: 'result' }, 'read-b': { $from: 'read-b', path: 'result' }, 'look-up': { $from: 'look-up' } }, expects: { type: 'object' },
