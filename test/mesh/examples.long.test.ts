@@ -133,6 +133,19 @@ describe('plans', () => {
   })
 })
 
+describe('documents', () => {
+  it('answer a question, with the file and line that say so', async () => {
+    const mission = await run<Mission<{ answer: string; sources: { file: string; lines: [number, number]; quote: string }[]; page: { $blob: string; name: string } }>>('skein run examples/answer.yaml', ['--url', urls[0] ?? ''])
+    expect(mission).toMatchObject({ state: 'completed', result: { answer: expect.stringContaining('the next goose takes the point') as unknown, page: { name: 'answer.md' } } })
+    const said = mission.result.sources.find(({ quote }) => quote.includes('the next goose takes the point'))
+    expect(said?.file).toBe('geese.txt')
+    const [from, to] = said?.lines ?? [0, 0]
+    expect(readFileSync(join(folder, 'examples', 'texts', 'geese.txt'), 'utf8').split('\n').slice(from - 1, to).join(' ')).toContain(said?.quote)
+    const why = await client.why(mission.id)
+    expect(why.tasks.filter((task) => task.id.includes('/part-')).length).toBeGreaterThan(1)
+  })
+})
+
 describe('skills of your own', () => {
   it('are scaffolded, run alone, offered to the mesh and loaded again when they are edited', async () => {
     const made = await run<{ path: string }>('skein skill new text.shout')

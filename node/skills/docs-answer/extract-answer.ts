@@ -109,7 +109,9 @@ function choose(weighed: readonly Weighed[]): Weighed[] {
   return chosen.sort((left, right) => passages.indexOf(left.each.ranked) - passages.indexOf(right.each.ranked) || left.each.at - right.each.at).map(({ each }) => each)
 }
 
-/** Without the mark of a list, which would make the answer one. */
+/** Without the mark of a list or the frame of a table, which would make the answer one; a document's own `[1]` is no citation of ours. */
 function asText(statement: Statement): string {
-  return statement.text.replace(/^(?:[-*+•–>]\s+|\d{1,3}[.)]\s+)+/, '')
+  const text = statement.text.replace(/^(?:[-*+•–>]\s+|\d{1,3}[.)]\s+)+/, '').replace(/\[(\d+)\]/g, '($1)')
+  if (!/^\|.*\|$/.test(text)) return text
+  return text.slice(1, -1).split('|').map((cell) => cell.trim()).filter((cell) => cell !== '').join(' · ')
 }

@@ -114,6 +114,13 @@ describe('docs.answer without a model', () => {
     expect((await answerFrom(folder, 'Is it silent at twenty kilometres per hour?')).output.answer).toMatch(/^The motor sits in the rear hub\. It is silent/)
   })
 
+  it('shows rows of a table as text, and references of a document not as its own', async () => {
+    const folder = await folderWith({ 'a.md': '| Bird | Speed |\n| --- | --- |\n| Swallow | 11 m/s |\n\nA quagga is a zebra [12].\n' })
+    const rows = (await answerFrom(folder, 'What is the speed of a swallow?')).output
+    expect(rows).toMatchObject({ answer: 'Swallow · 11 m/s [1]', citations: [{ quote: '| Swallow | 11 m/s |', lines: [3, 3] }] })
+    expect((await answerFrom(folder, 'What is a quagga?')).output.answer).toBe('A quagga is a zebra (12). [1]')
+  })
+
   it('keeps what documents hold from becoming markup of the answer', async () => {
     const folder = await folderWith({ 'a b(1).md': 'The goose says <img src=x onerror=alert(1)> and ![x](http://evil.example/x.png) and [click](http://evil.example).\n' })
     const { markdown } = await answerFrom(folder, 'What does the goose say?')
