@@ -11,6 +11,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createMeshNode, type MeshNode } from '../actors/mesh-node.ts'
+import type { BlobStore } from '../actors/ports/blob-store.ts'
 import type { Clock } from '../actors/ports/clock.ts'
 import type { Json } from '../protocols/kernel/payload.ts'
 import { MeshError } from '../protocols/kernel/errors.ts'
@@ -24,6 +25,7 @@ import { createBridge, type Bridge } from './http/bridge.ts'
 import { loadIdentityKey, openNodeDatastore } from './identity.ts'
 import { createHost, type Host } from './libp2p/host.ts'
 import { adoptMeshKey, createInvite, fingerprintOf, loadOrCreateMeshKey, parseInvite } from './mesh-key.ts'
+import type { StartedModels } from './models/start-models.ts'
 import { release } from './release.ts'
 import { loadSkills, watchSkill } from './skills/loader.ts'
 import { readProgram } from './skills/program/declaration.ts'
@@ -31,7 +33,7 @@ import { createThreadSkillRunner } from './skills/skill-runner-thread-adapter.ts
 import { openFileBlobStore } from './storage/blob-store-file-adapter.ts'
 import { openLevelLogStore } from './storage/log-store-level-adapter.ts'
 import { measuredLogStore } from './storage/measured-log-store.ts'
-import { createTelemetry } from './telemetry/telemetry.ts'
+import { type NodeTelemetry, createTelemetry } from './telemetry/telemetry.ts'
 
 export interface RunningNode {
   readonly peerId: string
@@ -92,6 +94,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     const { meshKey, peers } = await joinMesh(config)
     telemetry.keepSecret(meshKey)
 
+    await tellRoles(config.roles)
     const skills = config.duties.includes('worker') ? await loadSkills({ skills: config.skills, from: process.cwd() }) : []
     let host: Host | undefined = undefined as Host | undefined
     const levelStore = await openLevelLogStore(join(config.data, 'log'))
@@ -107,8 +110,12 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     })
     opened.push(() => blobStore.close())
     const programs = config.duties.includes('worker') ? config.programs.map((declared) => readProgram(declared, config.programsFrom)) : []
-    const skillRunner = createThreadSkillRunner({ skills, programs, blobs: blobStore, telemetry, threadsIdleMax: Math.max(1, config.slots), workRoot: await emptyWorkRoot(config.data) })
-    opened.push(() => skillRunner.close())
+    let skillMesh: MeshNode | undefined = undefined as MeshNode | undefined
+    const threads = createThreadSkillRunner({ skills, programs, blobs: blobStore, telemetry, threadsIdleMax: Math.max(1, config.slots), workRoot: await emptyWorkRoot(config.data), mesh: () => skillMesh })
+    opened.push(() => threads.close())
+    const models = await modelsOf(config, blobStore, telemetry)
+    if (models !== undefined) opened.push(() => models.close())
+    const skillRunner = models?.over(threads) ?? threads
     const hardware = createSystemHardware()
     opened.push(() => hardware.close())
 
@@ -149,6 +156,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         addrs: () => network.addrs(), http: () => bridge?.url, report,
       },
     )
+    skillMesh = mesh
     function report(about: 'status' | 'peers' | 'logs'): Json {
       if (about === 'logs') return telemetry.recent(500) as unknown as Json
       if (about === 'peers') return { dialFailures: network.dialFailures(), connections: network.connections() } as unknown as Json
@@ -178,7 +186,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
         opened.push(watchSkill(module, process.cwd(), {
           onReloaded(next) {
             try {
-              skillRunner.replaceModule(next)
+              threads.replaceModule(next)
               telemetry.record({ name: 'skill.reloaded', level: 'info', fields: { origin: next.origin } })
             } catch (thrown) {
               telemetry.record({ name: 'skill.not-reloaded', level: 'warn', fields: { origin: next.origin, detail: thrown instanceof Error ? thrown.message : String(thrown) } })
@@ -210,6 +218,24 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     await closeAll()
     throw thrown
   }
+}
+
+/** Agents' own roles are read by the skill threads, which are told where; what is wrong with them is said now. */
+async function tellRoles(folder: string): Promise<void> {
+  const variable = 'SKEIN_SKILL_ROLES'
+  delete process.env[variable]
+  if (folder === '') return
+  const { loadRoles } = await import('./roles/load-roles.ts')
+  await loadRoles(folder)
+  process.env[variable] = folder
+}
+
+/** Most nodes have no models, and load nothing for them. */
+async function modelsOf({ duties, models: files, endpoints, modelCache: cache }: NodeConfig, blobs: BlobStore, telemetry: NodeTelemetry): Promise<StartedModels | undefined> {
+  if (files.length > 0 && !duties.includes('worker')) throw new MeshError('bad-request', 'a model is run by a worker, which this node is not', { next: 'add worker to its duties, or leave the model away' })
+  if (!duties.includes('worker') || files.length + endpoints.length === 0) return undefined
+  const { startModels } = await import('./models/start-models.ts')
+  return await startModels({ files, endpoints, cache, blobs, clock: systemClock, telemetry })
 }
 
 /** A probe of the hardware that hangs must not keep the node from starting. */

@@ -9,6 +9,8 @@ import { addInviteCommand } from './commands/invite.ts'
 import { addLaterCommands } from './commands/later.ts'
 import { addMeshCommands } from './commands/mesh.ts'
 import { addMissionCommands } from './commands/mission.ts'
+import { addModelsCommand } from './commands/models.ts'
+import { addRolesCommands } from './commands/roles.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addServiceCommands } from './commands/service.ts'
 import { addSimCommand } from './commands/sim.ts'
@@ -30,6 +32,8 @@ export function buildProgram(cli: Cli): Command {
   addRunCommand(program, cli)
   addMissionCommands(program, cli)
   addMeshCommands(program, cli)
+  addModelsCommand(program, cli)
+  addRolesCommands(program, cli)
   addDoctorCommand(program, cli)
   program.commandsGroup('Skills and more:')
   addSkillCommands(program, cli)

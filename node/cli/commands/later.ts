@@ -5,8 +5,6 @@ import { type Cli, act, withCommon } from '../cli.ts'
 
 const later: readonly (readonly [name: string, what: string])[] = [
   ['ask', 'a mission from free text'],
-  ['models', 'the models of the mesh'],
-  ['roles', 'the roles of the mesh'],
   ['trace', 'the trace of a mission'],
 ]
 
