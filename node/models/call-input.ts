@@ -6,7 +6,7 @@ import type { Json } from '../../protocols/kernel/payload.ts'
 import type { ChatDelta, ChatOutput } from '../../protocols/models/schema.ts'
 import { describeIssues } from '../skills/standard-schema.ts'
 import type { HostedModel, Member } from './hosted-models.ts'
-import { offerOf, tokensPerSecondOf } from './offered-models.ts'
+import { attributesOf } from './offered-models.ts'
 
 interface Checking<T> {
   safeParse(value: unknown): { readonly success: true; readonly data: T } | { readonly success: false; readonly error: { readonly issues: readonly { readonly message: string; readonly path: readonly PropertyKey[] }[] } }
@@ -36,9 +36,12 @@ export function wantedModel({ attributes }: SkillRun, named: string | undefined)
 
 /** What is asked of a model beside its name; what only the node can state was looked at by whoever took the call. */
 export function fitsFor({ attributes = {} }: SkillRun): (model: HostedModel) => boolean {
+  // A speed is a hope, and the name was looked at.
+  const asked = Object.entries(attributes).filter(([name]) => name !== 'model' && name !== 'tokensPerSecond')
+  if (asked.length === 0) return () => true
   return (model) => {
-    const offered = offerOf(model, tokensPerSecondOf(model)).attributes
-    return unmetAttribute(offered, Object.fromEntries(Object.entries(attributes).filter(([name]) => offered[name] !== undefined && name !== 'tokensPerSecond'))) === undefined
+    const offered = attributesOf(model, undefined)
+    return unmetAttribute(offered, Object.fromEntries(asked.filter(([name]) => offered[name] !== undefined))) === undefined
   }
 }
 

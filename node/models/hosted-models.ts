@@ -31,6 +31,8 @@ export interface Member {
   readonly by: HostedProvider
   info: ModelInfo
   busy: number
+  /** The longest answer that may be asked for, once its provider has refused a longer one. */
+  answerTokensMax?: number
 }
 
 export interface HostedModel {

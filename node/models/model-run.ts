@@ -11,7 +11,7 @@ import { payloadOf, readBlob } from '../skills/payload-transfer.ts'
 import { type AnswerCache, vectorOf } from './answer-cache.ts'
 import { checked, deltasOf, fitsFor, parsed, wantedModel } from './call-input.ts'
 import { checkFits } from './context-check.ts'
-import { affordable, affordableTexts } from './spending.ts'
+import { affordableAnswer, affordableTexts, sendWithin } from './spending.ts'
 import type { HostedModel, HostedModels, Member, Place } from './hosted-models.ts'
 
 export interface ModelRunInit {
@@ -180,7 +180,7 @@ export function startModelRun(init: ModelRunInit): RunningCall {
       return entry.found
     }
     promptTokensGuess = await checkFits(chosen, input)
-    const within = await affordable(chosen, input, run.budgetUsd)
+    const answerTokens = await affordableAnswer(chosen, input, run.budgetUsd)
     const output = await ask(chosen, async (member, now) => {
       const onDelta = (delta: ChatDelta): void => {
         if (over) return
@@ -189,8 +189,8 @@ export function startModelRun(init: ModelRunInit): RunningCall {
         now.deltas += 1
         if (run.streams === true) say({ type: 'chunk', value: delta as Json })
       }
-      const given = await member.by.provider.chat(member.info.name, within, { signal: abort.signal, ...(run.streams === true || member.by.isLocal ? { onDelta } : {}) })
-      return checked(ChatOutput, given, member)
+      const options = { signal: abort.signal, ...(run.streams === true || member.by.isLocal ? { onDelta } : {}) }
+      return checked(ChatOutput, await sendWithin(member, input, answerTokens, (within) => member.by.provider.chat(member.info.name, within, options)), member)
     })
     entry?.keep(output)
     return output

@@ -2,7 +2,7 @@
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import type { ChatInput, EmbedInput } from '../../protocols/models/schema.ts'
 import { tokensAtMost } from './context-check.ts'
-import type { HostedModel } from './hosted-models.ts'
+import type { HostedModel, Member } from './hosted-models.ts'
 
 interface Price {
   readonly inputUsd: number
@@ -18,24 +18,49 @@ function priceOf({ members }: HostedModel): Price {
 }
 
 /**
- * @returns the chat, its answer no longer than can be paid; one that was cut off by that ends with `length`.
+ * @returns the longest answer that can be paid, in tokens; undefined when what the chat asks for can be paid anyway.
  * @throws MeshError `over-limit` when not even the prompt can be paid with one token of an answer.
  */
-export async function affordable(model: HostedModel, input: ChatInput, budgetUsd: number | undefined): Promise<ChatInput> {
+export async function affordableAnswer(model: HostedModel, input: ChatInput, budgetUsd: number | undefined): Promise<number | undefined> {
   const { inputUsd, outputUsd } = priceOf(model)
-  if (budgetUsd === undefined || (inputUsd === 0 && outputUsd === 0)) return input
+  if (budgetUsd === undefined || (inputUsd === 0 && outputUsd === 0)) return undefined
   const [first] = model.members
-  const most = tokensAtMost(input)
   // Counting takes time, and is worth it only when it may matter.
-  const isAmple = input.maxTokens !== undefined && most * inputUsd + input.maxTokens * outputUsd <= budgetUsd
-  if (isAmple || first === undefined) return input
+  const isAmple = input.maxTokens !== undefined && tokensAtMost(input) * inputUsd + input.maxTokens * outputUsd <= budgetUsd
+  if (isAmple || first === undefined) return undefined
   const promptTokens = await first.by.provider.countTokens(first.info.name, input)
   const left = budgetUsd - promptTokens * inputUsd
   const answerTokens = outputUsd === 0 ? Infinity : Math.floor(left / outputUsd)
   if (left < 0 || answerTokens < 1) throw tooDear(model.name, promptTokens * inputUsd + outputUsd, budgetUsd)
-  // Where the context ends anyway no limit is named: not every endpoint takes one that is larger.
-  if (answerTokens >= (input.maxTokens ?? first.info.contextTokens - promptTokens)) return input
-  return { ...input, maxTokens: answerTokens }
+  return answerTokens >= (input.maxTokens ?? first.info.contextTokens - promptTokens) ? undefined : answerTokens
+}
+
+/** How endpoints say what the longest answer is that they take a wish for. */
+const longestAnswer = [/at most (?<tokens>\d+) (?:completion|output) tokens/, /(?:max_tokens|max_completion_tokens|max_output_tokens)\D+\d+ > (?<tokens>\d+)/]
+
+/**
+ * Sends a chat with the limit that its budget sets. It may be more than the endpoint lets anybody ask for, of which nobody knows until it says so: then what it
+ * says is asked for, now and ever after.
+ * @param answerTokens see `affordableAnswer`
+ */
+export async function sendWithin<Output>(member: Member, input: ChatInput, answerTokens: number | undefined, send: (input: ChatInput) => Promise<Output>): Promise<Output> {
+  if (answerTokens === undefined) return await send(input)
+  try {
+    return await send({ ...input, maxTokens: Math.min(answerTokens, member.answerTokensMax ?? Infinity) })
+  } catch (thrown) {
+    const tokens = thrown instanceof MeshError && thrown.fault.code === 'bad-input' ? longestIn(thrown.fault.detail) : undefined
+    if (tokens === undefined || tokens < 1 || tokens >= answerTokens || tokens === member.answerTokensMax) throw thrown
+    member.answerTokensMax = tokens
+    return await send({ ...input, maxTokens: tokens })
+  }
+}
+
+function longestIn(detail: string): number | undefined {
+  for (const pattern of longestAnswer) {
+    const tokens = pattern.exec(detail)?.groups?.['tokens']
+    if (tokens !== undefined) return Number(tokens)
+  }
+  return undefined
 }
 
 const charsPerToken = 4

@@ -7,7 +7,7 @@ import { Capability } from '../../../protocols/capability/schema.ts'
 import type { Digest, Principal } from '../../../protocols/kernel/ids.ts'
 import { vectorOf } from '../../../node/models/answer-cache.ts'
 import { expectDone, expectFailed, follow, skillRun } from '../../contracts/skill-runner.ts'
-import { callTool, fail, inTurn, rules, on, say, sayJson, tooMany } from '../../support/openai-server/server.ts'
+import { callTool, fail, inTurn, on, refuse, rules, say, sayJson, type Script, tooMany } from '../../support/openai-server/server.ts'
 import { until } from '../../support/until.ts'
 import { startHost } from './host-fixture.ts'
 
@@ -110,6 +110,15 @@ describe('a chat', () => {
     expect(cut.stats.costUsd).toBeLessThanOrEqual(3)
     expect(expectFailed(await follow(host, skillRun('llm.chat', hello(), { budgetUsd: 0.5 })).ended).fault).toMatchObject({ code: 'over-limit' })
     expect(server.chats).toHaveLength(1)
+  })
+
+  it('asks for no longer answer than its endpoint lets anybody ask for, once that has said so', async () => {
+    const script: Script = ({ body }) => ((body.max_tokens ?? 0) > 500 ? refuse(400, `max_tokens is too large: ${body.max_tokens}. This model supports at most 500 completion tokens, whereas you provided ${body.max_tokens}.`, { param: 'max_tokens', code: 'invalid_value' }) : say('yes'))
+    const { host, server } = await startHost({ prices: { 'test-model': { input: 0, output: 1_000 } }, contextTokens: 100_000, server: { script } })
+    for (let i = 0; i < 2; i++) expect(chatOf(await follow(host, skillRun('llm.chat', hello(), { budgetUsd: 2 })).ended).content).toBe('yes')
+    expect(server.chats.map(({ chat }) => chat.body.max_tokens)).toEqual([2_000, 500, 500])
+    // What its caller has asked for is its caller's to mend.
+    expect(expectFailed(await follow(host, skillRun('llm.chat', { ...hello(), maxTokens: 900 }, { budgetUsd: 2 })).ended).fault.code).toBe('bad-input')
   })
 
   it('names a model, by its input or by what the call asks for', async () => {
