@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { faultOf } from '../../../contracts/llm-provider.ts'
 import { fail, inTurn, on, refuse, rules, say, tooMany } from '../../../support/openai-server/server.ts'
-import { asks, never, open } from './open-provider.ts'
+import { until } from '../../../support/until.ts'
+import { asks, never, open, realClock } from './open-provider.ts'
 
 const chat = { signal: never }
 
@@ -45,11 +46,10 @@ describe('requests that are made again', () => {
 
 describe('an endpoint that wants fewer requests', () => {
   it('is asked by nobody until its time has passed: the node honours it as one', async () => {
-    const { provider, server } = await open({ script: rules(on({ user: 'first' }, tooMany(1), { times: 1 }), on({}, say('fine'))) }, { retriesMax: 1, slots: 8 })
+    const { provider, server, facts } = await open({ script: rules(on({ user: 'first' }, tooMany(1), { times: 1 }), on({}, say('fine'))) }, { retriesMax: 1, slots: 8 })
     const first = provider.chat('test-model', asks('first'), chat)
     await server.chat(1)
-    // The others come while the first is still being refused, or right after it.
-    while (provider.breaker.closedForMs() === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    await until(() => facts.some(({ name }) => name === 'models.endpoint-overloaded'), { what: 'the first to be refused', everyMs: 2 })
     const others = Array.from({ length: 6 }, (_, i) => provider.chat('test-model', asks(`other ${i}`), chat))
     expect((await Promise.all([first, ...others])).map(({ content }) => content)).toEqual(Array.from({ length: 7 }, () => 'fine'))
     const refusedAtMs = server.chats[0]?.atMs ?? 0
@@ -60,7 +60,12 @@ describe('an endpoint that wants fewer requests', () => {
   })
 
   it('many refusals of one burst halve the places once', async () => {
-    const { provider, server } = await open({ script: ({ user }, count) => (count <= 6 ? tooMany(0) : say(user)), latencyMs: 50 }, { retriesMax: 2, slots: 8 })
+    const { provider, server } = await open({}, { retriesMax: 2, slots: 8 })
+    server.script = async ({ user }, count) => {
+      if (count > 6) return say(user)
+      await server.chat(6)
+      return tooMany(0)
+    }
     const answers = await Promise.all(Array.from({ length: 6 }, (_, i) => provider.chat('test-model', asks(`call ${i}`), chat)))
     expect(answers.map(({ content }) => content)).toEqual(Array.from({ length: 6 }, (_, i) => `call ${i}`))
     expect(server.chats).toHaveLength(12)
@@ -85,7 +90,8 @@ describe('an endpoint that wants fewer requests', () => {
 
 describe('an endpoint that fails again and again', () => {
   it('is not asked for a while, and whoever comes is told at once', async () => {
-    const { provider, server, facts } = await open({ script: inTurn(fail('broken')) })
+    // Its time does not pass: however slow the machine, it stays closed.
+    const { provider, server, facts } = await open({ script: inTurn(fail('broken')) }, { clock: { ...realClock, monotonicMs: () => 0 } })
     for (let i = 0; i < 3; i++) expect((await faultOf(provider.chat('test-model', asks('hello'), chat))).code).toBe('provider-failed')
     const fault = await faultOf(provider.chat('test-model', asks('hello'), chat))
     expect(fault).toMatchObject({ code: 'provider-failed', retryable: true })

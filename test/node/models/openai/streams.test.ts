@@ -52,7 +52,7 @@ describe('streams of an endpoint', () => {
   })
 
   it('giving up closes the connection of the server, whenever it happens', async () => {
-    const { provider, server } = await open({ script: rules(on({ user: 'silence' }, { kind: 'silence' }), on({ user: 'stall' }, stall(text, 3)), on({}, say(text, { tokenMs: 20 }))) })
+    const { provider, server } = await open({ script: rules(on({ user: 'silence' }, { kind: 'silence' }), on({ user: 'stall' }, stall(text, 3)), on({}, say('word '.repeat(2_000), { tokenMs: 5 }))) })
     for (const [i, what] of ['silence', 'stall', 'slow'].entries()) {
       const stop = new AbortController()
       const answer = faultOf(provider.chat('test-model', asks(what), { signal: stop.signal }))
@@ -61,7 +61,7 @@ describe('streams of an endpoint', () => {
       stop.abort()
       expect((await answer).code).toBe('cancelled')
       await until(() => chat.abortedAtMs !== undefined, { what: `the server to see that "${what}" was given up`, everyMs: 5 })
-      expect(chat.piecesSent).toBeLessThan(8)
+      expect(chat.piecesSent).toBeLessThan(2_000)
     }
     await until(async () => server.open === 0 && (await server.connections()) === 0, { what: 'the connections to be closed' })
   })
