@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -109,6 +110,23 @@ it('a node with a model file offers it', async () => {
   } finally {
     await mesh.stop()
     rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+it('an Ollama that runs here is offered, and not used', async (context) => {
+  const ollama = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"object":"list","data":[{"id":"qwen3:4b"}]}'))
+  const isFree = await new Promise<boolean>((resolve) => ollama.once('error', () => resolve(false)).listen(11_434, '127.0.0.1', () => resolve(true)))
+  if (!isFree) return context.skip('something listens at 127.0.0.1:11434 already')
+  const mesh = await startRealMesh([{ name: 'node-a' }])
+  try {
+    const next = 'skein node start --llm-url http://127.0.0.1:11434/v1'
+    await until(() => mesh.node('node-a').stderr().includes(`skein: Ollama is running here with 1 model, and this node does not use it; to use it: ${next}`), { what: 'the offer', context: mesh.lastWords })
+    const { findings } = JSON.parse((await runSkein(['doctor', '--json', '--data', mesh.node('node-a').dataDir])).out) as { findings: { about: string; next?: string }[] }
+    expect(findings.filter(({ about }) => about === 'models')).toEqual([expect.objectContaining({ level: 'note', next: `to use it: ${next}` })])
+    expect(await mesh.node('node-a').skein<ModelView[]>(['models'])).toEqual([])
+  } finally {
+    await mesh.stop()
+    await new Promise((resolve) => ollama.close(resolve))
   }
 })
 
