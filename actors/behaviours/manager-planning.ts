@@ -30,7 +30,7 @@ function skillRun(state: ManagerState, step: 'plan' | 'revise' | 'synthesise', c
     ...(step !== 'plan' ? {
       children: childrenOf(state).map((child) => ({
         name: taskName(child.spec.taskId), capability: child.spec.capability, state: child.state === 'accepted' ? 'accepted' as const : child.state === 'dead' ? 'dead' as const : 'cancelled' as const,
-        ...(child.result === undefined ? {} : { output: child.result }), ...(child.fault === undefined ? {} : { fault: child.fault }),
+        ...(child.result === undefined ? {} : { output: child.result }), ...(child.fault === undefined ? {} : { fault: child.fault }), ...(child.spec.optional ? { optional: true } : {}),
       })),
     } : {}),
   }

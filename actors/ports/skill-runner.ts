@@ -14,6 +14,8 @@ export interface ChildOutcome {
   readonly state: 'accepted' | 'dead' | 'cancelled'
   readonly output?: Payload
   readonly fault?: Fault
+  /** The plan goes on without it when it fails. */
+  readonly optional?: boolean
 }
 
 export interface SkillRun {

@@ -43,6 +43,8 @@ export interface SkillChild {
   readonly state: 'accepted' | 'dead' | 'cancelled'
   readonly output?: Json
   readonly fault?: Fault
+  /** The plan goes on without it when it fails. */
+  readonly optional?: boolean
 }
 
 /** What `SkillContext.call` may be told beside the input. */

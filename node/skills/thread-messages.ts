@@ -14,6 +14,7 @@ export interface ChildParcel {
   readonly state: 'accepted' | 'dead' | 'cancelled'
   readonly output?: Parcel
   readonly fault?: Fault
+  readonly optional?: boolean
 }
 
 export interface RunAbout {

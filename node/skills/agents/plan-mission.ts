@@ -54,7 +54,8 @@ export async function reviseMission({ input, children, round }: { readonly input
   const earlier = new Map(children.filter((child) => child.state === 'accepted').map((child) => [child.name, child.capability]))
   const scope = await scopeOf(input, context, offered, { earlier, round })
   if (scope.leavesLeft < 1) return undefined
-  const failures = gathered.failures.filter((child) => roundOf(child.name) === round - 1)
+  // What was optional is done without.
+  const failures = gathered.failures.filter((child) => child.optional !== true && roundOf(child.name) === round - 1)
   const replanned = failures.length === 0 ? undefined : await replan(failures, gathered, scope, context)
   if (failures.length > 0 && replanned === undefined) return undefined
   const left = scope.leavesLeft - Object.keys(replanned?.tasks ?? {}).length

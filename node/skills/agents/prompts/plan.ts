@@ -69,7 +69,7 @@ export interface EvidenceInit {
 
 export function planEvidence({ finished, failures }: EvidenceInit): string {
   return [
-    'An earlier plan for this goal has failed in part. Plan only what is still needed, another way than what failed. What is finished stays: use it by its name, never do it again. If the goal cannot be reached any more, or the failed part was not needed, answer {"giveUp": true, "why": …}.',
+    'An earlier plan for this goal has failed in part. Plan only what is still needed, another way than what failed. What is finished stays: use it by its name, never do it again. If the goal cannot be reached any more, answer {"giveUp": true, "why": …}.',
     finished.length === 0 ? 'Nothing is finished.' : `Finished:\n${finished.map(({ name, capability, text }) => `${name} (${capability})\n${dataBlock(`beginning of ${name}`, text)}`).join('\n')}`,
     `Failed:\n${failures.map(({ name, capability, state, why }) => `${name} (${capability}, ${state})\n${dataBlock(`why ${name} failed`, why)}`).join('\n')}`,
   ].join('\n\n')

@@ -140,6 +140,12 @@ describe('a task that failed', () => {
     expect((await revised([...children, dead('search-b.r1'), dead('work.r2')], 3)).plan, 'not for ever').toBeUndefined()
   })
 
+  it('that was optional is done without', async () => {
+    const { plan, happened } = await revised([worked('a', '1'), { ...dead('b'), optional: true }], 1)
+    expect(plan).toBeUndefined()
+    expect(happened).toEqual([])
+  })
+
   it('a review that failed is no failure of the work', async () => {
     const { plan, happened } = await revised([worked('a', '1'), dead('review_1', 'agent.review')], 1)
     expect(plan).toBeUndefined()
