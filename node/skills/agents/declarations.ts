@@ -4,8 +4,6 @@ import { PlanInput, PlanOutput, ReviewInput, ReviewOutput, WorkInput, WorkOutput
 const version = '1.0'
 const MiB = 1024 * 1024
 const minuteMs = 60_000
-/** They ask models: a plan's tasks of theirs are given a share of its money. */
-const attributes = { spends: true }
 /** They call models: a part of the mission's budget is theirs. */
 const spends = { spends: true }
 /** An agent mostly waits for what it calls, which must find a place. */
