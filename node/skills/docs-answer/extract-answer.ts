@@ -16,7 +16,7 @@ export interface ComposedAnswer {
 
 const statementsMax = 4
 /** Of the best statement's worth, so much makes another one worth telling. */
-const worthShareMin = 0.55
+const worthShareMin = 0.65
 const alike = 0.8
 /** The question is taken as answered by a passage with so much of it, or with less in several words. */
 const coverageEnough = 0.6

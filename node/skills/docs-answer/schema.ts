@@ -17,6 +17,8 @@ export const docsBounds = Object.freeze({
   /** All streams of one PDF together, and all entries of one workbook, unpacked. */
   unpackedBytesMax: 128 * MiB,
   rowsMax: 100_000,
+  /** Of the elements of HTML and XML. */
+  nestingMax: 2_000,
   cellsPerRowMax: 256,
   passagesPerDocumentMax: 20_000,
   /** What one part hands up: the passages that have most of the question, most of each of its words, and those nearest in meaning. */

@@ -1,6 +1,7 @@
 /** HTML as blocks of its visible text, with the line numbers of the source. */
+import { docsBounds } from '../schema.ts'
 import type { Block } from './document.ts'
-import { Headings } from './document.ts'
+import { Headings, UnreadableDocument } from './document.ts'
 
 /** Their content is no text that a reader sees. */
 const unseen = new Set(['script', 'style', 'noscript', 'template', 'svg', 'math', 'iframe', 'object', 'canvas', 'head'])
@@ -29,6 +30,7 @@ class HtmlBlocks {
   readonly blocks: Block[] = []
   readonly #headings = new Headings()
   readonly #lineStarts: number[] = [0]
+  #depth = 0
   #text = ''
   #from = 0
   #to = 0
@@ -48,6 +50,8 @@ class HtmlBlocks {
   }
 
   open(name: string): void {
+    // The parser looks through all open elements for each end tag that fits none.
+    if (++this.#depth > docsBounds.nestingMax) throw new UnreadableDocument(`its elements are nested more than ${docsBounds.nestingMax} deep`)
     if (unseen.has(name)) {
       this.#unseen++
       return
@@ -76,6 +80,7 @@ class HtmlBlocks {
   }
 
   close(name: string): void {
+    this.#depth--
     if (unseen.has(name)) {
       this.#unseen = Math.max(0, this.#unseen - 1)
       return
@@ -110,7 +115,7 @@ class HtmlBlocks {
       return
     }
     const verbatim = this.#verbatim > 0
-    const text = verbatim ? this.#text.replace(/^\s*\n|\s+$/g, '') : this.#text.replace(/\s+/g, ' ').trim()
+    const text = verbatim ? this.#text.trimEnd().replace(/^\n/, '') : this.#text.replace(/\s+/g, ' ').trim()
     this.#text = ''
     if (text.trim() === '') return
     if (this.#heading !== undefined) {

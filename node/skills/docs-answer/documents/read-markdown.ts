@@ -6,6 +6,9 @@ const atxHeading = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/
 const setextUnderline = /^ {0,3}(=+|-+)[ \t]*$/
 const fence = /^ {0,3}(?:[-*+][ \t]+|\d{1,3}[.)][ \t]+)?\s*(`{3,}|~{3,})/
 
+/** A longer line is no heading and no fence: to look for one in it could take very long. */
+const markCharsMax = 1_000
+
 export function readMarkdown(text: string): readonly Block[] {
   const found = new TextBlocks()
   const lines = text.split('\n')
@@ -22,6 +25,10 @@ export function readMarkdown(text: string): readonly Block[] {
   for (; at < lines.length; at++) {
     const line = lines[at] ?? ''
     const number = at + 1
+    if (line.length > markCharsMax) {
+      found.line(line, number, open !== undefined)
+      continue
+    }
     const marks = fence.exec(line)?.[1]
     if (open !== undefined) {
       if (marks !== undefined && marks.startsWith(open) && line.trim() === marks) {

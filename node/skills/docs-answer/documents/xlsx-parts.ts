@@ -1,5 +1,7 @@
 /** The parts of an XLSX workbook (ECMA-376) that its text needs, each read from its XML as a stream of tags. */
 import type { Parser } from 'htmlparser2'
+import { docsBounds } from '../schema.ts'
+import { UnreadableDocument } from './document.ts'
 
 export type ParserClass = typeof Parser
 type Attributes = Readonly<Record<string, string>>
@@ -7,10 +9,17 @@ type Attributes = Readonly<Record<string, string>>
 /** Reads XML. Names come without their prefix; `r:id` is `id`. Entities that a document defines itself are not expanded. */
 function readXml(ParserOf: ParserClass, xml: string, on: { open?(name: string, attributes: Attributes): void; close?(name: string): void; text?(data: string): void }): void {
   const bare = (name: string): string => name.slice(name.indexOf(':') + 1)
+  let depth = 0
   const parser = new ParserOf(
     {
-      onopentag: (name, attributes) => on.open?.(bare(name), attributes),
-      onclosetag: (name) => on.close?.(bare(name)),
+      onopentag(name, attributes) {
+        if (++depth > docsBounds.nestingMax) throw new UnreadableDocument(`its elements are nested more than ${docsBounds.nestingMax} deep`)
+        on.open?.(bare(name), attributes)
+      },
+      onclosetag(name) {
+        depth--
+        on.close?.(bare(name))
+      },
       ontext: (data) => on.text?.(data),
     },
     { xmlMode: true, decodeEntities: true },

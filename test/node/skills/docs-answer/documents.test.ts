@@ -204,6 +204,8 @@ describe('what cannot be read says why', () => {
     ['control characters', 'a.txt', () => new Uint8Array(1_000).fill(7), /binary/],
     ['a document of Word', 'a.docx', () => bytesOf('PK'), /not read: save it as/],
     ['a lock file', 'package-lock.json', () => bytesOf('{}'), /for programs/],
+    ['HTML that is nested without end', 'a.html', () => bytesOf(`${'<b>'.repeat(500_000)}${'</i>'.repeat(500_000)}`), /nested more than/],
+    ['a workbook that is nested without end', 'a.xlsx', () => zipSync({ 'xl/workbook.xml': bytesOf('<a>'.repeat(500_000)) }), /nested more than/],
     ['a PDF that is none', 'a.pdf', () => bytesOf('no PDF'), /not a readable PDF/],
     ['a PDF cut short', 'a.pdf', async () => (await readFile(join(handbook, 'service-report.pdf'))).subarray(0, 900), /PDF|pages/],
     ['a PDF with a password', 'a.pdf', () => encryptedPdf(), /encrypted with a password/],
@@ -215,6 +217,14 @@ describe('what cannot be read says why', () => {
     ['a workbook that unpacks to more than is allowed', 'a.xlsx', () => zipped('xl/worksheets/sheet1.xml', new Uint8Array(docsBounds.unpackedBytesMax)), /unpacked it is larger than 128 MiB/],
   ])('%s', { timeout: 60_000 }, async (_, name, make, expected) => {
     expect(await reasonOf(name, await make())).toMatch(expected)
+  })
+
+  it('lines made to be slow to read are read at once', { timeout: 60_000 }, async () => {
+    const spaces = ' '.repeat(300_000)
+    for (const [name, text] of [['a.md', `#${spaces}x${spaces}#${spaces}x`], ['a.md', `- ${spaces}\u0060\u0060`], ['a.html', `<pre>${spaces}x${spaces}x</pre>`], ['a.txt', `p.${spaces}x. `.repeat(3)], ['a.csv', `"${spaces}`.repeat(3)], ['a.rst', '='.repeat(300_000) + 'x']] as const) {
+      const { passages } = passagesOf(name, await blocksOf(name, text), termsOf('x'))
+      expect(passages.flatMap(statementsOf).length, name).toBeGreaterThan(0)
+    }
   })
 
   it('a PDF written by hand is read', async () => {
