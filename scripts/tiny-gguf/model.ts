@@ -34,6 +34,8 @@ export interface TinyGgufOptions {
   readonly pooling?: 'mean' | 'last'
   /** Without it nothing in the file says how a conversation is written. */
   readonly chatTemplate?: string | false
+  /** What it says gladly, as one token: the beginning of a function call in its template's form, for one that shall call functions. */
+  readonly phrase?: string
   /** How gladly it ends an answer; 0 ends one in some 150 tokens at temperature 1, 1 one in some ten. */
   readonly endBias?: number
 }
@@ -41,8 +43,20 @@ export interface TinyGgufOptions {
 /** A token of it takes some 10 ms on two cores: 2 × 52 MB of weights are read for each. */
 export const slowModel = { layers: 2, width: 1_024, heads: 16, feedForward: 3_072 } as const satisfies TinyGgufOptions
 
+/** How a turn of a conversation is written, and nothing of functions. */
 export const chatMlTemplate =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+
+/** One with functions: they are listed for the model, and it calls one as `toolCallPhrase` begins it. */
+export const toolTemplate =
+  "{%- if tools %}{{- '<|im_start|>system\\n# Tools\\n' }}{%- for tool in tools %}{{- tool | tojson }}{{- '\\n' }}{%- endfor %}{{- '<|im_end|>\\n' }}{%- endif %}" +
+  "{%- for message in messages %}{%- if message.role == 'user' or message.role == 'system' %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}" +
+  "{%- elif message.role == 'assistant' %}{{- '<|im_start|>assistant\\n' + (message.content or '') }}{%- for tool_call in message.tool_calls or [] %}" +
+  '{{- \'<tool_call>{"name": "\' + tool_call.function.name + \'", "arguments": \' }}{{- tool_call.function.arguments | tojson }}{{- \'}</tool_call>\' }}{%- endfor %}{{- \'<|im_end|>\\n\' }}' +
+  "{%- elif message.role == 'tool' %}{{- '<|im_start|>user\\n<tool_response>' + message.content + '</tool_response><|im_end|>\\n' }}{%- endif %}{%- endfor %}" +
+  "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+
+export const toolCallPhrase = '<tool_call>{"name": "'
 
 /** @returns how many bytes the file has. */
 export function writeTinyGguf(path: string, options: TinyGgufOptions = {}): Promise<number> {
@@ -54,7 +68,7 @@ export function writeHollowGguf(path: string, options: TinyGgufOptions): Promise
   return writeSparseGguf(path, contentsOf(options))
 }
 
-interface Shape extends Required<Omit<TinyGgufOptions, 'pooling' | 'chatTemplate'>> {
+interface Shape extends Required<Omit<TinyGgufOptions, 'pooling' | 'chatTemplate' | 'phrase'>> {
   readonly architecture: 'llama' | 'qwen3'
   readonly pooling?: 'mean' | 'last'
 }
@@ -63,7 +77,7 @@ function contentsOf(options: TinyGgufOptions): GgufContents {
   const { layers = 2, width = 32, heads = 2, vocabulary: size = 384, contextTokens = 2_048, seed = 1, name = 'skein-tiny', endBias = 0, pooling } = options
   const shape: Shape = { layers, width, heads, feedForward: options.feedForward ?? width * 3, vocabulary: size, contextTokens, seed, name, endBias, architecture: pooling === undefined ? 'llama' : 'qwen3', ...(pooling === undefined ? {} : { pooling }) }
   if (width % heads !== 0 || (width / heads) % 2 !== 0) throw new Error(`a width of ${width} cannot be shared by ${heads} heads of even size`)
-  const vocabulary = tinyVocabulary(size)
+  const vocabulary = tinyVocabulary(size, options.phrase)
   const template = options.chatTemplate ?? chatMlTemplate
   return { metadata: metadataOf(shape, vocabulary, template === false ? undefined : template), tensors: tensorsOf(shape, vocabulary) }
 }
@@ -103,10 +117,11 @@ function metadataOf(shape: Shape, vocabulary: TinyVocabulary, template: string |
   }
 }
 
-/** What the constant is multiplied by for a token that is not to be said. */
+/** What the constant is multiplied by for a token that is not to be said, and for one that is. */
 const silence = -20
+const eagerness = 2
 
-function tensorsOf(shape: Shape, { special, unsaid }: TinyVocabulary): GgufTensor[] {
+function tensorsOf(shape: Shape, { special, unsaid, phrase }: TinyVocabulary): GgufTensor[] {
   const { width, heads, feedForward, vocabulary, layers, architecture } = shape
   const root = seededRandom([shape.seed, 0x736b6569])
   const vector = (name: string, length: number, value: (index: number) => number): GgufTensor => ({ name, shape: [length], fill: (values) => values.forEach((_, index) => (values[index] = value(index))) })
@@ -140,6 +155,7 @@ function tensorsOf(shape: Shape, { special, unsaid }: TinyVocabulary): GgufTenso
       for (let token = 0; token < vocabulary; token++) values[token * width] = unsaid.has(token) ? silence : 0
       values.fill(0, special.turnEnd * width, (special.turnEnd + 1) * width)
       values[special.turnEnd * width] = shape.endBias
+      if (phrase !== undefined) values[phrase * width] = eagerness
     }),
   ]
 }

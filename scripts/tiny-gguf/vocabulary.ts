@@ -5,11 +5,13 @@
 export interface TinyVocabulary {
   readonly tokens: readonly string[]
   readonly scores: readonly number[]
-  /** llama.cpp's numbers: 1 normal, 2 unknown, 3 control, 6 byte. */
+  /** llama.cpp's numbers: 1 normal, 2 unknown, 3 control, 4 defined by the user, 6 byte. */
   readonly types: readonly number[]
   readonly special: { readonly unknown: number; readonly bos: number; readonly eos: number; readonly turnStart: number; readonly turnEnd: number }
   /** Those that a random model must not say by itself: bytes (but the newline) are broken UTF-8 more often than not, control tokens mean something. */
   readonly unsaid: ReadonlySet<number>
+  /** The token of the phrase that was asked for. */
+  readonly phrase?: number
 }
 
 /** The fewest that a model can do with. */
@@ -17,9 +19,11 @@ export const tinyVocabularyMin = 5 + 256 + 95
 
 const normal = 1
 const control = 3
+const userDefined = 4
 const byte = 6
 
-export function tinyVocabulary(size: number): TinyVocabulary {
+/** @param phrase a text that is to have a token of its own, whatever it is. */
+export function tinyVocabulary(size: number, phrase?: string): TinyVocabulary {
   if (size < tinyVocabularyMin) throw new Error(`the vocabulary has at least ${tinyVocabularyMin} tokens, not ${size}`)
   const tokens: string[] = []
   const types: number[] = []
@@ -38,13 +42,14 @@ export function tinyVocabulary(size: number): TinyVocabulary {
   }
   add('▁', normal)
   for (let code = 0x21; code <= 0x7e; code++) add(String.fromCharCode(code), normal)
+  const ofPhrase = phrase === undefined ? {} : { phrase: add(phrase, userDefined) }
   for (const pair of pairs()) {
     if (tokens.length >= size) break
     // The better the score the sooner two neighbours are joined.
     add(pair, normal, -tokens.length)
   }
   if (tokens.length < size) throw new Error(`there are no more than ${tokens.length} tokens, not ${size}`)
-  return { tokens, scores, types, special, unsaid }
+  return { tokens, scores, types, special, unsaid, ...ofPhrase }
 }
 
 const consonants = 'tnsrhldcmfpgwybvkxjqz'

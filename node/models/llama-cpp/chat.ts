@@ -108,8 +108,8 @@ class Listening {
   readonly #onDelta: NonNullable<LlmCall['onDelta']>
   readonly #stream = new AnswerStream()
   readonly #ids: string[] = []
-  /** Of each call, whether it was begun, by its parts. */
-  readonly #begun = new Set<number>()
+  /** The arguments of each call, as far as they were told. */
+  readonly #calls: string[] = []
   #told = ''
 
   constructor(isProtocol: boolean, onDelta: NonNullable<LlmCall['onDelta']>) {
@@ -125,8 +125,8 @@ class Listening {
   }
 
   callPart({ index, name, text }: { readonly index: number; readonly name: string; readonly text: string }): void {
-    const isFirst = !this.#begun.has(index)
-    this.#begun.add(index)
+    const isFirst = this.#calls[index] === undefined
+    this.#calls[index] = (this.#calls[index] ?? '') + text
     if (isFirst || text !== '') this.#onDelta({ toolCall: { index, ...(isFirst ? { id: this.idOf(index), name } : {}), arguments: text } })
   }
 
@@ -138,7 +138,7 @@ class Listening {
   end({ content, toolCalls }: Answer): void {
     const rest = content !== null && content.startsWith(this.#told) ? content.slice(this.#told.length) : ''
     if (rest !== '') this.#onDelta({ content: rest })
-    for (const [index, call] of toolCalls.entries()) if (!this.#begun.has(index)) this.#onDelta({ toolCall: { index, ...call } })
+    for (const [index, call] of toolCalls.entries()) this.callPart({ index, name: call.name, text: call.arguments.slice(this.#calls[index]?.length ?? 0) })
   }
 }
 

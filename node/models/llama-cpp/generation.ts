@@ -1,5 +1,5 @@
 /** One answer, written by one sequence. */
-import type { ChatModelFunctions, LlamaChatResponse, LlamaContextSequence, LlamaGrammar } from 'node-llama-cpp'
+import type { ChatModelFunctions, LlamaChatResponse, LlamaChatResponseFunctionCallParamsChunk, LlamaContextSequence, LlamaGrammar } from 'node-llama-cpp'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import type { ChatInput } from '../../../protocols/models/schema.ts'
 import type { LlamaLibrary } from './library.ts'
@@ -41,6 +41,7 @@ export async function generate(library: LlamaLibrary, { wrapper }: PromptContext
   const cachedTokens = await readPrompt(sequence, prompt, signal)
 
   let firstTokenMs: number | undefined
+  const written: WithoutTail[] = []
   const before = sequence.tokenMeter.getState()
   const chat = new library.LlamaChat({ contextSequence: sequence, chatWrapper: wrapper, autoDisposeSequence: false })
   try {
@@ -59,7 +60,11 @@ export async function generate(library: LlamaLibrary, { wrapper }: PromptContext
         ...(input.stop === undefined ? {} : { customStopTriggers: input.stop }),
         ...(prompt.functions === undefined ? {} : {
           functions: prompt.functions, documentFunctionParams: true,
-          onFunctionCallParamsChunk: (chunk: { callIndex: number; functionName: string; paramsChunk: string }) => call.onCallPart?.({ index: chunk.callIndex, name: chunk.functionName, text: chunk.paramsChunk }),
+          onFunctionCallParamsChunk: (chunk: LlamaChatResponseFunctionCallParamsChunk) => {
+            firstTokenMs ??= performance.now()
+            const text = (written[chunk.callIndex] ??= new WithoutTail()).add(chunk.paramsChunk)
+            call.onCallPart?.({ index: chunk.callIndex, name: chunk.functionName, text })
+          },
         }),
       }),
     })
@@ -68,7 +73,7 @@ export async function generate(library: LlamaLibrary, { wrapper }: PromptContext
     const used = sequence.tokenMeter.diff(before)
     return {
       text: response.response,
-      calls: (response.functionCalls ?? []).map(({ functionName, params }) => ({ name: String(functionName), arguments: JSON.stringify(params ?? {}) })),
+      calls: (response.functionCalls ?? []).map(({ functionName, params }, index) => ({ name: String(functionName), arguments: written[index]?.text || JSON.stringify(params ?? {}) })),
       end: response.metadata.stopReason === 'maxTokens' ? 'length' : 'stop',
       promptTokens: prompt.tokens.length,
       cachedTokens,
@@ -78,6 +83,21 @@ export async function generate(library: LlamaLibrary, { wrapper }: PromptContext
     }
   } finally {
     chat.dispose({ disposeSequence: false })
+  }
+}
+
+/** The grammar lets a value be followed by blank lines, which belong to nobody. */
+class WithoutTail {
+  #tail = ''
+  text = ''
+
+  /** @returns what is certain to be part of the value by now. */
+  add(piece: string): string {
+    const whole = this.#tail + piece
+    const certain = whole.trimEnd()
+    this.#tail = whole.slice(certain.length)
+    this.text += certain
+    return certain
   }
 }
 

@@ -1,9 +1,10 @@
 /** `node-llama-cpp` is a large package that not every node needs: it is looked for when the first model file is opened. */
 import { availableParallelism } from 'node:os'
+import type * as LibraryModule from 'node-llama-cpp'
 import type { Llama } from 'node-llama-cpp'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 
-export type LlamaLibrary = typeof import('node-llama-cpp')
+export type LlamaLibrary = typeof LibraryModule
 
 export const llamaPackage = 'node-llama-cpp'
 
