@@ -44,7 +44,7 @@ describe('waiting for the model', () => {
   })
 
   test('a whole answer may take longer than the connection is silent', async () => {
-    const { client } = await startModelMesh(() => new Promise((resolve) => setTimeout(() => resolve(answer({ content: 'Late' })), 2_500)), { limits: { stallMs: 250 } })
+    const { client } = await startModelMesh(() => new Promise((resolve) => setTimeout(() => resolve(answer({ content: 'Late' })), 3_500)), { limits: { stallMs: 500 } })
     expect((await client.chat.completions.create({ model: 'auto', messages: hello })).choices[0]?.message.content).toBe('Late')
   })
 
