@@ -12,6 +12,9 @@ export interface EndpointLinkInit {
   readonly open: () => Promise<void>
   /** Asks again, of one that was opened: models come and go. @throws as `open`. */
   readonly renew: () => Promise<void>
+  /** It was opened, and does not answer any more: it is opened again when it does. */
+  readonly lost: () => void
+  readonly renewMs: DurationMs
   readonly clock: Clock
   readonly telemetry?: Telemetry
   readonly redact: (text: string) => string
@@ -27,9 +30,10 @@ const retryMsMin: DurationMs = 1_000
 const retryMsMax: DurationMs = 30_000
 /** What is wrong with the question will not mend itself, but a person may mend it at the other end. */
 const refusedAgainMs: DurationMs = 5 * 60_000
-const renewMs: DurationMs = 60_000
+/** A server that is busy may miss one question. */
+const failuresUntilLost = 2
 
-export function linkEndpoint({ name, url, open, renew, clock, telemetry, redact }: EndpointLinkInit): EndpointLink {
+export function linkEndpoint({ name, url, open, renew, lost, renewMs, clock, telemetry, redact }: EndpointLinkInit): EndpointLink {
   const first = Promise.withResolvers<undefined>()
   let failures = 0
   let isOpen = false
@@ -42,7 +46,7 @@ export function linkEndpoint({ name, url, open, renew, clock, telemetry, redact 
       if (!isOpen) await refuseSkein(name, url)
       if (isClosed) return
       await (isOpen ? renew() : open())
-      if (!isOpen || failures > 0) telemetry?.record({ name: 'models.endpoint-ready', level: 'info', fields: { endpoint: name, url } })
+      if (!isOpen) telemetry?.record({ name: 'models.endpoint-ready', level: 'info', fields: { endpoint: name, url } })
       isOpen = true
       failures = 0
       said = ''
@@ -50,7 +54,11 @@ export function linkEndpoint({ name, url, open, renew, clock, telemetry, redact 
     } catch (thrown) {
       const why = toFault(thrown, 'provider-failed')
       failures += 1
-      say(why)
+      if (isOpen && failures >= failuresUntilLost && why.code === 'provider-failed' && why.retryable && !isClosed) {
+        isOpen = false
+        lost()
+      }
+      if (!isOpen) say(why)
       again(why.retryable ? Math.max(why.retryAfterMs ?? 0, Math.min(retryMsMax, retryMsMin * 2 ** (failures - 1))) : refusedAgainMs)
     } finally {
       first.resolve(undefined)

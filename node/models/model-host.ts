@@ -35,6 +35,8 @@ export interface ModelHostInit {
 export interface ModelHost extends SkillRunner {
   /** From now on its models are offered, too. */
   add(provider: HostedProvider): void
+  /** Its models are offered no more. What it is answering goes on; closing it is its owner's business again. */
+  remove(provider: HostedProvider): void
   /** The providers may serve other models than before. */
   refresh(): void
   /** Ends every call (`cancelled`) and closes the providers. */
@@ -141,6 +143,12 @@ export function createModelHost(init: ModelHostInit): ModelHost {
     },
     add(provider) {
       providers.push(provider)
+      if (takeModels()) changed()
+    },
+    remove(provider) {
+      const at = providers.indexOf(provider)
+      if (at < 0) return
+      providers.splice(at, 1)
       if (takeModels()) changed()
     },
     refresh() {

@@ -36,6 +36,9 @@ export interface StartedModels {
 
 /** An endpoint that answers is there when the node is ready; for one that does not, it does not wait. */
 const firstAnswerMs: DurationMs = 1_000
+/** How often an endpoint is asked what it has: one's own machines are switched off and on. */
+const renewNearbyMs: DurationMs = 60_000
+const renewAwayMs: DurationMs = 15 * 60_000
 /** Requests at a time, where nobody has said: one's own machines do few well. */
 const slotsNearby = 4
 const slotsAway = 16
@@ -126,12 +129,18 @@ async function openEndpoints(endpoints: readonly Endpoint[], host: ModelHost, { 
         if (models === undefined || !hasNoList) throw thrown
       }
     }
+    const hosted: HostedProvider = { provider: contextTokens === undefined ? provider : withContext(provider, contextTokens), name, isLocal: false, breaker: provider.breaker }
     return linkEndpoint({
       name, url, clock, telemetry, redact,
+      renewMs: isOwnNetwork(new URL(url)) ? renewNearbyMs : renewAwayMs,
       async open() {
         await refresh()
         waiting.delete(provider)
-        host.add({ provider: contextTokens === undefined ? provider : withContext(provider, contextTokens), name, isLocal: false, breaker: provider.breaker })
+        host.add(hosted)
+      },
+      lost() {
+        waiting.add(provider)
+        host.remove(hosted)
       },
       async renew() {
         await refresh()

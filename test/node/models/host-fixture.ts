@@ -39,6 +39,8 @@ export interface HostFixtureInit {
   readonly cache?: Partial<AnswerCacheSettings>
   readonly apiKey?: string
   readonly redact?: (text: string) => string
+  /** As if the endpoint computed in this process. */
+  readonly isLocal?: boolean
 }
 
 const open: (() => Promise<void>)[] = []
@@ -59,7 +61,7 @@ export async function startHost(init: HostFixtureInit = {}): Promise<HostFixture
   await provider.refresh()
   const blobs = createMemoryBlobs()
   const host = createModelHost({
-    providers: [{ provider, name: 'scripted', isLocal: false, breaker: provider.breaker }], blobs, clock: realClock, telemetry, pulseMs: 20,
+    providers: [{ provider, name: 'scripted', isLocal: init.isLocal ?? false, breaker: provider.breaker }], blobs, clock: realClock, telemetry, pulseMs: 20,
     ...(init.cache === undefined ? {} : { cache: createAnswerCache({ chat: { exact: false, similar: 0 }, embed: { exact: false }, bytesMax: 1_000_000, ...init.cache }) }),
     ...(init.redact === undefined ? {} : { redact: init.redact }),
   })

@@ -78,6 +78,17 @@ describe('a chat', () => {
     expect(events.findIndex(({ type }) => type === 'started')).toBeLessThan(events.findIndex(({ type }) => type === 'chunk'))
   })
 
+  it('that is computed here says how far it is', async () => {
+    const { host } = await startHost({ isLocal: true, server: { script: inTurn(say('one two three four', { trouble: { afterPieces: 3, what: 'stall' } })) } })
+    const run = skillRun('llm.chat', hello())
+    const { events, ended } = follow(host, run)
+    await until(() => events.some((event) => event.type === 'pulse' && event.text === '3 tokens'), { what: 'a pulse with its progress' })
+    expect(events.some(({ type }) => type === 'chunk')).toBe(false)
+    host.stop(run.runId, fault('cancelled', 'enough'))
+    // What had come by then counts as used.
+    expect((await ended).stats.tokens?.output).toBe(3)
+  })
+
   it('may ask for functions to be called, and for JSON', async () => {
     const { host } = await startHost({ server: { script: rules(on({ tools: true }, callTool('add', { a: 1 })), on({ schema: 'name' }, sayJson({ name: 'goose' }))) } })
     const called = chatOf(await follow(host, skillRun('llm.chat', { ...hello(), tools: [{ name: 'add' }] })).ended)
