@@ -26,11 +26,23 @@ export interface ChatCall {
   readonly onDelta: (delta: ChatDelta) => void
 }
 
-/** @throws MeshError as `LlmProvider.chat`, but looks at no schema. */
+/** An answer that broke off: what had come of it was computed, and is charged. */
+export class BrokenAnswer extends Error {
+  readonly why: MeshError
+  readonly soFar: RawAnswer
+
+  constructor(why: MeshError, soFar: RawAnswer) {
+    super(why.message)
+    this.why = why
+    this.soFar = soFar
+  }
+}
+
+/** Looks at no schema. @throws BrokenAnswer when some of the answer had come, otherwise MeshError as `LlmProvider.chat`. */
 export async function chatOnce({ endpoint, line, dialects, model, input, signal, onDelta }: ChatCall): Promise<RawAnswer> {
   const client = await line.client()
   let builder = buildAnswer(endpoint, onDelta)
-  return line.request(line.context(signal, model), async () => {
+  const answer = line.request(line.context(signal, model), async () => {
     builder = buildAnswer(endpoint, onDelta)
     // Ends the request when its answer is not read to its end.
     const leaving = new AbortController()
@@ -46,6 +58,9 @@ export async function chatOnce({ endpoint, line, dialects, model, input, signal,
       leaving.abort()
     }
   }, () => builder.hasBegun())
+  return answer.catch((thrown: unknown) => {
+    throw thrown instanceof MeshError && builder.hasBegun() ? new BrokenAnswer(thrown, builder.soFar()) : thrown
+  })
 }
 
 async function pieces(response: Response, leaving: AbortController, client: OpenAI): Promise<AsyncIterable<unknown>> {

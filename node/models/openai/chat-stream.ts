@@ -37,6 +37,8 @@ export interface AnswerBuilder {
   /** Whether anything of the answer has come. */
   hasBegun(): boolean
   add(piece: unknown): void
+  /** What has come, as if it ended here. */
+  soFar(): RawAnswer
   /** @throws MeshError `provider-failed` when the answer has no end. */
   end(): RawAnswer
 }
@@ -106,6 +108,7 @@ export function buildAnswer(endpoint: string, onDelta: (delta: ChatDelta) => voi
         if (choice.finish_reason) finish = choice.finish_reason
       }
     },
+    soFar: () => ({ content: content === '' ? null : content, toolCalls: calls.map((call) => ({ ...call })), finish: 'stop', counted }),
     end() {
       if (finish === undefined) {
         throw new MeshError('provider-failed', `the endpoint ${endpoint} ended its answer in the middle, after ${content.length} characters${calls.length === 0 ? '' : ` and ${calls.length} calls`}`, { next: 'ask again' })

@@ -9,7 +9,7 @@
  *
  * A request is made again, at most twice, when the connection failed or the endpoint answered 408, 409, 429 or 5xx, and nothing of the answer had come. With a
  * schema the answer is checked here as well, for many endpoints take the schema and ignore it: what does not fit goes back once with the reasons. So that nobody
- * sees pieces of an answer that does not count, such an answer is delivered in one piece.
+ * sees pieces of an answer that does not count, such an answer is delivered in one piece. What fails after tokens were computed throws a `PaidFailure`.
  *
  * @packageDocumentation
  */
@@ -17,14 +17,17 @@ import type { Clock } from '../../../actors/ports/clock.ts'
 import type { LlmProvider, ModelInfo } from '../../../actors/ports/llm-provider.ts'
 import type { Telemetry } from '../../../actors/ports/telemetry.ts'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
+import type { FaultOptions } from '../../../protocols/kernel/errors.ts'
 import type { DurationMs } from '../../../protocols/kernel/units.ts'
+import { noUsage } from '../../../protocols/models/schema.ts'
 import type { ChatDelta, ChatInput, ChatOutput, Usage } from '../../../protocols/models/schema.ts'
 import { createBreaker } from '../breaker.ts'
 import type { Breaker } from '../breaker.ts'
 import { askAgain, jsonJudge } from '../json-answer.ts'
+import { PaidFailure } from '../paid-failure.ts'
 import { costUsd, isOwnNetwork } from '../prices.ts'
 import type { Prices } from '../prices.ts'
-import { chatOnce } from './chat-call.ts'
+import { BrokenAnswer, chatOnce } from './chat-call.ts'
 import type { Dialects } from './chat-call.ts'
 import type { RawAnswer } from './chat-stream.ts'
 import { embedAll } from './embed-call.ts'
@@ -156,14 +159,26 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
     return { ...tokens, costUsd: costUsd(priceOf(model), tokens) }
   }
 
+  /** @param spent before. @throws MeshError, with what was spent if anything was. */
+  async function answer(model: string, input: ChatInput, signal: AbortSignal, onDelta: (delta: ChatDelta) => void, spent: Usage = noUsage): Promise<{ readonly raw: RawAnswer; readonly usage: Usage }> {
+    try {
+      const raw = await chatOnce({ endpoint: name, line, dialects, model, input, signal, onDelta })
+      return { raw, usage: added(spent, await usageOf(model, input, raw)) }
+    } catch (thrown) {
+      if (thrown instanceof BrokenAnswer) throw new PaidFailure(thrown.why, added(spent, await usageOf(model, input, thrown.soFar)))
+      throw thrown instanceof MeshError && spent !== noUsage ? new PaidFailure(thrown, spent) : thrown
+    }
+  }
+
   /** @throws MeshError `bad-output` when the answer is no JSON of the schema twice. */
   async function chatBySchema(model: string, input: ChatInput, schema: NonNullable<ChatInput['schema']>, signal: AbortSignal, onDelta: (delta: ChatDelta) => void): Promise<ChatOutput> {
     const judge = jsonJudge(schema)
-    let usage: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, costUsd: 0 }
+    let spent = noUsage
     let asked = input
     for (let isLast = false; ; isLast = true) {
-      const raw = await chatOnce({ endpoint: name, line, dialects, model, input: asked, signal, onDelta: () => undefined })
-      usage = added(usage, await usageOf(model, asked, raw))
+      const { raw, usage } = await answer(model, asked, signal, () => undefined, spent)
+      spent = usage
+      const refuse = (detail: string, options: FaultOptions): PaidFailure => new PaidFailure(new MeshError('bad-output', detail, options), usage)
       const found = raw.toolCalls.length > 0 ? undefined : judge(raw.content ?? '')
       if (found === undefined || found.ok) {
         const content = found?.text ?? raw.content
@@ -171,9 +186,9 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
         for (const [index, call] of raw.toolCalls.entries()) onDelta({ toolCall: { index, ...call } })
         return { model, content, toolCalls: [...raw.toolCalls], finish: raw.finish, usage }
       }
-      if (raw.finish === 'length') throw new MeshError('bad-output', `the JSON of ${model} is not complete: its answer ended after ${usage.completionTokens} tokens`, { next: 'allow it a longer answer (maxTokens)' })
-      if (raw.finish === 'filter') throw new MeshError('bad-output', `${model} refuses to answer: ${(raw.content ?? '').slice(0, 300)}`, { retryable: false, next: 'ask otherwise, or use another model' })
-      if (isLast) throw new MeshError('bad-output', `the answer of ${model} does not fit the schema, asked twice: ${found.why}`, { next: 'ask again, with a simpler schema, or use another model' })
+      if (raw.finish === 'length') throw refuse(`the JSON of ${model} is not complete: its answer ended after ${usage.completionTokens} tokens`, { next: 'allow it a longer answer (maxTokens)' })
+      if (raw.finish === 'filter') throw refuse(`${model} refuses to answer: ${(raw.content ?? '').slice(0, 300)}`, { retryable: false, next: 'ask otherwise, or use another model' })
+      if (isLast) throw refuse(`the answer of ${model} does not fit the schema, asked twice: ${found.why}`, { next: 'ask again, with a simpler schema, or use another model' })
       asked = { ...input, messages: [...input.messages, { role: 'assistant', content: raw.content ?? '' }, { role: 'user', content: askAgain(found.why, schema) }] }
     }
   }
@@ -220,8 +235,8 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
         if (!signal.aborted) call.onDelta?.(delta)
       }
       if (input.schema !== undefined) return chatBySchema(model, input, input.schema, signal, deliver)
-      const raw = await chatOnce({ endpoint: name, line, dialects, model, input, signal, onDelta: deliver })
-      return { model, content: raw.content, toolCalls: [...raw.toolCalls], finish: raw.finish, usage: await usageOf(model, input, raw) }
+      const { raw, usage } = await answer(model, input, signal, deliver)
+      return { model, content: raw.content, toolCalls: [...raw.toolCalls], finish: raw.finish, usage }
     },
 
     async embed(model, input, call) {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { faultOf } from '../../../contracts/llm-provider.ts'
+import { PaidFailure } from '../../../../node/models/paid-failure.ts'
 import { inTurn, refuse, say } from '../../../support/openai-server/server.ts'
 import { asks, never, open } from './open-provider.ts'
 
@@ -109,5 +110,23 @@ describe('what it used', () => {
     const { usage } = await provider.chat('test-model', asks('hello world'), chat)
     expect(usage.completionTokens).toBe(2)
     expect(usage.promptTokens).toBe(await provider.countTokens('test-model', asks('hello world')))
+  })
+
+  it('is told when the call fails after it: refused answers, and those that broke off', async () => {
+    const prices = { of: () => ({ inputUsdPerMillion: 1, outputUsdPerMillion: 10, cachedInputUsdPerMillion: 1 }) }
+    const refused = await open({ script: inTurn(say('no JSON at all', { usage: { prompt_tokens: 100, completion_tokens: 7 } })) }, { prices })
+    const paid = refused.provider.chat('test-model', asks('hello', { schema: { type: 'object' } }), chat)
+    await expect(paid).rejects.toMatchObject({ fault: { code: 'bad-output' }, usage: { promptTokens: 200, completionTokens: 14 } })
+    await expect(paid).rejects.toBeInstanceOf(PaidFailure)
+
+    const broken = await open({ script: inTurn(say('one two three four', { trouble: { afterPieces: 3, what: 'error' } })) }, { prices })
+    const [promptTokens, completionTokens] = [await broken.provider.countTokens('test-model', asks('hello')), 3]
+    await expect(broken.provider.chat('test-model', asks('hello'), chat)).rejects.toMatchObject({ fault: { code: 'provider-failed' }, usage: { promptTokens, completionTokens, costUsd: (promptTokens + 10 * completionTokens) / 1_000_000 } })
+
+    const second = await open({ script: inTurn(say('no JSON', { usage: { prompt_tokens: 100, completion_tokens: 7 } }), refuse(500, 'broken')) }, { prices })
+    await expect(second.provider.chat('test-model', asks('hello', { schema: { type: 'object' } }), chat)).rejects.toMatchObject({ fault: { code: 'provider-failed' }, usage: { promptTokens: 100, completionTokens: 7 } })
+
+    const nothing = await open({ script: inTurn(refuse(500, 'broken')) }, { prices })
+    await expect(nothing.provider.chat('test-model', asks('hello'), chat)).rejects.not.toBeInstanceOf(PaidFailure)
   })
 })
