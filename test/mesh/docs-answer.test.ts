@@ -24,7 +24,7 @@ beforeAll(async () => {
   server = await startOpenAiServer({ script: fromThePassages })
   mesh = await startRealMesh([{ name: 'node-a' }, { name: 'node-b', flags: ['--llm-url', server.url] }, { name: 'node-c' }])
   await until(async () => {
-    const offered = (await mesh.node('node-a').client.capabilities()).map((capability) => capability.name)
+    const offered = (await mesh.node('node-a').client.capabilities()).map((capability): string => capability.name)
     return ['llm.chat', 'llm.embed', 'docs.answer', 'docs.search'].every((name) => offered.includes(name))
   }, { what: 'the models and the skills to be known', context: mesh.lastWords })
 }, 120_000)

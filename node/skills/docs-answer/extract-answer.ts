@@ -68,7 +68,7 @@ function weigh(question: string, terms: readonly Term[], ranked: readonly Ranked
     return statements.flatMap((original, at) => {
       const own = new Set(original.stems)
       const said = worthOf(own)
-      const context = worthOf(above.difference(own))
+      const context = worthOf(new Set([...above].filter((stem) => !own.has(stem))))
       let worth = said + headingWorth * context + (wantsNumber && /\p{N}/u.test(original.text) ? numberWorth : 0) + nearnessWorth * Math.max(0, from.passage.cosine ?? 0)
       if (said + context === 0 && from.passage.cosine === undefined && asked === 0) return []
       // A question in the text is answered by what follows it.
