@@ -7,6 +7,7 @@ import { describeIssues } from '../standard-schema.ts'
 import { jsonIn } from './json-answer.ts'
 import { agentLimits } from './limits.ts'
 import type { AgentUsage } from './schema.ts'
+import { isPartOfAnother } from './tools.ts'
 import { addUsage, nothingUsed } from './usage.ts'
 
 /** What these functions need of a skill's context. */
@@ -56,7 +57,7 @@ export function chosenModel(offered: readonly OfferedCapability[], ...wishes: re
 /** @throws MeshError `no-provider` that says what to start, and what the mesh can do without a model. */
 export function requireModel(offered: readonly OfferedCapability[], what: string): void {
   if (offered.some((one) => one.name === chatCapability && one.providers > 0)) return
-  const others = [...new Set(offered.filter((one) => !one.name.startsWith('agent.') && !one.name.startsWith('llm.')).map((one) => one.name))].sort()
+  const others = [...new Set(offered.filter((one) => !one.name.startsWith('agent.') && !one.name.startsWith('llm.') && !isPartOfAnother(one)).map((one) => one.name))].sort()
   const meanwhile = others.length === 0 ? 'nothing else is offered now' : `these work meanwhile: ${others.slice(0, 12).join(', ')}${others.length > 12 ? `, and ${others.length - 12} more ("skein capabilities")` : ''}`
   throw new MeshError('no-provider', `${what} needs a language model, and no node of the mesh offers one (${chatCapability})`, {
     retryable: false,

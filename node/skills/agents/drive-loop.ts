@@ -47,11 +47,11 @@ export async function driveLoop({ context, rules, state: first, goal, model, fil
     switch (output.type) {
       case 'ask': {
         context.progress(undefined, `step ${state.steps + 1}: thinking`)
-        const functions = [...rules.tools.map((tool) => tool.spec), ...(rules.files.length > 0 || Object.keys(state.stored).length > 0 ? [readMoreSpec] : [])]
+        const functions = [...rules.tools.slice(0, output.tools).map((tool) => tool.spec), ...(rules.files.length > 0 || Object.keys(state.stored).length > 0 ? [readMoreSpec] : [])]
         try {
           const { answer, node, usage } = await askModel(context, {
             key: output.key, messages: output.messages, model, timeLimitMs: leftMs(), signal,
-            ...(output.tools ? { tools: functions, toolChoice: 'auto' as const } : {}),
+            ...(output.mayCall ? { tools: functions, toolChoice: 'auto' as const } : {}),
             ...(output.schema === undefined ? {} : { schema: output.schema }),
           })
           return { type: 'decided', answer: { content: answer.content, toolCalls: answer.toolCalls, finish: answer.finish }, model: answer.model, node, usage }
@@ -87,7 +87,7 @@ export async function driveLoop({ context, rules, state: first, goal, model, fil
         try {
           return { type: 'condensed', message: output.message, ...(await condense(context, { key: output.key, goal, text: output.text, model, signal })) }
         } catch (thrown) {
-          return { type: 'not-condensed', fault: toFault(thrown) }
+          return { type: 'broken-off', fault: toFault(thrown) }
         }
       default:
         return unreachable(output)
@@ -110,7 +110,7 @@ export async function driveLoop({ context, rules, state: first, goal, model, fil
         if (output.type === 'commit') await context.checkpoint(state as unknown as Json, { committed: true })
         else if (output.type === 'finish') return { state, result: output.result, text: output.text }
         else if (output.type === 'fail') throw MeshError.from(output.fault)
-        else void perform(output).then(tell, (thrown: unknown) => tell({ type: 'not-condensed', fault: toFault(thrown) }))
+        else void perform(output).then(tell, (thrown: unknown) => tell({ type: 'broken-off', fault: toFault(thrown) }))
       }
     }
   } finally {

@@ -15,6 +15,8 @@ export const agentLimits = Object.freeze({
   sameCallsMax: 2,
   callsPerStepMax: 16,
   toolsMax: 32,
+  /** Fewer are not offered because the rest does not fit. */
+  toolsMin: 4,
 
   // what a model is shown
   /** A result longer than this is stored, and its beginning and end are shown. */

@@ -50,6 +50,8 @@ export const LoopState = z.object({
   repairs: count,
   /** Why no more calls are allowed; the next answer is the last. */
   closing: z.string().optional(),
+  /** So many of the functions are offered, since all of them did not fit; absent: all. */
+  toolsOffered: count.optional(),
   /** Model calls that ended without a decision, so that every call has a key of its own. */
   refusals: count,
   spentMs: z.number().min(0),
@@ -79,12 +81,13 @@ export type LoopInput =
   | { readonly type: 'refused'; readonly fault: Fault }
   | { readonly type: 'called'; readonly index: number; readonly ok: boolean; readonly text: string; readonly tookMs: number; readonly stored?: { readonly label: string; readonly ref: BlobRef } }
   | { readonly type: 'condensed'; readonly message: number; readonly text: string; readonly usage: AgentUsage }
-  | { readonly type: 'not-condensed'; readonly fault: Fault }
+  /** What was to be done cannot be done, and nothing goes on without it. */
+  | { readonly type: 'broken-off'; readonly fault: Fault }
 
 export type LoopOutput =
   /** The state is to be in the mission's log before anything that follows is done. */
   | { readonly type: 'commit' }
-  | { readonly type: 'ask'; readonly key: string; readonly messages: readonly ChatMessage[]; readonly tools: boolean; readonly schema?: JsonSchema }
+  | { readonly type: 'ask'; readonly key: string; readonly messages: readonly ChatMessage[]; readonly mayCall: boolean; /** So many of the rules' functions are offered. */ readonly tools: number; readonly schema?: JsonSchema }
   | { readonly type: 'call'; readonly key: string; readonly index: number; readonly capability: string; readonly version: string; readonly input: Json }
   | { readonly type: 'read'; readonly index: number; readonly of: string; readonly from: number; readonly chars: number }
   | { readonly type: 'condense'; readonly key: string; readonly message: number; readonly text: string }

@@ -29,7 +29,7 @@ export function step(before: LoopState, input: LoopInput, rules: LoopRules, nowM
       return called(state, input, rules)
     case 'condensed':
       return condensed(state, input, rules)
-    case 'not-condensed':
+    case 'broken-off':
       return failed(state, input.fault)
     default:
       return unreachable(input)
@@ -54,13 +54,17 @@ function goOn(state: LoopState, rules: LoopRules): LoopStep {
 
 function ask(state: LoopState, rules: LoopRules): LoopOutput {
   const isLast = state.steps + 1 >= rules.limits.steps
-  const tools = rules.tools.length + rules.files.length + Object.keys(state.stored).length > 0 && state.closing === undefined && !isLast && state.repairs === 0
+  const mayCall = rules.tools.length + rules.files.length + Object.keys(state.stored).length > 0 && state.closing === undefined && !isLast && state.repairs === 0
   const note: ChatMessage[] = isLast && state.steps > 0 && state.closing === undefined ? [{ role: 'user', content: 'This is your last step: give your answer now, with what you have. Say what is missing.' }] : []
   return {
-    type: 'ask', key: `decide:${state.steps}${state.refusals === 0 ? '' : `.${state.refusals}`}`, messages: [...state.messages, ...note], tools,
+    type: 'ask', key: `decide:${state.steps}${state.refusals === 0 ? '' : `.${state.refusals}`}`, messages: [...state.messages, ...note], mayCall, tools: mayCall ? offeredTools(state, rules) : 0,
     // With functions at hand not every provider can hold the model to a schema; without them it is held to it.
-    ...(rules.expects === undefined || tools ? {} : { schema: rules.expects.schema }),
+    ...(rules.expects === undefined || mayCall ? {} : { schema: rules.expects.schema }),
   }
+}
+
+function offeredTools(state: LoopState, rules: LoopRules): number {
+  return Math.min(rules.tools.length, state.toolsOffered ?? rules.tools.length)
 }
 
 function decided(before: LoopState, { answer, model, node, usage }: Extract<LoopInput, { type: 'decided' }>, rules: LoopRules): LoopStep {
@@ -146,6 +150,12 @@ function refused(before: LoopState, why: Fault, rules: LoopRules): LoopStep {
   if (why.code === 'bad-output') return repaired(state, why.detail, rules)
   if (why.code !== 'context-overflow') return failed(state, why)
   const found = condensable(state, rules)
+  const tools = offeredTools(state, rules)
+  if ((found.length === 0 || found[0] === 1) && tools > agentLimits.toolsMin) {
+    // Those that are likely to matter least go before what the task was given is touched.
+    const fewer: LoopState = { ...state, toolsOffered: Math.max(agentLimits.toolsMin, Math.floor(tools / 2)) }
+    return { state: fewer, outputs: [{ type: 'commit' }, ask(fewer, rules)] }
+  }
   if (found.length === 0) return failed(state, { ...why, detail: `${why.detail}; ${state.condensedMessages.length === 0 ? 'nothing of the conversation can be condensed' : `${state.condensedMessages.length} parts of the conversation were condensed already`}`.slice(0, 4_000) })
   const next: LoopState = { ...state, phase: 'condensing', condensing: found.map((message) => ({ message })) }
   return { state: next, outputs: [{ type: 'commit' }, ...openCondensings(next, rules)] }

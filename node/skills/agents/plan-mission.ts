@@ -18,7 +18,7 @@ import { refinements } from './refine.ts'
 import { roleOf, rolesHere } from './roles-here.ts'
 import type { PlanInput, Planned } from './schema.ts'
 import { ranked } from './shortlist.ts'
-import { newest } from './tools.ts'
+import { isPartOfAnother, newest } from './tools.ts'
 import { nothingUsed } from './usage.ts'
 
 /** How much is shown, by how short it must be. */
@@ -113,7 +113,7 @@ async function scopeOf(input: PlanInput, context: SkillContext, offered: readonl
 /** @returns with the scope in which the draft was found good: it knows the schemas of what the draft names. */
 async function askForDraft(context: SkillContext, scope: DraftScope, planner: RoleProfile, failed: { readonly failures: readonly SkillChild[]; readonly gathered: Gathered } | undefined): Promise<{ draft: Draft; planned: Planned; full: DraftScope }> {
   const { input, offered, roles, round } = scope
-  const usable = offered.filter((one) => !one.name.startsWith('llm.') && one.name !== 'agent.review' && (one.kind === 'leaf' || scope.depthLeft >= 2))
+  const usable = offered.filter((one) => !isPartOfAnother(one) && !one.name.startsWith('llm.') && one.name !== 'agent.review' && (one.kind === 'leaf' || scope.depthLeft >= 2))
   const own = usable.filter((one) => one.name.startsWith('agent.'))
   const others = ranked(usable.filter((one) => !own.includes(one)), (one) => `${one.name} ${one.summary}`, `${input.goal} ${Object.keys(input.context).join(' ')}`)
   const schemas = new Map<string, Json | undefined>()
@@ -144,7 +144,7 @@ async function askForDraft(context: SkillContext, scope: DraftScope, planner: Ro
       {
         role: 'user',
         content: planQuestion({
-          goal: input.goal, criteria: input.criteria, given, planner, roles: [...roles.values()],
+          goal: input.goal, criteria: input.criteria, given, planner, roles: [...roles.values()], isBrief: level > 1,
           capabilities: [...own, ...listed], schemas: shown, otherNames: others.slice(listed.length, listed.length + (otherNamesByLevel[level] ?? 0)).map((one) => one.name),
           tasksMax: tasksMax(scope.leavesLeft), depthLeft: scope.depthLeft, budgetUsd: scope.budgetUsd,
           ...(failed === undefined ? {} : { evidence: planEvidence(evidenceOf(failed, level)) }),

@@ -66,6 +66,11 @@ export function isAllowed(patterns: readonly string[] | undefined, offered: Pick
   return allowed.length === 0 || allowed.some((pattern) => isAbout(pattern, offered.name))
 }
 
+/** What says of itself that it is `Part of repo.report.` takes what only that can make. */
+export function isPartOfAnother({ summary }: Pick<OfferedCapability, 'summary'>): boolean {
+  return /\bPart of [a-z0-9.-]+\.$/.test(summary.trim())
+}
+
 /** Of each capability the newest version. */
 export function newest(offered: readonly OfferedCapability[]): OfferedCapability[] {
   const byName = new Map<string, OfferedCapability>()
@@ -82,10 +87,10 @@ function isNewer(left: string, right: string): boolean {
   return major > otherMajor || (major === otherMajor && minor > otherMinor)
 }
 
-/** The functions for a task: those allowed, the likeliest first when there are too many. */
+/** The functions for a task: those allowed, the likeliest first, as many as may be. */
 export async function toolsFor(context: Pick<SkillContext, 'inputSchema'>, offered: readonly OfferedCapability[], policy: { readonly patterns: readonly string[] | undefined; readonly mayAct: boolean; readonly goal: string }): Promise<Tool[]> {
-  const allowed = newest(offered).filter((one) => isAllowed(policy.patterns, one, policy.mayAct))
-  const chosen = allowed.length <= agentLimits.toolsMax ? allowed : ranked(allowed, (one) => `${one.name} ${one.summary}`, policy.goal).slice(0, agentLimits.toolsMax)
+  const allowed = newest(offered).filter((one) => isAllowed(policy.patterns, one, policy.mayAct) && !isPartOfAnother(one))
+  const chosen = ranked(allowed, (one) => `${one.name} ${one.summary}`, policy.goal).slice(0, agentLimits.toolsMax)
   return await Promise.all(chosen.map(async (one) => toolOf(one, await context.inputSchema(one.name, one.version))))
 }
 

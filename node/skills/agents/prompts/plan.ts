@@ -31,6 +31,8 @@ export interface PlanQuestionInit {
   /** Excerpts of what was given, as blocks. */
   readonly given: string
   readonly roles: readonly RoleProfile[]
+  /** Roles by their names only. */
+  readonly isBrief: boolean
   readonly planner: RoleProfile
   /** The likeliest, in order; schemas of some. */
   readonly capabilities: readonly OfferedCapability[]
@@ -45,13 +47,13 @@ export interface PlanQuestionInit {
 }
 
 export function planQuestion(init: PlanQuestionInit): string {
-  const { goal, criteria, given, roles, planner, capabilities, schemas, otherNames, tasksMax, depthLeft, budgetUsd, evidence } = init
+  const { goal, criteria, given, roles, isBrief, planner, capabilities, schemas, otherNames, tasksMax, depthLeft, budgetUsd, evidence } = init
   return [
     `Goal:\n${goal}`,
     criteria.length === 0 ? '' : `The whole result is to be:\n${criteria.map((one) => `- ${one}`).join('\n')}`,
     given === '' ? 'Nothing was given beside the goal.' : `What was given:\n${given}`,
     `Limits: at most ${tasksMax} tasks${depthLeft < 2 ? '; no composite ones (agent.plan), there is no level left below this plan' : `; ${depthLeft - 1} more levels below this plan`}${budgetUsd === undefined ? '' : `; ${budgetUsd} USD for everything`}.`,
-    `Your own role is ${planner.name}. Roles for agent.…:\n${roles.map((role) => `- ${role.name}: ${role.summary}${role.hints.length === 0 ? '' : ` (${role.hints.join(', ')})`}`).join('\n')}`,
+    `Your own role is ${planner.name}. Roles for agent.…:${isBrief ? ` ${roles.map((role) => role.name).join(', ')}` : `\n${roles.map((role) => `- ${role.name}: ${role.summary}${role.hints.length === 0 ? '' : ` (${role.hints.join(', ')})`}`).join('\n')}`}`,
     `Capabilities:\n${capabilities.map((one) => describeCapability(one, schemas.get(one.name))).join('\n')}`,
     otherNames.length === 0 ? '' : `Offered, too: ${otherNames.join(', ')}.`,
     evidence ?? '',

@@ -49,24 +49,24 @@ const inputs = {
   overflowed: { type: 'refused', fault: fault('context-overflow', 'too long') },
   called: called(1),
   condensed: { type: 'condensed', message: 3, text: 'short', usage },
-  'not condensed': { type: 'not-condensed', fault: fault('over-limit', 'no budget') },
+  'broken off': { type: 'broken-off', fault: fault('over-limit', 'no budget') },
 } satisfies Record<string, LoopInput>
 
 /** phase after, and what is put out. */
 const table: Record<LoopState['phase'], Record<keyof typeof inputs, readonly [LoopState['phase'], ...string[]]>> = {
   asking: {
     begin: ['asking', 'ask'], 'decided to call': ['calling', 'commit', 'call'], 'decided to answer': ['ended', 'finish'], refused: ['ended', 'fail'], overflowed: ['ended', 'fail'],
-    called: ['asking'], condensed: ['asking'], 'not condensed': ['ended', 'fail'],
+    called: ['asking'], condensed: ['asking'], 'broken off': ['ended', 'fail'],
   },
   calling: {
     begin: ['calling', 'call', 'call'], 'decided to call': ['calling'], 'decided to answer': ['calling'], refused: ['calling'], overflowed: ['calling'],
-    called: ['calling', 'commit'], condensed: ['calling'], 'not condensed': ['ended', 'fail'],
+    called: ['calling', 'commit'], condensed: ['calling'], 'broken off': ['ended', 'fail'],
   },
   condensing: {
     begin: ['condensing', 'condense'], 'decided to call': ['condensing'], 'decided to answer': ['condensing'], refused: ['condensing'], overflowed: ['condensing'],
-    called: ['condensing'], condensed: ['asking', 'commit', 'ask'], 'not condensed': ['ended', 'fail'],
+    called: ['condensing'], condensed: ['asking', 'commit', 'ask'], 'broken off': ['ended', 'fail'],
   },
-  ended: { begin: ['ended'], 'decided to call': ['ended'], 'decided to answer': ['ended'], refused: ['ended'], overflowed: ['ended'], called: ['ended'], condensed: ['ended'], 'not condensed': ['ended'] },
+  ended: { begin: ['ended'], 'decided to call': ['ended'], 'decided to answer': ['ended'], refused: ['ended'], overflowed: ['ended'], called: ['ended'], condensed: ['ended'], 'broken off': ['ended'] },
 }
 
 describe('every input in every phase', () => {
@@ -92,7 +92,7 @@ describe('calls', () => {
       { type: 'call', key: '1:1', index: 1, capability: 'docs.search', version: '1.0', input: { query: 'y' } },
     ])
     const settled = run([called(1, 'second'), called(0, 'first')], rules, decided.state)
-    expect(settled.outputs).toMatchObject([{ type: 'commit' }, { type: 'ask', key: 'decide:1', tools: true }])
+    expect(settled.outputs).toMatchObject([{ type: 'commit' }, { type: 'ask', key: 'decide:1', mayCall: true, tools: 1 }])
     expect(settled.state.messages.slice(2)).toEqual([
       { role: 'assistant', content: null, toolCalls: [{ id: 'call_1_0', name: 'docs_search', arguments: query }, { id: 'call_1_1', name: 'docs_search', arguments: '{"query":"y"}' }] },
       { role: 'tool', toolCallId: 'call_1_0', content: 'first' },
@@ -172,7 +172,7 @@ describe('answers', () => {
 
   it('that do not fit are asked for again, held to the schema, at most twice', () => {
     const once = run([says('prose')], expecting)
-    expect(once.outputs).toMatchObject([{ type: 'commit' }, { type: 'ask', tools: false, schema }])
+    expect(once.outputs).toMatchObject([{ type: 'commit' }, { type: 'ask', mayCall: false, tools: 0, schema }])
     expect(once.state.messages.at(-1)?.content).toMatch(/Your answer was refused: the answer is not JSON: it begins with "prose"/)
     const twice = step(once.state, says('{"n":"three"}'), expecting, 0)
     expect(twice.state.messages.at(-1)?.content).toMatch(/does not fit its schema: n: /)
@@ -196,7 +196,7 @@ describe('limits', () => {
     const under = { ...rules, limits: { ...rules.limits, steps: 2 } }
     const made = run([calls(['docs_search', query]), called(0)], under)
     const [, ask] = made.outputs
-    expect(ask).toMatchObject({ type: 'ask', tools: false })
+    expect(ask).toMatchObject({ type: 'ask', mayCall: false })
     expect(ask?.type === 'ask' ? ask.messages.at(-1)?.content : '').toMatch(/your last step/)
 const over = step(made.state, calls(['docs_search', '{"query":"more"}']), under, 0)
     expect(kinds(over.outputs), 'what could not be told to it any more is not called').toEqual(['fail'])
@@ -208,7 +208,7 @@ const over = step(made.state, calls(['docs_search', '{"query":"more"}']), under,
     const under = { ...rules, limits: { ...rules.limits, calls: 1 } }
     const made = run([calls(['docs_search', query], ['docs_search', '{"query":"y"}']), called(0)], under)
     expect(answersTo(made)[1]).toMatch(/limit of 1 calls is reached/)
-    expect(made.outputs[1]).toMatchObject({ type: 'ask', tools: false })
+    expect(made.outputs[1]).toMatchObject({ type: 'ask', mayCall: false })
     expect(answersTo(step(made.state, calls(['docs_search', '{"query":"z"}']), under, 0)).at(-1)).toMatch(/Answer now with what you have/)
   })
 
@@ -229,6 +229,19 @@ const over = step(made.state, calls(['docs_search', '{"query":"more"}']), under,
 
   it('a budget of zero allows no question at all', () => {
     expect(failure(step(start, { type: 'begin' }, { ...rules, limits: { ...rules.limits, costUsd: 0 } }, 0)).code).toBe('over-limit')
+  })
+})
+
+describe('functions that do not fit', () => {
+  it('become fewer, the least likely first, before what was given is touched', () => {
+    const many: LoopRules = { ...rules, tools: Array.from({ length: 10 }, (_, i) => toolOf({ name: `tool.n${i}`, version: '1.0', summary: 's' }, undefined)) }
+    const overflow: LoopInput = { type: 'refused', fault: fault('context-overflow', 'too long') }
+    const from = startOf('b', [{ role: 'system', content: 's' }, { role: 'user', content: `Your goal: g\n${'given '.repeat(300)}` }])
+    const half = run([overflow], many, from)
+    expect(half.outputs).toMatchObject([{ type: 'commit' }, { type: 'ask', key: 'decide:0.1', tools: 5 }])
+    const least = step(half.state, overflow, many, 0)
+    expect(least.outputs).toMatchObject([{ type: 'commit' }, { type: 'ask', key: 'decide:0.2', tools: agentLimits.toolsMin }])
+    expect(kinds(step(least.state, overflow, many, 0).outputs)).toEqual(['commit', 'condense'])
   })
 })
 

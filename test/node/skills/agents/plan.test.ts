@@ -9,7 +9,7 @@ import { profileOf, RoleFile } from '../../../../node/roles/schema.ts'
 import { type Script, type Scripted, type ScriptedSkill, agentCapabilities, faultOf, scripted, textBlob, textOf } from './scripted-context.ts'
 
 const search: ScriptedSkill = { summary: 'finds passages in documents', schema: { type: 'object', properties: { query: { type: 'string' }, folder: {} }, required: ['query'] } }
-const skills = { ...agentCapabilities, 'docs.search': search }
+const skills = { ...agentCapabilities, 'docs.search': search, 'repo.slice': { summary: 'Measures a slice. Part of repo.report.' } }
 const planLimits = { leavesLeft: 30, depthLeft: 3 }
 
 async function planned(input: object, script: Script): Promise<{ plan: Plan } & Scripted> {
@@ -51,6 +51,7 @@ describe('a plan of a model', () => {
     for (const part of ['Compare a and b.', 'about b', 'docs.search: finds passages in documents', '"query"', 'researcher: Finds and extracts', 'at most 22 tasks', '2 more levels']) expect(text).toContain(part)
     expect(text).not.toContain('agent.review: ')
     expect(text).not.toContain('llm.chat: ')
+    expect(text, 'what is of no use alone').not.toContain('repo.slice')
   })
 
   it('may be to do it at one go', async () => {

@@ -80,7 +80,7 @@ describe('an agent', () => {
 })
 
 describe('what it may call', () => {
-  const offered: Script['skills'] = { 'docs.search': search, 'docs.write': { effects: 'external' }, 'text.count': {}, 'repo.report': { kind: 'composite' }, 'agent.work': {}, 'llm.embed': {}, 'shell.exec': { effects: 'external' } }
+  const offered: Script['skills'] = { 'docs.search': search, 'docs.write': { effects: 'external' }, 'text.count': {}, 'docs.part': { summary: 'Finds passages. Part of docs.answer.' }, 'repo.report': { kind: 'composite' }, 'agent.work': {}, 'llm.embed': {}, 'shell.exec': { effects: 'external' } }
   it.each([
     ['anything without effects outside, when its role says nothing', undefined, false, ['docs_search', 'text_count']],
     ['nothing', [], false, []],
