@@ -54,6 +54,8 @@ const forbidden = [
     { path: '^node/([^/]+)/', pathNot: '^node/main/' }, { path: '^node/.*-adapter\\.ts$', pathNot: '^node/$1/', ...value }),
   forbid('only-main-builds-adapters-top', 'Of the files directly in node/ only main.ts puts adapters together: take the port as an argument instead.',
     { path: '^node/[^/]+\\.ts$', pathNot: '^node/main\\.ts$' }, { path: '^node/.*-adapter\\.ts$', ...value }),
+  forbid('models-when-needed', 'Most nodes have no models and load nothing for them: import node/models/ where they are needed (`await import(…)`), or write `import type`.',
+    { path: '^node/', pathNot: '^node/models/' }, { path: '^node/models/', pathNot: '^node/models/local-servers\\.ts$', dynamic: false, ...value }),
   forbid('adapters-meet-ports-only', 'An adapter implements a port: from actors/ it may import ports and mesh-api only.',
     '^(node|sim)/.*-adapter\\.ts$', { path: '^actors/', pathNot: '^actors/(ports/|mesh-api\\.ts$)' }),
   forbid('adapters-take-types-only', 'A port has no code to run: write `import type`.',

@@ -64,6 +64,7 @@ const planted: readonly Planted[] = [
   { rule: 'sim-never-meets-node', file: 'sim/waking.ts', imports: '../node/clock/tick.ts' },
   { rule: 'only-main-builds-adapters', file: 'node/cli/building.ts', imports: '../clock/clock-system-adapter.ts' },
   { rule: 'only-main-builds-adapters-top', file: 'node/building.ts', imports: './clock/clock-system-adapter.ts' },
+  { rule: 'models-when-needed', file: 'node/cli/eager.ts', imports: '../models/start-models.ts' },
   { rule: 'adapters-meet-ports-only', file: 'node/clock/clock-odd-adapter.ts', imports: '../../actors/runtime/system.ts', kind: 'type' },
   { rule: 'adapters-take-types-only', file: 'sim/clock-odd-adapter.ts', imports: '../actors/ports/clock.ts' },
   { rule: 'nobody-imports-scripts', file: 'node/clock/scripted.ts', imports: '../../scripts/sim.ts' },
