@@ -11,6 +11,7 @@ import { payloadOf, readBlob } from '../skills/payload-transfer.ts'
 import { type AnswerCache, vectorOf } from './answer-cache.ts'
 import { checked, deltasOf, fitsFor, parsed, wantedModel } from './call-input.ts'
 import { checkFits } from './context-check.ts'
+import { PaidFailure } from './paid-failure.ts'
 import { affordableAnswer, affordableTexts, sendWithin } from './spending.ts'
 import type { HostedModel, HostedModels, Member, Place } from './hosted-models.ts'
 
@@ -231,6 +232,10 @@ export function startModelRun(init: ModelRunInit): RunningCall {
     succeed(output, await payloadOf(init.blobs, new TextEncoder().encode(JSON.stringify(output))))
   }
 
-  const gone = execute().catch((thrown: unknown) => fail(toFault(thrown, 'provider-failed')))
+  const gone = execute().catch((thrown: unknown) => {
+    // What it has cost is not guessed where it is known.
+    if (thrown instanceof PaidFailure) used ??= thrown.usage
+    fail(toFault(thrown, 'provider-failed'))
+  })
   return { stop: fail, gone }
 }
