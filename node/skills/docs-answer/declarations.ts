@@ -15,7 +15,7 @@ export const AnswerInput = z.object({
   write: z.enum(['auto', 'model', 'extracted']).default('auto'),
   /** Which chat model writes. Default: any that the mesh has. */
   model: ModelName.optional(),
-  /** Compare meanings too, where the mesh has an embedding model. `extracted` answers with `embeddings: false` use words alone. */
+  /** Compare meanings too, where the mesh has an embedding model. Without, only words count. */
   embeddings: z.boolean().default(true),
   /** How many passages the answer is made from. */
   passagesMax: z.number().int().min(1).max(100).default(12),

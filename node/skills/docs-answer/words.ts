@@ -29,13 +29,14 @@ function plain(text: string): string {
   return text.normalize('NFKD').replace(accents, '').toLowerCase().replace(/['’].*$/u, '')
 }
 
-function stemOf(base: string): string {
-  if (!/^[a-z]{3,}$/.test(base)) return base
-  const known = stems.get(base)
+/** The empty string for what is no word. */
+function stemOf(written: string): string {
+  const known = stems.get(written)
   if (known !== undefined) return known
-  const stem = stemmer(base)
+  const base = plain(written)
+  const stem = (/^[a-z]{3,}$/.test(base) ? stemmer(base) : base).slice(0, 128)
   if (stems.size >= stemsKept) stems.clear()
-  stems.set(base, stem)
+  stems.set(written, stem)
   return stem
 }
 
@@ -50,10 +51,10 @@ export function eachWord(text: string, say: (stem: string, written: string) => v
       continue
     }
     if (written.length > 128) continue
-    const base = plain(written)
-    if (base !== '') say(stemOf(base), written)
+    const stem = stemOf(written)
+    if (stem !== '') say(stem, written)
     const parts = /\p{Ll}\p{Lu}/u.test(written) ? written.split(/(?<=\p{Ll})(?=\p{Lu})/u) : []
-    for (const part of parts) say(stemOf(plain(part)), part)
+    for (const part of parts) say(stemOf(part), part)
   }
 }
 
