@@ -86,8 +86,8 @@ async function tokenised({ name, model, contextTokens }: PromptContext, draft: D
   return { ...draft, tokens: draft.text.tokenize(model.tokenizer) }
 }
 
-/** Some 10 ms of work. */
-const pieceCharacters = 16 * 1024
+/** Some 5 ms of work. */
+const pieceCharacters = 8 * 1024
 
 /**
  * The library tokenises a text in one go, and the node's loop stands still meanwhile: a long one is counted in pieces, which may make a token more of each.
