@@ -35,7 +35,7 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
     throw new MeshError('bad-request', `${path}: cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: 'check that the file exists and its permissions' })
   }
   // Most nodes have no such file, and need no parser for it.
-  const { LineCounter, isNode, parseDocument } = await import('yaml')
+  const { LineCounter, isNode, parseDocument } = await import('./yaml.ts')
   // JSON is a subset of YAML 1.2, so one parser serves both and knows the lines of both.
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: path.endsWith('.json') ? 'json' : 'core' })

@@ -57,7 +57,7 @@ export async function readDocument(incoming: IncomingMessage, limits: BridgeLimi
   if (text.trim() === '') throw new HttpFault(fault('bad-request', 'the body is empty', { next: 'see /openapi.json for what this route takes' }))
   try {
     if (format === 'JSON') return JSON.parse(text)
-    const { parse: parseYaml } = await import('yaml')
+    const { parse: parseYaml } = await import('../config/yaml.ts')
     // YAML's aliases can blow a small text up; `maxAliasCount` bounds that.
     return parseYaml(text, { maxAliasCount: 100, prettyErrors: true, logLevel: 'error' })
   } catch (thrown) {

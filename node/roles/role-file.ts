@@ -12,7 +12,7 @@ export async function readRoleFile(path: string): Promise<RoleProfile> {
     throw new MeshError('bad-request', `${path}: cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: 'check that the file exists and its permissions' })
   }
   // Most commands need no parser.
-  const { LineCounter, isNode, parseDocument } = await import('yaml')
+  const { LineCounter, isNode, parseDocument } = await import('../config/yaml.ts')
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const [error] = document.errors

@@ -89,9 +89,30 @@ describe('the built node', () => {
     expect(await mission('repo.report', '--input', 'folder=./project')).toMatchObject({ state: 'completed', result: { totals: { files: 1 }, missing: [] } })
   })
 
+  test('answers questions from documents, with the readers that are loaded for them', async () => {
+    for (const [question, quote] of [['Why was the brake lever recalled?', 'hinge could break'], ['When is the next delivery of the battery?', '2027-01-18'], ['What is the price of the bell?', '12.50'], ['How many kilometres does eco mode reach?', '120 kilometres']]) {
+      const done = await mission('docs.answer', '--input', `path=${join(root, 'test/fixtures/docs-answer/handbook')}`, '--input', `question=${question}`) as { state: string; result: { answered: boolean; citations: { quote: string }[] } }
+      expect(done).toMatchObject({ state: 'completed', result: { answered: true } })
+      expect(done.result.citations.map((citation) => citation.quote).join('\n')).toContain(quote)
+    }
+  }, 120_000)
+
   test('answers the other commands, which a start does not load', async () => {
     expect((await run(process.execPath, [bin, 'nodes', '--json', '--url', ready.http ?? ''], { cwd: folder })).stdout).toContain(ready.peerId)
     expect((await run(process.execPath, [bin, '--help'], { cwd: folder })).stdout).toContain('doctor')
+  })
+
+  test('reads YAML: the shipped roles, roles of one\'s own, a configuration, a mission that is posted', async () => {
+    const home = join(folder, 'home')
+    mkdirSync(join(home, 'roles'), { recursive: true })
+    writeFileSync(join(home, 'roles/lawyer.yaml'), 'name: lawyer\nsummary: reads contracts\nprompt: You read contracts.\n')
+    writeFileSync(join(home, 'skein.config.yaml'), 'name: goose\nroles: roles\n')
+    const said = async (...argv: string[]): Promise<string> => (await run(process.execPath, [bin, ...argv, '--data', join(folder, 'data')], { cwd: home })).stdout
+    expect(await said('roles', 'list')).toMatch(/^analyst +shipped/m)
+    expect(await said('roles', 'show', 'lawyer')).toContain('You read contracts.')
+    expect(await said('config', 'show')).toMatch(/^name +goose/m)
+    const posted = await fetch(`${ready.http ?? ''}/v1/missions`, { method: 'POST', headers: { 'content-type': 'application/yaml' }, body: 'capability: text.shout\ninput: { text: hello }\n' })
+    expect(posted.status).toBe(202)
   })
 
   test('names what was bundled, with its licence', () => {

@@ -26,7 +26,7 @@ export function addRolesCommands(program: Command, cli: Cli): void {
     const role = roleNamed(await rolesOf(flags, world), args.join(' '))
     voice.value(roleValue(role))
     if (voice.json) return
-    const { stringify } = await import('yaml')
+    const { stringify } = await import('../../config/yaml.ts')
     const { digest, ...file } = role.profile
     voice.print(`# ${originOf(role)}; digest ${digest.slice(0, 12)}\n${printable(stringify(file, { lineWidth: 0 }).trimEnd())}`)
   }))
