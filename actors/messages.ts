@@ -110,6 +110,8 @@ export interface Offer {
   /** Versions that are offered or known, when none matches. */
   readonly versions: readonly string[]
   readonly nearest: readonly string[]
+  /** When nobody offers it: what is offered, some of it. */
+  readonly others?: readonly string[]
 }
 
 /** A group of this node that was found on the disk, or that this node has joined. */

@@ -45,8 +45,18 @@ export function offerFor(state: DirectoryState, query: CapabilityQuery, context:
     query, providers, population, shards, partial, ...('capability' in best ? { known: best.capability } : {}),
     versions: [...new Set(named.map((capability) => capability.version))],
     nearest: named.length > 0 ? [] : nearestNames(query.capability, everKnown.map((capability) => capability.name)),
+    others: offeredNow(state),
   }
 }
+
+/** What a person could ask for instead: agents need models, and are none. */
+function offeredNow(state: DirectoryState): string[] {
+  const names = new Set<string>()
+  for (const { advert } of state.cache.kept.values()) for (const { name } of advert.leaving ? [] : advert.capabilities) if (!/^(llm|agent)\./.test(name)) names.add(name)
+  return [...names].sort().slice(0, othersMax)
+}
+
+const othersMax = 12
 
 function providersFor(state: DirectoryState, query: CapabilityQuery, context: ActorContext, max: number): Provider[] {
   const providers: Provider[] = []

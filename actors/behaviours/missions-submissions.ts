@@ -18,7 +18,7 @@ import { hearSealed, maySeal, startSealing, type SealingEnded } from './missions
 import { claimKey, learnAccepted, learnWhereabouts, reply, unbegun, type Asker, type MissionsInit, type MissionsState } from './missions-state.ts'
 import { hasBegun as hasBegunIn, type LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
-import { citedBlobs, digestOfRequest, firstEvents, planOf, type Submission } from './submission.ts'
+import { citedBlobs, digestOfRequest, firstEvents, planningNeeds, planOf, type Submission } from './submission.ts'
 
 export function submit(init: MissionsInit, state: MissionsState, request: MissionRequest, key: string | undefined, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
   const digest = digestOfRequest(request)
@@ -43,7 +43,7 @@ export function submit(init: MissionsInit, state: MissionsState, request: Missio
   const submission: Submission = { missionId, principal, key, digest, request, plan, inputs: new Map(), requestPayload: undefined, offers: [], inputsChecked: 0, members: [] }
   state.submissions.set(tag, { submission, askers: [asker] })
   if (key !== undefined) state.claiming.set(claimKey(principal, key), tag)
-  const queries = Object.values(plan.tasks).map(queryOf)
+  const queries = [...Object.values(plan.tasks).map(queryOf), ...(request.text === undefined ? [] : [{ capability: planningNeeds }])]
   return [tell(at(context.self.peer, actorNames.directory), { kind: 'who-offers', tag, patient: true, queries })]
 }
 
@@ -120,7 +120,7 @@ export function onStored(state: MissionsState, stored: string, payload: Payload 
   const { submission } = made
   if (what === 'request') submission.requestPayload = payload
   else submission.inputs.set(name, payload)
-  if (submission.requestPayload === undefined || submission.inputs.size < submission.offers.length) return []
+  if (submission.requestPayload === undefined || submission.inputs.size < Object.keys(submission.plan.tasks).length) return []
   submission.members = membersFor(state, submission, context)
   return [claim(tag, submission, undefined, context)]
 }

@@ -1,9 +1,10 @@
 /** One submission on its way from a request to a committed mission: checks first, everything it cites made local, then the log. */
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
-import type { MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
+import type { CapabilityName, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Json, type Payload } from '../../protocols/kernel/payload.ts'
 import type { Replica } from '../../protocols/membership/schema.ts'
+import { chatCapability } from '../../protocols/models/schema.ts'
 import { planFault } from '../../protocols/tasking/plan.ts'
 import type { MissionRequest} from '../../protocols/tasking/schema.ts'
 import { MissionLimits, Plan, RetryPolicy, type MissionEvent, type TaskSpec } from '../../protocols/tasking/schema.ts'
@@ -29,11 +30,16 @@ export function digestOfRequest(request: unknown): string {
   return digestOfText(canonicalJson(request))
 }
 
-/** A request for one capability is a plan of one task whose output is the result. */
+/** What plans a goal in words, and what it cannot do without. */
+export const planner = 'agent.plan' as CapabilityName
+export const planningNeeds = chatCapability as CapabilityName
+
+/** A request for one capability is a plan of one task whose output is the result; so is a goal in words, which is the planner's. */
 export function planOf(request: MissionRequest): Plan | Fault {
-  if (request.plan !== undefined && request.capability !== undefined) return fault('bad-request', 'a mission asks for a capability or brings a plan, not both', { next: 'leave out "capability" or "plan"' })
+  if ([request.plan, request.capability, request.text].filter((one) => one !== undefined).length > 1) return fault('bad-request', 'a mission asks for a capability, brings a plan or states a goal in words: one of them', { next: 'leave out all but one of "capability", "plan" and "text"' })
+  if (request.text !== undefined) return Plan.parse({ tasks: { mission: { capability: planner, input: { goal: request.text, ...(request.input === undefined ? {} : { context: request.input }) } } }, result: { $from: 'mission' } })
   if (request.plan !== undefined) return planFault(request.plan) ?? request.plan
-  if (request.capability === undefined) return fault('bad-request', 'the mission names neither a capability nor a plan', { next: 'give "capability" (see: skein capabilities) or "plan"' })
+  if (request.capability === undefined) return fault('bad-request', 'the mission names neither a capability nor a plan, and states no goal', { next: 'give "capability" (see: skein capabilities), "plan" or "text"' })
   const name = request.capability.slice(0, 64)
   return Plan.parse({ tasks: { [name]: { capability: request.capability, ...(request.version === undefined ? {} : { version: request.version }), input: request.input ?? {} } }, result: { $from: name } })
 }
@@ -52,9 +58,29 @@ export function offersByName(plan: Plan, offers: readonly Offer[]): Map<string, 
   return new Map(Object.keys(plan.tasks).flatMap((name, i) => (offers[i] === undefined ? [] : [[name, offers[i]]])))
 }
 
+/** The beginning of a goal, as a name for lists. */
+function titleOf(text: string | undefined): string | undefined {
+  const line = text?.trim().split(/\s+/).join(' ')
+  return line === undefined || line === '' ? undefined : line.length <= titleCharsMax ? line : `${line.slice(0, titleCharsMax - 1)}…`
+}
+
+const titleCharsMax = 60
+
+/** A goal in words needs a model, and somebody who plans with it. */
+function unplannable({ offers, request }: Submission): Fault | undefined {
+  const model = request.text === undefined ? undefined : offers.find(({ query }) => query.capability === planningNeeds)
+  if (model === undefined || model.population > 0) return undefined
+  const others = model.others ?? []
+  return fault('no-provider', `a goal in words needs a language model, and no node of this mesh has one${others.length === 0 ? '' : `; these capabilities work meanwhile: ${others.join(', ')}`}`, {
+    retryable: false, next: 'give a node a model: skein node start --model FILE.gguf, or start it with OPENAI_API_KEY or SKEIN_LLM_URL set',
+  })
+}
+
 /** @returns the mission's first events, or why it cannot be accepted. */
 export function firstEvents(submission: Submission, owner: PeerId, atWallMs: number): MissionEvent[] | Fault {
   const { plan, request } = submission
+  const problem = unplannable(submission)
+  if (problem !== undefined) return problem
   const offers = offersByName(plan, submission.offers)
   const root = 'root' as TaskId
   const priority = request.plan?.priority ?? request.priority
@@ -74,7 +100,7 @@ export function firstEvents(submission: Submission, owner: PeerId, atWallMs: num
   }
   return [
     {
-      type: 'submitted', atWallMs, missionId: submission.missionId, principal: submission.principal, owner, name: request.name ?? plan.name ?? request.capability ?? 'mission', request: withHolder(submission.requestPayload ?? { inline: {} }, owner),
+      type: 'submitted', atWallMs, missionId: submission.missionId, principal: submission.principal, owner, name: request.name ?? plan.name ?? request.capability ?? titleOf(request.text) ?? 'mission', request: withHolder(submission.requestPayload ?? { inline: {} }, owner),
       rootSpec, priority, limits: missionLimits, acknowledgement: request.acknowledgement, ...(submission.key === undefined ? {} : { key: submission.key }), requestDigest: submission.digest,
     },
     { type: 'planned', atWallMs, taskId: root, children: specs, ...(plan.result === undefined ? {} : { result: { inline: plan.result as Json } }) },

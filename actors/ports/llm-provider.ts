@@ -19,6 +19,8 @@ export interface LlmCall {
   readonly signal: AbortSignal
   /** With it the answer is streamed: every piece once, in order, before the promise resolves. */
   readonly onDelta?: (delta: ChatDelta) => void
+  /** What the call may cost in US dollars. Whoever asks limits the first answer by `maxTokens`; a provider that asks its model again keeps to what is left. */
+  readonly budgetUsd?: number
 }
 
 /**

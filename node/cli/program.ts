@@ -11,7 +11,7 @@ import { addMeshCommands } from './commands/mesh.ts'
 import { addMissionCommands } from './commands/mission.ts'
 import { addModelsCommand } from './commands/models.ts'
 import { addRolesCommands } from './commands/roles.ts'
-import { addRunCommand } from './commands/run.ts'
+import { addAskCommand, addRunCommand } from './commands/run.ts'
 import { addServiceCommands } from './commands/service.ts'
 import { addSimCommand } from './commands/sim.ts'
 import { addSkillCommands } from './commands/skill.ts'
@@ -30,13 +30,14 @@ export function buildProgram(cli: Cli): Command {
   addStoreCommands(program, cli)
   addConfigCommands(program, cli)
   addRunCommand(program, cli)
+  addAskCommand(program, cli)
   addMissionCommands(program, cli)
   addMeshCommands(program, cli)
   addModelsCommand(program, cli)
-  addRolesCommands(program, cli)
   addDoctorCommand(program, cli)
   program.commandsGroup('Skills and more:')
   addSkillCommands(program, cli)
+  addRolesCommands(program, cli)
   addDemoCommand(program, cli)
   addSimCommand(program, cli)
   addLaterCommands(program, cli)

@@ -8,14 +8,14 @@ import { issuesOf } from './route-table.ts'
 export const SubmitBody = z.union([MissionRequest, Plan])
 
 /**
- * A document with `tasks` and neither `plan` nor `capability` is a plan of one's own; anything else is a mission request.
+ * A document with `tasks` and neither `plan`, `capability` nor `text` is a plan of one's own; anything else is a mission request.
  * @throws HttpFault `bad-plan` or `bad-request` that names each wrong path.
  */
 export function parseMissionRequest(document: unknown): MissionRequest {
   if (document === null || typeof document !== 'object' || Array.isArray(document)) {
     throw new HttpFault(fault('bad-request', 'the body is not an object', { next: 'send a capability with its input, or a plan' }))
   }
-  const isPlan = 'tasks' in document && !('plan' in document) && !('capability' in document)
+  const isPlan = 'tasks' in document && !('plan' in document) && !('capability' in document) && !('text' in document)
   const parsed = MissionRequest.safeParse(isPlan ? { plan: document } : document)
   if (!parsed.success) {
     const planOnly = parsed.error.issues.every((issue) => issue.path[0] === 'plan')
@@ -25,8 +25,9 @@ export function parseMissionRequest(document: unknown): MissionRequest {
       : fault('bad-request', `the mission request is not valid: ${issuesOf(issues)}`, { next: 'see MissionRequest in /openapi.json' }))
   }
   const request = parsed.data
-  if ((request.capability === undefined) === (request.plan === undefined)) {
-    throw new HttpFault(fault('bad-request', request.plan === undefined ? 'the mission names neither a capability nor a plan' : 'the mission names both a capability and a plan', { next: 'give exactly one of "capability" and "plan"' }))
+  const stated = (['capability', 'plan', 'text'] as const).filter((one) => request[one] !== undefined)
+  if (stated.length !== 1) {
+    throw new HttpFault(fault('bad-request', stated.length === 0 ? 'the mission names neither a capability nor a plan, and states no goal' : `the mission has ${stated.join(' and ')}: one of them is meant`, { next: 'give exactly one of "capability", "plan" and "text"' }))
   }
   if (request.plan === undefined) return request
   // What the plan says for the whole mission holds unless the request itself says otherwise.

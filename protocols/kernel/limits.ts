@@ -103,6 +103,7 @@ export const limits = Object.freeze({
   missionsLiveMax: 1_000,
   missionsLivePerPrincipalMax: 200,
   planTasksMax: 5_000,
+  goalCharsMax: 100_000,
   planBytesMax: 4 * MiB,
   attemptsMax: 4,
   /** How often a composite task's plan is added to after its children have ended. */

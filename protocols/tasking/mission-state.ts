@@ -2,84 +2,15 @@
  * A mission's state is the fold of its events, nothing else. The owner folds all of them, a manager the ones of its
  * subtree. `judgeEvent` says whether an event may be appended to this state; `applyEvent` assumes that it may.
  */
-import { invariant, type Fault } from '../kernel/errors.ts'
-import type { AwardId, Epoch, MissionId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
+import { invariant } from '../kernel/errors.ts'
+import type { TaskId } from '../kernel/ids.ts'
 import { parentTaskId } from '../kernel/ids.ts'
-import type { Payload } from '../kernel/payload.ts'
 import type { WallMs } from '../kernel/units.ts'
-import type { Membership } from '../membership/schema.ts'
-import type { RunUnits } from '../bidding/schema.ts'
+import type { Attempt, MissionFold, TaskNode } from './fold.ts'
+import type { IndexedEvent, MissionEvent, TaskSpec, TaskState } from './schema.ts'
 import { charge, chargeSkill, purseOf, setAsideBy, settleCost } from './spending.ts'
-import type { Acknowledgement, AwardRecord, IndexedEvent, MissionEvent, MissionLimits, MissionState, TaskSpec, TaskState } from './schema.ts'
 
-export interface Attempt {
-  readonly award: AwardRecord
-  readonly awardedAtWallMs: WallMs
-  endedAtWallMs?: WallMs
-  outcome: 'running' | 'accepted' | 'refused' | 'lost' | 'failed' | 'cancelled'
-  fault?: Fault
-}
-
-export interface TaskNode {
-  readonly spec: TaskSpec
-  state: TaskState
-  readonly attempts: Attempt[]
-  children: TaskId[]
-  planned: boolean
-  /** How often its plan was added to; absent: never. */
-  rounds?: number
-  /** Dead, and its parent's plan was added to because of that: done without. */
-  givenUp?: boolean
-  /** What it has cost, with all attempts that said so. */
-  costUsd?: number
-  /** Of models, by its result. */
-  tokens?: RunUnits
-  /** Of a composite task with a budget: what is spent or set aside of it. */
-  heldUsd?: number
-  /** Of a plan: what its result is made of. */
-  planResult?: Payload
-  /** The newest that an attempt has published, until the task has its result. */
-  checkpoint?: Payload
-  result?: Payload
-  acceptedAward?: AwardId
-  tookMs?: number
-  fault?: Fault
-  failures: number
-  losses: number
-  /** Wall time before which the next attempt must not be announced. */
-  notBeforeWallMs: WallMs
-  diedAtWallMs?: WallMs
-  /** Dead, and somebody has seen enough of it. */
-  droppedAtWallMs?: WallMs
-}
-
-export interface MissionFold {
-  missionId: MissionId
-  name: string
-  principal: Principal
-  owner: PeerId
-  epoch: Epoch
-  state: MissionState
-  paused: boolean
-  cancelling: boolean
-  priority: number
-  limits: MissionLimits
-  acknowledgement: Acknowledgement
-  submittedAtWallMs: WallMs
-  endedAtWallMs?: WallMs
-  request: Payload
-  readonly tasks: Map<TaskId, TaskNode>
-  lastIndex: number
-  leaves: number
-  /** What is spent, and what live awards have set aside. */
-  spentUsd: number
-  result?: Payload
-  fault?: Fault
-  /** Who keeps the log, as the newest entry about it says. */
-  members?: Membership
-  /** Of an ended mission: everything about it. Its state stays what it was. */
-  archive?: Payload
-}
+export type { Attempt, MissionFold, TaskNode } from './fold.ts'
 
 export function newTask(spec: TaskSpec): TaskNode {
   return { spec, state: 'pending', attempts: [], children: [], planned: false, failures: 0, losses: 0, notBeforeWallMs: 0 }

@@ -101,12 +101,14 @@ export const Plan = z.object({
 }).strict()
 export type Plan = z.infer<typeof Plan>
 
-/** What a submitter asks for: a capability with input, or a plan of their own. */
+/** What a submitter asks for: a capability with input, a plan of their own, or a goal in words. */
 export const MissionRequest = z.object({
   capability: CapabilityName.optional(),
   version: SchemaVersion.optional(),
   input: Input.optional(),
   plan: Plan.optional(),
+  /** A goal in words, planned by a model of the mesh; `input` is what there is to work with, by name. */
+  text: z.string().min(1).max(limits.goalCharsMax).optional(),
   priority: Priority.default(5),
   limits: LimitChange.optional(),
   acknowledgement: Acknowledgement.default('quorum'),

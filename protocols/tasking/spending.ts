@@ -4,7 +4,7 @@
  * and everything below it draws on that: so the mission's limit holds however deep its tree is (S16).
  */
 import { parentTaskId, type TaskId } from '../kernel/ids.ts'
-import type { Attempt, MissionFold, TaskNode } from './mission-state.ts'
+import type { Attempt, MissionFold, TaskNode } from './fold.ts'
 import type { AwardRecord } from './schema.ts'
 
 /** Sums of money are added up in floating point. */

@@ -22,6 +22,7 @@ export interface PlantedBug extends SourceBug {
   readonly scenario: string
 }
 
+const participant = 'actors/behaviours/participant.ts'
 const logKeeper = 'actors/behaviours/replication/log-keeper.ts'
 const election = 'protocols/replicated-log/raft-election.ts'
 const following = 'protocols/replicated-log/raft-following.ts'
@@ -172,6 +173,14 @@ export const plantedBugs: readonly PlantedBug[] = [
       // With a price that is the same for all, the owner's check is what keeps the budget.
       { file: 'protocols/bidding/participant.ts', find: 'priceUsd: ({ units }, capability) => priceUsdOf(capability, units),', replace: 'priceUsd: () => 0.4,' },
       { file: rules, find: "if ((manager === undefined || purse !== 'mission') && !isAffordable(fold, purse, setAsideUsd, alsoHeld?.get(purse))) {", replace: 'if (setAsideUsd > fold.limits.budgetUsd) {' },
+    ],
+  },
+  {
+    name: 'calls-for-free', promise: 'S16', scenario: 'spending',
+    why: 'what an agent asks for is small change',
+    edits: [
+      { file: 'actors/behaviours/invoker.ts', find: '  if (!setAside(account, winner.priceUsd)) return fail(', replace: '  if (!setAside(account, winner.priceUsd) && account.spentUsd < 0) return fail(' },
+      { file: 'actors/behaviours/invoker.ts', find: 'budgetUsd: Math.min(leftUsd(account), Number.MAX_SAFE_INTEGER), remainingMs', replace: 'budgetUsd: Number.MAX_SAFE_INTEGER, remainingMs' },
     ],
   },
   {

@@ -1,8 +1,8 @@
 /**
- * S14, as far as there are no capability tokens yet: a skill runs only for an award that this node heard in this life, through a
+ * S14, as far as there are no capability tokens yet: a skill runs only for an award or an invocation that this node heard in this life, through a
  * capability it offers; work with effects outside begins after the award is committed; and what was accepted did run.
  */
-import { parentTaskId, type AwardId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { parentTaskId, type AwardId, type CallId, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { Checker, RecordOf, Violation } from '../history/history.ts'
 import { auditLog, indexHistory, isHonest, lifeAt, runKey, type Committed, type HistoryIndex, type MissionLog } from '../history/index-history.ts'
 import { sameValue } from '../history/same-value.ts'
@@ -22,6 +22,7 @@ function untracedRun(index: HistoryIndex, at: number, run: RecordOf<'run-started
   const awardId = runKey(run.runId, run.step).slice(run.step.length + 1) as AwardId
   const wrong = (what: string): Violation[] => [{ promise, missionId: run.missionId, atMs: run.atMs, detail: `${run.node} started ${run.step} of ${run.taskId} of ${run.missionId} (${run.runId}), ${what}` }]
   if (!run.offered) return wrong(`although it does not offer ${run.capability}`)
+  if (isInvocation(run.runId)) return untracedInvocation(index, at, run, wrong)
   const commits = index.awards.get(awardId) ?? []
   const own = commits.filter(({ entry: { event } }) => event.type === 'awarded' && event.award.worker === run.peer && event.award.taskId === run.taskId && event.award.capability === run.capability)
   if (commits.length > 0 && own.length === 0) return wrong('and the award is another’s, or for something else')
@@ -32,6 +33,19 @@ function untracedRun(index: HistoryIndex, at: number, run: RecordOf<'run-started
   if (heard.length === 0) return committed !== undefined && managesToo(index, committed, run.taskId) ? [] : wrong('and had heard no award of it')
   if (heard.some(({ record }) => record.external) && committed === undefined) return wrong('which has effects outside, before the award was committed')
   return []
+}
+
+/** Its id is that of its call, which names who calls: see actors/behaviours/invoker.ts. */
+function isInvocation(runId: string): boolean {
+  return runId.includes('~')
+}
+
+/** Heard by the wire, or asked for by a run of the same task on the same node, which has begun before. */
+function untracedInvocation(index: HistoryIndex, at: number, run: RecordOf<'run-started'>, wrong: (what: string) => Violation[]): Violation[] {
+  const bornAt = lifeAt(index, run.node, at)?.startedAt ?? 0
+  const heard = index.invokesHeard.get(run.runId as CallId)?.some(({ at: heardAt, record }) => record.to === run.peer && heardAt > bornAt && heardAt < at) ?? false
+  const asked = index.runsStarted.some(({ at: begunAt, record }) => record.node === run.node && begunAt > bornAt && begunAt < at && !isInvocation(record.runId) && record.missionId === run.missionId && record.taskId === run.taskId)
+  return heard || asked ? [] : wrong('and nobody had asked for it')
 }
 
 /** Whether the worker manages the task as well: as the mission's owner, or by an award of the task above. */

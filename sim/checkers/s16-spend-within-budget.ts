@@ -20,6 +20,14 @@ export const spendWithinBudget: Checker = {
 function overspent(history: History, log: MissionLog): Violation[] {
   const violations: Violation[] = []
   const ledger = auditLog(log, ({ atMs, entry: { index, event } }, before) => {
+    if (event.type === 'accepted') {
+      const done = before.tasks.get(event.taskId)
+      const award = done?.attempts.find((attempt) => attempt.award.awardId === event.awardId)?.award
+      if (done?.spec.kind === 'leaf' && award !== undefined && event.costUsd !== undefined && event.costUsd > Math.max(heldBy(award), done.spec.budgetUsd ?? 0) + roundingUsd) {
+        violations.push({ promise, missionId: log.missionId, atMs, detail: `entry ${index} of ${log.missionId}: ${event.taskId} has cost ${event.costUsd} USD, ${heldBy(award)} were set aside for it` })
+      }
+      return
+    }
     const task = event.type === 'awarded' ? before.tasks.get(event.award.taskId) : undefined
     if (event.type !== 'awarded' || task === undefined) return
     const purse = payer(before, task)

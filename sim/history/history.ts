@@ -7,7 +7,7 @@
 import type { Bid } from '../../protocols/bidding/schema.ts'
 import type { Advert } from '../../protocols/capability/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
-import type { AwardId, Epoch, GroupId, Incarnation, MissionId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
+import type { AwardId, CallId, Epoch, GroupId, Incarnation, MissionId, PeerId, TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
@@ -59,6 +59,7 @@ export type DiskRecord = At & { readonly node: string; readonly peer: PeerId } &
 /** A message that reached a live actor system, of the kinds that the checkers judge; or, where it says so, that was sent. */
 export type MessageRecord = At & { readonly from: PeerId; readonly to: PeerId } & (
   | { readonly type: 'proposed'; readonly bids: readonly Bid[]; readonly participant: string }
+  | { readonly type: 'invoke-heard'; readonly callId: CallId; readonly missionId: MissionId; readonly taskId: TaskId }
   | { readonly type: 'award-heard'; readonly awardId: AwardId; readonly missionId: MissionId; readonly taskId: TaskId; readonly epoch: { readonly lineage: number; readonly term: number }; readonly external: boolean }
   | { readonly type: 'result-heard'; readonly awardId: AwardId; readonly failed: boolean; readonly result?: Payload }
   /** A vote that was granted, or a member's word that it has everything up to there on its disk. */

@@ -1,5 +1,5 @@
 /** A history put in order once for all checkers: lives of nodes, logs of missions, awards, bids, operations. */
-import { formatEpoch, isMissionGroup, type AwardId, type Epoch, type GroupId, type MissionId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
+import { formatEpoch, isMissionGroup, type AwardId, type CallId, type Epoch, type GroupId, type MissionId, type PeerId, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { Member, Membership } from '../../protocols/membership/schema.ts'
 import type { LogEntry } from '../../protocols/replicated-log/schema.ts'
@@ -103,6 +103,7 @@ export interface HistoryIndex {
   /** Those that stand for more than one task, by `from to offerId`. */
   readonly offers: ReadonlyMap<string, readonly HeardBid[]>
   readonly results: ReadonlyMap<AwardId, readonly { readonly at: Order; readonly record: RecordOf<'result-heard'> }[]>
+  readonly invokesHeard: ReadonlyMap<CallId, readonly { readonly at: Order; readonly record: RecordOf<'invoke-heard'> }[]>
   readonly awardsHeard: ReadonlyMap<AwardId, readonly { readonly at: Order; readonly record: RecordOf<'award-heard'> }[]>
   readonly runsStarted: readonly { readonly at: Order; readonly record: RecordOf<'run-started'> }[]
   /** Runs that ended, by award and step. */
@@ -154,6 +155,7 @@ function build(history: History): HistoryIndex {
   const bids = new Map<string, HeardBid[]>()
   const offers = new Map<string, HeardBid[]>()
   const results = new Map<AwardId, { at: Order; record: RecordOf<'result-heard'> }[]>()
+  const invokesHeard = new Map<CallId, { at: Order; record: RecordOf<'invoke-heard'> }[]>()
   const awardsHeard = new Map<AwardId, { at: Order; record: RecordOf<'award-heard'> }[]>()
   const runsStarted: { at: Order; record: RecordOf<'run-started'> }[] = []
   const stepOfRun = new Map<string, string>()
@@ -243,6 +245,9 @@ function build(history: History): HistoryIndex {
       case 'result-heard':
         add(results, record.awardId, { at, record })
         return
+      case 'invoke-heard':
+        add(invokesHeard, record.callId, { at, record })
+        return
       case 'award-heard':
         add(awardsHeard, record.awardId, { at, record })
         return
@@ -269,7 +274,7 @@ function build(history: History): HistoryIndex {
     const key = event.award.awardId.slice(0, event.award.awardId.lastIndexOf('#'))
     workersOf.set(key, (workersOf.get(key) ?? new Set()).add(event.award.worker))
   }
-  return { history, lives, nodeOf, logs, groups: replicated, firstSynced: (peer, group) => firstSyncedAt.get(`${peer} ${group}`) ?? Infinity, awards, workersOf, operations, bids, offers, results, awardsHeard, runsStarted, runsEnded, allHealed }
+  return { history, lives, nodeOf, logs, groups: replicated, firstSynced: (peer, group) => firstSyncedAt.get(`${peer} ${group}`) ?? Infinity, awards, workersOf, operations, bids, offers, results, invokesHeard, awardsHeard, runsStarted, runsEnded, allHealed }
 }
 
 function epochKey(leader: PeerId, group: GroupId, epoch: Epoch): string {

@@ -148,6 +148,7 @@ export function createRecorder(init: RecorderInit): Recorder {
     const at = { atMs: nowMs(), from, to }
     advertHeard(to, received)
     if (message.kind === 'propose') add({ ...at, type: 'proposed', bids: message.bids, participant: message.participant.actor })
+    else if (message.kind === 'invoke') add({ ...at, type: 'invoke-heard', callId: message.call.callId, missionId: message.call.missionId, taskId: message.call.taskId })
     else if (message.kind === 'accept-proposal') {
       for (const { awardId, missionId, taskId, epoch, effects } of awardsIn(message)) add({ ...at, type: 'award-heard', awardId, missionId, taskId, epoch, external: effects === 'external' })
     } else if (message.kind === 'inform') for (const { awardId, result } of message.results) add({ ...at, type: 'result-heard', awardId, failed: false, result })

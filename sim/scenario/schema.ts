@@ -95,6 +95,10 @@ export const ScenarioSkill = z.object({
   outputBytes: z.number().int().min(0).max(1_000_000).default(16),
   model: z.object({ promptTokensPerSecond: z.number().positive(), outputTokensPerSecond: z.number().positive(), usdPerThousandTokens: z.number().min(0).default(0) }).strict().optional(),
   children: z.object({ capability: CapabilityName, count: z.number().int().min(1).max(1_000) }).strict().optional(),
+  /** Places of its own on every node that offers it; absent: it takes the node's. */
+  slots: z.number().int().min(1).max(1_000).optional(),
+  /** A leaf that has another capability executed first, so often, one after the other; each answer may have `maxTokens`. */
+  calls: z.object({ capability: CapabilityName, count: z.number().int().min(1).max(100), maxTokens: z.number().int().min(1).default(100) }).strict().optional(),
 }).strict()
 export type ScenarioSkill = z.infer<typeof ScenarioSkill>
 
@@ -109,6 +113,8 @@ export const MissionShape = z.object({
   retry: RetryPolicy.optional(),
   priority: z.number().int().min(1).max(10).default(5),
   budgetUsd: z.number().min(0).optional(),
+  /** Of each leaf, for what it calls. */
+  taskBudgetUsd: z.number().min(0).optional(),
   durationMs: z.number().int().min(1).optional(),
   /** How long one attempt of a task may run; absent: the skill's own limit. */
   timeLimitMs: z.number().int().min(1).optional(),

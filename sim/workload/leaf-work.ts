@@ -40,7 +40,7 @@ export interface CompositeInput {
   readonly luck: number
   readonly children: readonly PlannedChild[]
   /** Written into every leaf's task. */
-  readonly leaf?: Pick<PlannedTask, 'retry' | 'timeLimitMs'>
+  readonly leaf?: Pick<PlannedTask, 'retry' | 'timeLimitMs' | 'budgetUsd'>
   /** Every leaf's task gets an `honestyCheck`. */
   readonly checked?: true
 }

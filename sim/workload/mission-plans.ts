@@ -145,8 +145,8 @@ function drawComposite(shape: MissionShape, skill: ScenarioSkill, n: string, nam
   return { capability: skill.capability, effort: 1, input: { n, workMs, luck, children, ...(childSkill.children === undefined ? { leaf: leafTerms(shape), ...(shape.checked ? { checked: true } : {}) } : {}) } }
 }
 
-function leafTerms(shape: MissionShape): Pick<PlannedTask, 'retry' | 'timeLimitMs'> {
-  return { ...(shape.retry === undefined ? {} : { retry: shape.retry }), ...(shape.timeLimitMs === undefined ? {} : { timeLimitMs: shape.timeLimitMs }) }
+function leafTerms(shape: MissionShape): Pick<PlannedTask, 'retry' | 'timeLimitMs' | 'budgetUsd'> {
+  return { ...(shape.taskBudgetUsd === undefined ? {} : { budgetUsd: shape.taskBudgetUsd }), ...(shape.retry === undefined ? {} : { retry: shape.retry }), ...(shape.timeLimitMs === undefined ? {} : { timeLimitMs: shape.timeLimitMs }) }
 }
 
 /** The limits let the plan through: a scenario tests the mesh, not a submitter's arithmetic. */

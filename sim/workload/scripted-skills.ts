@@ -31,13 +31,19 @@ export function skillsOf(node: PlannedNode, random: Random, options: ScriptedSki
   return node.skills.map((skill): ScriptedSkill => ({
     capability: {
       name: skill.capability, version, kind: skill.children === undefined ? 'leaf' : 'composite', effects: skill.effects,
-      attributes: skill.model === undefined ? {} : { model: skill.capability }, summary: skill.children === undefined ? 'a scripted skill' : `plans ${skill.children.count} of ${skill.children.capability}`,
+      attributes: attributesOf(skill), ...(skill.slots === undefined ? {} : { slots: skill.slots }), summary: skill.children === undefined ? 'a scripted skill' : `plans ${skill.children.count} of ${skill.children.capability}`,
     },
     ...(options.timeLimitMs === undefined ? {} : { timeLimitMs: options.timeLimitMs }),
     ...(skill.children === undefined
       ? { run: (run: SkillRun) => options.alter?.(leafCourse(skill, run, salt), run) ?? leafCourse(skill, run, salt) }
       : { plan: (run: SkillRun) => planCourse(skill, run, salt), synthesise: (run: SkillRun) => synthesisCourse(skill, run, salt) }),
   }))
+}
+
+function attributesOf({ capability, model }: ScenarioSkill): ScriptedSkill['capability']['attributes'] {
+  if (model === undefined) return {}
+  const usdPerMillion = model.usdPerThousandTokens * 1_000
+  return { model: capability, ...(usdPerMillion > 0 ? { inputUsdPerMillion: usdPerMillion, outputUsdPerMillion: usdPerMillion } : {}) }
 }
 
 /** What an honest run of a leaf gives: anything else is wrong. */
@@ -58,8 +64,14 @@ function leafCourse(skill: ScenarioSkill, run: SkillRun, salt: string): Scripted
   const input = leafInputOf(skill, run, salt)
   const afterMs = workMsOf(skill, input)
   const costUsd = costOf(skill, input)
-  if (attemptFails(input.luck, run.attempt, skill.failureFraction)) return { afterMs, costUsd, fault: fault('skill-failed', `attempt ${run.attempt} of ${input.n} was drawn to fail`) }
-  return { afterMs, costUsd, output: honestOutput(skill, input) }
+  const calls = callsOf(skill, input)
+  if (attemptFails(input.luck, run.attempt, skill.failureFraction)) return { afterMs, costUsd, ...calls, fault: fault('skill-failed', `attempt ${run.attempt} of ${input.n} was drawn to fail`) }
+  return { afterMs, costUsd, ...calls, output: honestOutput(skill, input) }
+}
+
+function callsOf({ calls }: ScenarioSkill, { n }: LeafInput): Pick<ScriptedCourse, 'calls'> {
+  if (calls === undefined) return {}
+  return { calls: Array.from({ length: calls.count }, (_, i) => ({ capability: calls.capability, key: String(i), input: { messages: [{ role: 'user', content: `${n}, question ${i}` }], maxTokens: calls.maxTokens } })) }
 }
 
 function costOf(skill: ScenarioSkill, input: LeafInput): number {
@@ -99,7 +111,10 @@ function leafInputOf(skill: ScenarioSkill, run: SkillRun, salt: string): LeafInp
     if (typeof input.workMs === 'number') return input as unknown as LeafInput
     if (skill.model !== undefined && typeof input.promptTokens === 'number' && typeof input.outputTokens === 'number') return input as unknown as LeafInput
   }
-  return { ...drawnFor(skill, run, salt) }
+  const drawn = drawnFor(skill, run, salt)
+  // A conversation: half of what may be answered is.
+  if (skill.model !== undefined && isObject(input) && Array.isArray(input.messages)) return { n: drawn.n, luck: drawn.luck, promptTokens: 20, outputTokens: typeof input.maxTokens === 'number' ? Math.ceil(input.maxTokens / 2) : 100 }
+  return drawn
 }
 
 function compositeInputOf(skill: ScenarioSkill, run: SkillRun, salt: string): CompositeInput {

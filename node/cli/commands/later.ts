@@ -4,7 +4,6 @@ import { MeshError } from '../../../protocols/kernel/errors.ts'
 import { type Cli, act, withCommon } from '../cli.ts'
 
 const later: readonly (readonly [name: string, what: string])[] = [
-  ['ask', 'a mission from free text'],
   ['trace', 'the trace of a mission'],
 ]
 

@@ -38,11 +38,12 @@ const runHelp = `
 Inputs:
   key=value       JSON where it is JSON (n=3, on=true, list=[1,2]), else text; a.b=1 is nested
   key=@file       uploads the file; key=@folder packs and uploads the folder; key=@@x is the text "@x"
-  path=folder     for repo.report: packs and uploads the folder; git=url leaves the cloning to a worker
+  path=folder     for repo.report and docs.answer: packs and uploads the folder; git=url (repo.report) leaves the cloning to a worker
   In a plan or an input file, { "$upload": "./path" } uploads what stands beside that file.
 
 Examples:
   skein run repo.report --input path=. --output ./report
+  skein run docs.answer --input path=./handbook --input question="How long is the warranty?"
   skein run plan.yaml --limit leaves=200,durationMs=600000
   skein run text.summary --input text="a long story" --json
 
@@ -53,27 +54,57 @@ export function addRunCommand(program: Command, cli: Cli): void {
   program.commandsGroup('Missions:')
   const run = program.command('run').description('submit a mission, follow it and print its result')
     .argument('<capability or plan>', 'a capability like repo.report, or a plan in a .yaml or .json file')
-    .optionsGroup('The mission:')
-    .option('-i, --input <key=value>', 'an input; may be repeated', collect)
+  withMissionFlags(run, 'an input; may be repeated').option('--capability-version <major.minor>', 'ask for a version of the capability')
+  withTalk(run).addHelpText('after', runHelp).action(act<RunFlags>(cli, async ({ args, flags, voice, world }) => {
+    if (flags.quote === true) throw notInThisRelease('run --quote')
+    const connection = await connect(flags, world)
+    return runMission(connection, { subject: args.join('') }, flags, voice, world)
+  }))
+}
+
+const askHelp = `
+A model of the mesh plans it, agents do it, and the result cites what they did. What there is to work with is given like inputs of "run":
+  key=value, key=@file or key=@folder (uploaded), --input-file file
+
+Examples:
+  skein ask "Compare these libraries for a small web server and recommend one" --input hono=@hono.md --input koa=@koa.md
+  skein ask "What changed in the warranty terms?" --input docs=@./contracts --limit budgetUsd=0.5
+
+Needs a model somewhere in the mesh: skein node start --model FILE.gguf, or OPENAI_API_KEY or SKEIN_LLM_URL. Exit codes: as of "run".`
+
+export function addAskCommand(program: Command, cli: Cli): void {
+  program.commandsGroup('Missions:')
+  const ask = program.command('ask').description('state a goal in words: a model plans it, agents do it')
+    .argument('<goal...>', 'what is wanted, in words')
+  withMissionFlags(ask, 'what there is to work with; may be repeated')
+  withTalk(ask).addHelpText('after', askHelp).action(act<RunFlags>(cli, async ({ args, flags, voice, world }) => {
+    if (flags.quote === true) throw notInThisRelease('ask --quote')
+    const text = args.join(' ').trim()
+    if (text === '') throw usageError('the goal is empty', 'say what is wanted: skein ask "Compare these files" --input a=@a.md --input b=@b.md')
+    const connection = await connect(flags, world)
+    return runMission(connection, { text }, flags, voice, world)
+  }))
+}
+
+function withMissionFlags(command: Command, inputs: string): Command {
+  return command.optionsGroup('The mission:')
+    .option('-i, --input <key=value>', inputs, collect)
     .option('--input-file <file>', 'inputs from a JSON or YAML file')
     .option('-p, --priority <1-10>', '10 is the most urgent (default: 5)')
     .option('--limit <name=n,…>', 'leaves, depth, budgetUsd, durationMs', collect)
     .option('--key <key>', 'idempotency key: the same key gives the same mission')
     .option('--ack <level>', 'when it counts as accepted: ephemeral (in memory), local (on one disk), quorum (on the disks of a majority; default)')
     .option('--name <name>', 'what to call it in lists')
-    .option('--capability-version <major.minor>', 'ask for a version of the capability')
     .optionsGroup('Afterwards:')
     .option('-d, --detach', 'print the id and do not wait')
     .option('-o, --output <folder>', 'save the files of the result here')
     .addOption(hidden('--quote', 'show bids and prices, award nothing'))
-  withTalk(run).addHelpText('after', runHelp).action(act<RunFlags>(cli, async ({ args, flags, voice, world }) => {
-    if (flags.quote === true) throw notInThisRelease('run --quote')
-    const connection = await connect(flags, world)
-    return runMission(connection, args.join(''), flags, voice, world)
-  }))
 }
 
-async function runMission(connection: Connection, subject: string, flags: RunFlags, voice: Voice, world: CliWorld): Promise<ExitCode> {
+/** What is asked for: a capability or a plan's file, or a goal in words. */
+type Subject = { readonly subject: string } | { readonly text: string }
+
+async function runMission(connection: Connection, subject: Subject, flags: RunFlags, voice: Voice, world: CliWorld): Promise<ExitCode> {
   const interrupt = detachable()
   // From the first moment on: a bridge may also die while it is handed the mission.
   const roaming = connection.client.roam(sayMoved((line) => voice.say(line)))
@@ -136,7 +167,7 @@ async function submit(client: MeshClient, request: MissionRequestInput, key: str
   }
 }
 
-async function requestOf(client: MeshClient, subject: string, flags: RunFlags, voice: Voice, world: CliWorld, signal: AbortSignal): Promise<MissionRequestInput> {
+async function requestOf(client: MeshClient, asked: Subject, flags: RunFlags, voice: Voice, world: CliWorld, signal: AbortSignal): Promise<MissionRequestInput> {
   const uploader: Uploader = {
     put: (bytes, about) => upload(client, bytes, about, signal),
     onUpload: (what) => voice.say(voice.colours.dim(`uploading ${what}`)),
@@ -150,6 +181,11 @@ async function requestOf(client: MeshClient, subject: string, flags: RunFlags, v
     ...(flags.limit === undefined ? {} : { limits: limitsOf(flags.limit) }),
   }
   // The bridge fills in the defaults and checks everything again; what is absent here is meant to be absent there.
+  if ('text' in asked) {
+    const input = await inputOf('agent.plan', flags.input ?? [], base, world.cwd, uploader)
+    return { text: asked.text, ...(Object.keys(input as object).length === 0 ? {} : { input }), ...common } as MissionRequestInput
+  }
+  const { subject } = asked
   if (/\.(ya?ml|json)$/i.test(subject)) {
     if (flags.input !== undefined || base !== undefined) throw usageError('a plan carries its inputs itself', 'write them into the plan; { "$upload": "./path" } uploads a file')
     return { plan: await readDocument(resolve(world.cwd, subject), uploader), ...common } as MissionRequestInput
