@@ -190,7 +190,7 @@ export function startModelRun(init: ModelRunInit): RunningCall {
         now.deltas += 1
         if (run.streams === true) say({ type: 'chunk', value: delta as Json })
       }
-      const options = { signal: abort.signal, ...(run.streams === true || member.by.isLocal ? { onDelta } : {}) }
+      const options = { signal: abort.signal, ...(run.budgetUsd === undefined ? {} : { budgetUsd: run.budgetUsd }), ...(run.streams === true || member.by.isLocal ? { onDelta } : {}) }
       return checked(ChatOutput, await sendWithin(member, input, answerTokens, (within) => member.by.provider.chat(member.info.name, within, options)), member)
     })
     entry?.keep(output)

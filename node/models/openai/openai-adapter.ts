@@ -18,6 +18,7 @@ import type { LlmProvider, ModelInfo } from '../../../actors/ports/llm-provider.
 import type { Telemetry } from '../../../actors/ports/telemetry.ts'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import type { FaultOptions } from '../../../protocols/kernel/errors.ts'
+import { limits } from '../../../protocols/kernel/limits.ts'
 import type { DurationMs } from '../../../protocols/kernel/units.ts'
 import { noUsage } from '../../../protocols/models/schema.ts'
 import type { ChatDelta, ChatInput, ChatOutput, Usage } from '../../../protocols/models/schema.ts'
@@ -84,6 +85,12 @@ export interface OpenAiProvider extends LlmProvider {
    * @throws MeshError as `chat`. The models stay as they were.
    */
   refresh(signal?: AbortSignal): Promise<void>
+}
+
+interface SchemaCall {
+  readonly signal: AbortSignal
+  readonly onDelta: (delta: ChatDelta) => void
+  readonly budgetUsd: number | undefined
 }
 
 const listTimeoutMs: DurationMs = 15_000
@@ -171,7 +178,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
   }
 
   /** @throws MeshError `bad-output` when the answer is no JSON of the schema twice. */
-  async function chatBySchema(model: string, input: ChatInput, schema: NonNullable<ChatInput['schema']>, signal: AbortSignal, onDelta: (delta: ChatDelta) => void): Promise<ChatOutput> {
+  async function chatBySchema(model: string, input: ChatInput, schema: NonNullable<ChatInput['schema']>, { signal, onDelta, budgetUsd }: SchemaCall): Promise<ChatOutput> {
     const judge = jsonJudge(schema)
     let spent = noUsage
     let asked = input
@@ -190,7 +197,18 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
       if (raw.finish === 'filter') throw refuse(`${model} refuses to answer: ${(raw.content ?? '').slice(0, 300)}`, { retryable: false, next: 'ask otherwise, or use another model' })
       if (isLast) throw refuse(`the answer of ${model} does not fit the schema, asked twice: ${found.why}`, { next: 'ask again, with a simpler schema, or use another model' })
       asked = { ...input, messages: [...input.messages, { role: 'assistant', content: raw.content ?? '' }, { role: 'user', content: askAgain(found.why, schema) }] }
+      const tokens = await affordable(model, asked, budgetUsd === undefined ? undefined : budgetUsd - spent.costUsd)
+      if (tokens !== undefined && tokens < 1) throw refuse(`the answer of ${model} does not fit the schema, and the budget does not allow to ask again: ${found.why}`, { next: 'give it a larger budget, or use another model' })
+      if (tokens !== undefined) asked = { ...asked, maxTokens: Math.min(tokens, asked.maxTokens ?? tokens) }
     }
+  }
+
+  /** @returns the longest answer that can be paid, in tokens; undefined when it is not limited. */
+  async function affordable(model: string, input: ChatInput, budgetUsd: number | undefined): Promise<number | undefined> {
+    const { inputUsdPerMillion, outputUsdPerMillion } = priceOf(model)
+    if (budgetUsd === undefined || (inputUsdPerMillion === 0 && outputUsdPerMillion === 0)) return undefined
+    const left = budgetUsd * 1_000_000 - await countChat(model, input) * inputUsdPerMillion
+    return outputUsdPerMillion > 0 ? Math.min(limits.contextTokensMax, Math.floor(left / outputUsdPerMillion)) : left < 0 ? 0 : undefined
   }
 
   const ask: (signal: AbortSignal) => AskBeside = (signal) => async (method, path, body) => {
@@ -234,7 +252,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): OpenAiProv
       const deliver = (delta: ChatDelta): void => {
         if (!signal.aborted) call.onDelta?.(delta)
       }
-      if (input.schema !== undefined) return chatBySchema(model, input, input.schema, signal, deliver)
+      if (input.schema !== undefined) return chatBySchema(model, input, input.schema, { signal, onDelta: deliver, budgetUsd: call.budgetUsd })
       const { raw, usage } = await answer(model, input, signal, deliver)
       return { model, content: raw.content, toolCalls: [...raw.toolCalls], finish: raw.finish, usage }
     },

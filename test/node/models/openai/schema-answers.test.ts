@@ -97,4 +97,22 @@ describe('answers that must fit a schema', () => {
     expect(await faultOf(provider.chat('test-model', asks('count', { schema: { type: 'object', if: {}, then: {} } }), chat))).toMatchObject({ code: 'bad-input' })
     expect(server.chats).toHaveLength(0)
   })
+
+  it('is asked for again only as far as the budget goes', async () => {
+    const prices = { of: () => ({ inputUsdPerMillion: 1, outputUsdPerMillion: 10, cachedInputUsdPerMillion: 1 }) }
+    const wrong = say('no JSON', { usage: { prompt_tokens: 100, completion_tokens: 50 } })
+    const poor = await open({ script: inTurn(wrong) }, { prices })
+    const fault = await faultOf(poor.provider.chat('test-model', asks('count geese', { schema }), { signal: never, budgetUsd: 0.0006 }))
+    expect(fault.code).toBe('bad-output')
+    expect(fault.detail).toContain('budget')
+    expect(poor.server.chats).toHaveLength(1)
+
+    const richer = await open({ script: inTurn(wrong, sayJson(good)) }, { prices })
+    const output = await richer.provider.chat('test-model', asks('count geese', { schema, maxTokens: 5_000 }), { signal: never, budgetUsd: 0.002 })
+    expect(JSON.parse(output.content ?? '')).toEqual(good)
+    const again = richer.server.chats[1]?.chat.body
+    expect(again?.max_tokens).toBeGreaterThan(50)
+    // What is left: 0.002 - 0.0006 dollars.
+    expect(again?.max_tokens).toBeLessThan(140)
+  })
 })
