@@ -15,13 +15,14 @@ const importPackage: ImportLibrary = (name) => import(name)
 export interface LlamaRuntimeOptions {
   /** `auto`: the best that this machine has. `false`: processors only. Default `auto`. */
   readonly gpu?: 'auto' | 'cuda' | 'vulkan' | 'metal' | false
-  /** For all models together. Default all processors but one, for the node's own loop. */
+  /** Default all processors but one, for the node's own loop. */
   readonly threads?: number
   readonly importLibrary?: ImportLibrary
 }
 
 /** What all models of one process share: the library, its binary, and the threads. */
 export interface LlamaRuntime {
+  /** For one model; all together get as many as the greediest asked for. */
   readonly threads: number
   /** @throws MeshError `not-available` when the package, or a binary for this machine, is not there. */
   open(): Promise<OpenedLibrary>
@@ -30,6 +31,8 @@ export interface LlamaRuntime {
 export interface OpenedLibrary {
   readonly library: LlamaLibrary
   readonly llama: Llama
+  /** What llama.cpp has complained of last, for the errors that the library throws without a reason. */
+  complaint(): string | undefined
 }
 
 /**
@@ -48,7 +51,7 @@ export function createLlamaRuntime({ gpu = 'auto', threads = Math.max(1, availab
       opened.set(key, opening)
       try {
         const found = await opening
-        found.llama.maxThreads = threads
+        found.llama.maxThreads = Math.max(found.llama.maxThreads, threads)
         return found
       } catch (thrown) {
         // The package may be there the next time.
@@ -61,9 +64,14 @@ export function createLlamaRuntime({ gpu = 'auto', threads = Math.max(1, availab
 
 async function openLibrary(gpu: NonNullable<LlamaRuntimeOptions['gpu']>, threads: number, importLibrary: ImportLibrary): Promise<OpenedLibrary> {
   const library = await loadLibrary(importLibrary)
+  let complaint: string | undefined
+  const logger = (_level: string, message: string): void => {
+    // Its last words only say that it failed.
+    if (message.trim() !== '' && !/failed to load model$/i.test(message.trim())) complaint = message.trim()
+  }
   try {
-    const llama = await library.getLlama({ gpu, build: 'never', skipDownload: true, maxThreads: threads, logLevel: library.LlamaLogLevel.error, progressLogs: false, logger: () => undefined })
-    return { library, llama }
+    const llama = await library.getLlama({ gpu, build: 'never', skipDownload: true, maxThreads: threads, logLevel: library.LlamaLogLevel.error, progressLogs: false, logger })
+    return { library, llama, complaint: () => complaint }
   } catch (thrown) {
     const withGpu = gpu === 'auto' || gpu === false ? '' : ` with ${gpu}`
     throw new MeshError('not-available', `${llamaPackage} has no binary that works on this machine${withGpu}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {

@@ -66,17 +66,18 @@ const embedContextTokensDefault = 2_048
  */
 export async function openLlamaCpp(options: LlamaCppOptions): Promise<LlamaCppProvider> {
   const runtime = createLlamaRuntime(options)
-  const { library, llama } = await runtime.open()
-  const file = await readModelFile(library, options.file)
+  const opened = await runtime.open()
+  const { llama } = opened
+  const file = await readModelFile(opened.library, options.file)
   const name = options.name ?? file.name
   const does = options.does ?? file.does
   // The library reads texts for vectors one after the other.
   const sequences = does === 'embed' ? 1 : (options.sequences ?? sequencesDefault)
   const contextTokensMax = does === 'embed' ? embedContextTokensDefault : contextTokensDefault
   const contextTokens = options.contextTokens ?? Math.min(file.trainContextTokens ?? contextTokensMax, contextTokensMax)
-  const wanted = { name, does, sequences, contextTokens }
-  const memoryBytes = await requireFit(library, llama, file, wanted, options.freeRamBytes ?? freeRamBytes)
-  const loaded = await loadModel(library, llama, file, wanted)
+  const wanted = { name, does, sequences, contextTokens, threads: runtime.threads }
+  const memoryBytes = await requireFit(opened, file, wanted, options.freeRamBytes ?? freeRamBytes)
+  const loaded = await loadModel(opened, file, wanted)
 
   const info: ModelInfo = {
     name, does, contextTokens: loaded.contextTokens, slots: sequences, inputUsdPerMillion: 0, outputUsdPerMillion: 0,

@@ -1,12 +1,14 @@
 /** From a file that was looked at to a model that answers. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Llama, LlamaModel } from 'node-llama-cpp'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import type { ChatModel } from './chat.ts'
 import type { EmbedModel } from './embedding.ts'
 import { createGrammarCache } from './grammar-cache.ts'
-import type { LlamaLibrary } from './library.ts'
+import type { LlamaLibrary, OpenedLibrary } from './library.ts'
 import { inUnits, requireMemory } from './memory.ts'
 import type { ModelFile } from './model-file.ts'
+import { requireWhole } from './model-file.ts'
 import { callsFunctions } from './prompt.ts'
 import { SequencePool } from './sequence-pool.ts'
 import { createSpeedMeter } from './speed.ts'
@@ -17,6 +19,7 @@ export interface WantedModel {
   readonly sequences: number
   /** Of each sequence. */
   readonly contextTokens: number
+  readonly threads: number
 }
 
 export interface LoadedModel {
@@ -29,10 +32,11 @@ export interface LoadedModel {
 
 /**
  * Nothing is loaded for this: the library's estimate of weights and context against what is free.
- * @returns that estimate, in bytes. @throws MeshError `too-large`.
+ * @returns that estimate, in bytes. @throws MeshError `too-large`; `bad-request` for a file that is cut off.
  */
-export async function requireFit(library: LlamaLibrary, llama: Llama, file: ModelFile, { name, does, sequences, contextTokens }: WantedModel, freeRamBytes: () => number): Promise<number> {
+export async function requireFit({ library, llama }: OpenedLibrary, file: ModelFile, { name, does, sequences, contextTokens }: WantedModel, freeRamBytes: () => number): Promise<number> {
   const insights = await library.GgufInsights.from(file.info, llama)
+  requireWhole(file, insights.modelSize)
   const [model, context] = await Promise.all([
     insights.estimateModelResourceRequirementsV2({ gpuLayers: 0 }),
     insights.estimateContextResourceRequirementsV2({ contextSize: contextTokens, sequences, modelGpuLayers: 0, ...(does === 'embed' ? { isEmbeddingContext: true, batchSize: contextTokens } : {}) }),
@@ -44,21 +48,23 @@ export async function requireFit(library: LlamaLibrary, llama: Llama, file: Mode
 }
 
 /** @throws MeshError `bad-request` when llama.cpp does not take the file, `too-large` when the memory has gone since it was looked at. */
-export async function loadModel(library: LlamaLibrary, llama: Llama, file: ModelFile, wanted: WantedModel): Promise<LoadedModel> {
+export async function loadModel({ library, llama, complaint }: OpenedLibrary, file: ModelFile, wanted: WantedModel): Promise<LoadedModel> {
   let model: LlamaModel | undefined
   try {
     model = await llama.loadModel({ modelPath: file.path, gpuLayers: llama.gpu === false ? 0 : { fitContext: { contextSize: wanted.contextTokens * wanted.sequences } } })
     return wanted.does === 'chat' ? await chatting(library, llama, model, wanted) : await embedding(model, wanted)
   } catch (thrown) {
     await model?.dispose()
+    // What llama.cpp says comes a little later than what the library throws.
+    await nextTurn()
     if (thrown instanceof library.InsufficientMemoryError) throw new MeshError('too-large', `the model "${wanted.name}" (${inUnits(file.fileBytes)}) does not fit the memory: ${thrown.message}`, { next: 'give it fewer sequences or a shorter context, or take a smaller quantisation' })
-    throw new MeshError('bad-request', `llama.cpp does not load the file ${file.path}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: 'see whether the file is whole and of an architecture that this release of node-llama-cpp knows' })
+    throw new MeshError('bad-request', `llama.cpp does not load the file ${file.path}: ${complaint() ?? (thrown instanceof Error ? thrown.message : String(thrown))}`, { next: 'see whether the file is whole and of an architecture that this release of node-llama-cpp knows' })
   }
 }
 
-async function chatting(library: LlamaLibrary, llama: Llama, model: LlamaModel, { name, sequences, contextTokens }: WantedModel): Promise<LoadedModel> {
+async function chatting(library: LlamaLibrary, llama: Llama, model: LlamaModel, { name, sequences, contextTokens, threads }: WantedModel): Promise<LoadedModel> {
   // What was asked for, or nothing: a context must not be smaller than its advert says.
-  const context = await model.createContext({ sequences, contextSize: contextTokens, failedCreationRemedy: false })
+  const context = await model.createContext({ sequences, contextSize: contextTokens, threads, failedCreationRemedy: false })
   const wrapper = library.resolveChatWrapper(model, { warningLogs: false })
   const pool = new SequencePool(Array.from({ length: sequences }, () => context.getSequence()))
   return {
@@ -75,9 +81,9 @@ async function chatting(library: LlamaLibrary, llama: Llama, model: LlamaModel, 
   }
 }
 
-async function embedding(model: LlamaModel, { name, contextTokens }: WantedModel): Promise<LoadedModel> {
+async function embedding(model: LlamaModel, { name, contextTokens, threads }: WantedModel): Promise<LoadedModel> {
   // A vector is of what was read in one step: the whole text, or it would be of its end only.
-  const context = await model.createEmbeddingContext({ contextSize: contextTokens, batchSize: contextTokens })
+  const context = await model.createEmbeddingContext({ contextSize: contextTokens, batchSize: contextTokens, threads })
   return {
     contextTokens,
     embed: { name, contextTokens, model, context },

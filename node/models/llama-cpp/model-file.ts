@@ -26,7 +26,7 @@ const next = 'name a file in the GGUF format, whole, such as those on huggingfac
 const tensorsMax = 1_000_000
 const metadataMax = 1_000_000
 
-/** @throws MeshError `bad-request` for a file that is not there, is no GGUF or is cut off. */
+/** @throws MeshError `bad-request` for a file that is not there, or is no GGUF. */
 export async function readModelFile(library: LlamaLibrary, path: string): Promise<ModelFile> {
   const fileBytes = await checkBeginning(path)
   let info: GgufFileInfo
@@ -37,7 +37,6 @@ export async function readModelFile(library: LlamaLibrary, path: string): Promis
   }
   const architecture = info.metadata.general?.architecture
   if (architecture === undefined || info.fullTensorInfo === undefined || info.fullTensorInfo.length === 0) throw new MeshError('bad-request', `the file ${path} is a GGUF file, but holds no model`, { next })
-  requireWhole(path, fileBytes, info)
 
   // Which keys an architecture has is not of interest here.
   const own = info.architectureMetadata as Readonly<Record<string, unknown>>
@@ -77,13 +76,15 @@ async function checkBeginning(path: string): Promise<number> {
   }
 }
 
-/** A download that broke off loads, or crashes, depending on where it did. */
-function requireWhole(path: string, fileBytes: number, info: GgufFileInfo): void {
+/**
+ * A download that broke off loads, or crashes, depending on where it did.
+ * @param weightBytes as the library counts them. @throws MeshError `bad-request`.
+ */
+export function requireWhole({ path, fileBytes, info }: ModelFile, weightBytes: number): void {
+  // A model in several files is looked at by llama.cpp alone.
   if (info.splicedParts > 1) return
-  // The tensors' offsets are counted from the end of the header; the last of them is not the last in every file.
-  const headerBytes = info.metadataSize + (info.tensorInfoSize ?? 0)
-  const lastOffset = (info.tensorInfo ?? []).reduce((last, { offset }) => Math.max(last, Number(offset)), 0)
-  if (fileBytes <= headerBytes + lastOffset) throw new MeshError('bad-request', `the file ${path} is cut off: it has ${inUnits(fileBytes)} of at least ${inUnits(headerBytes + lastOffset)}`, { next: 'fetch it again' })
+  const wholeBytes = info.metadataSize + (info.tensorInfoSize ?? 0) + weightBytes
+  if (fileBytes < wholeBytes) throw new MeshError('bad-request', `the file ${path} is cut off: it has ${inUnits(fileBytes)} of at least ${inUnits(wholeBytes)}`, { next: 'fetch it again' })
 }
 
 function quantisationOf(library: LlamaLibrary, info: GgufFileInfo): string | undefined {

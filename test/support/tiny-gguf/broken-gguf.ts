@@ -24,6 +24,11 @@ export const brokenGgufs = {
     const sizeBytes = await writeTinyGguf(path)
     await truncate(path, sizeBytes - 50_000)
   },
+  /** One that broke off just before its end. */
+  cutEnd: async (path: string) => {
+    const sizeBytes = await writeTinyGguf(path)
+    await truncate(path, sizeBytes - 1_000)
+  },
 } as const satisfies Record<string, (path: string) => Promise<void>>
 
 /** A valid header of a model of about a terabyte, in a file that takes a few kilobytes. @returns the size it seems to have, in bytes. */

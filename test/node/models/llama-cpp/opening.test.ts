@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -53,6 +53,15 @@ describe('a model file', () => {
     const fault = await faultOf(openLlamaCpp({ file, gpu: false }))
     expect(fault).toMatchObject({ code: 'bad-request', retryable: false, detail: expect.stringContaining(file) })
     expect(fault.next).toBeTruthy()
+  })
+
+  it('that llama.cpp does not take is refused with its reason', async () => {
+    const file = join(folder, 'renamed.gguf')
+    await writeTinyGguf(file)
+    const bytes = await readFile(file)
+    bytes.write('blk.1.attn_z.weight', bytes.indexOf('blk.1.attn_q.weight'))
+    await writeFile(file, bytes)
+    expect(await faultOf(openLlamaCpp({ file, gpu: false }))).toMatchObject({ code: 'bad-request', detail: expect.stringContaining('blk.1.attn_q.weight') })
   })
 
   it('that is not there is refused with its path', async () => {
