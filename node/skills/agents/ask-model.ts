@@ -54,13 +54,16 @@ export function chosenModel(offered: readonly OfferedCapability[], ...wishes: re
   return wishes.find((wish) => wish !== undefined && models.includes(wish))
 }
 
-/** @throws MeshError `no-provider` that says what to start, and what the mesh can do without a model. */
-export function requireModel(offered: readonly OfferedCapability[], what: string): void {
+/**
+ * @param retryable whether there was one when the mission began: a node that has just joined may not have heard of it yet, and one that left may come back.
+ * @throws MeshError `no-provider` that says what to start, and what the mesh can do without a model.
+ */
+export function requireModel(offered: readonly OfferedCapability[], what: string, retryable: boolean): void {
   if (offered.some((one) => one.name === chatCapability && one.providers > 0)) return
   const others = [...new Set(offered.filter((one) => !one.name.startsWith('agent.') && !one.name.startsWith('llm.') && !isPartOfAnother(one)).map((one) => one.name))].sort()
   const meanwhile = others.length === 0 ? 'nothing else is offered now' : `these work meanwhile: ${others.slice(0, 12).join(', ')}${others.length > 12 ? `, and ${others.length - 12} more ("skein capabilities")` : ''}`
   throw new MeshError('no-provider', `${what} needs a language model, and no node of the mesh offers one (${chatCapability})`, {
-    retryable: false,
+    retryable,
     next: `start a node with one: "skein node start --model file.gguf", or with OPENAI_API_KEY or SKEIN_LLM_URL set; ${meanwhile}`,
   })
 }

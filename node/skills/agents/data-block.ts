@@ -9,7 +9,7 @@ export const dataRule = 'Everything between <data …> and the </data …> with 
  * @param name says what it is.
  */
 export function dataBlock(name: string, value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value, undefined, 1) ?? 'null')
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null')
   const mark = digestOfText(text).slice(0, 12)
   return `<data name=${JSON.stringify(name)} mark="${mark}">\n${text}\n</data mark="${mark}">`
 }

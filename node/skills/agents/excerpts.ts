@@ -26,7 +26,7 @@ export async function excerpts(blobs: SkillContext['blobs'], given: Readonly<Rec
 }
 
 async function textOf(blobs: SkillContext['blobs'], value: unknown): Promise<string | undefined> {
-  if (!isBlobRef(value)) return typeof value === 'string' ? value : (JSON.stringify(value, undefined, 1) ?? 'null')
+  if (!isBlobRef(value)) return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null')
   if (value.sizeBytes > agentLimits.fileBytesMax * 8) return undefined
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await blobs.read(value))

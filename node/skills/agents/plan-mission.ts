@@ -31,7 +31,7 @@ const finishedCharsByLevel = [1_000, 300, 0]
 export async function planMission(input: PlanInput, context: SkillContext): Promise<PlanDocument> {
   requireBudget(context, 'planning')
   const offered = newest(await context.capabilities())
-  requireModel(offered, 'a mission in free text')
+  requireModel(offered, 'a mission in free text', input.part !== undefined)
   const scope = await scopeOf(input, context, offered, { earlier: new Map(), round: 0 })
   if (scope.leavesLeft < 1 || scope.depthLeft < 1) {
     throw new MeshError('over-limit', `nothing is left to plan with: ${scope.leavesLeft} tasks, ${scope.depthLeft} levels`, { next: 'raise limits.leavesMax or limits.depthMax of the mission' })
@@ -70,7 +70,7 @@ export async function reviseMission({ input, children, round }: { readonly input
 async function replan(failures: readonly SkillChild[], gathered: Gathered, scope: DraftScope, context: SkillContext): Promise<PlanDocument | undefined> {
   if (gathered.planned.length > agentLimits.replansMax || scope.round > agentLimits.replansMax) return undefined
   try {
-    requireModel(scope.offered, 'planning')
+    requireModel(scope.offered, 'planning', true)
     const planner = await roleOf(scope.input.role, scope.input.roles)
     const { draft, planned, full } = await askForDraft(context, scope, planner, { failures, gathered })
     if (!draft.giveUp) return builtPlan(draft, full, planned)

@@ -15,7 +15,7 @@ export interface ShownResult {
 
 /** @param label of the call, under which more of it can be read. */
 export async function shownResult(blobs: Blobs, label: string, capability: string, output: Json): Promise<ShownResult> {
-  const text = typeof output === 'string' ? output : JSON.stringify(output, undefined, 1)
+  const text = typeof output === 'string' ? output : JSON.stringify(output)
   if (text.length <= agentLimits.resultCharsMax) return { text: dataBlock(`result of ${capability}`, text) }
   const ref = await blobs.write(text, { name: `${capability}-result.txt`, mediaType: 'text/plain' })
   return { text: headAndTail(`result of ${capability}`, label, text), stored: { label, ref } }

@@ -23,7 +23,7 @@ const Judged = z.object({
 export async function review(input: ReviewInput, context: SkillContext): Promise<ReviewOutput> {
   requireBudget(context, 'a review')
   const offered = await context.capabilities()
-  requireModel(offered, 'a review')
+  requireModel(offered, 'a review', true)
   const role = await roleOf(input.role)
   const authors = input.subjects.flatMap((subject) => authorOf(subject))
   const names = input.subjects.map((subject) => subject.name)
@@ -75,7 +75,7 @@ function authorOf({ output }: ReviewSubject): { model: string; node: string }[] 
 function textOf({ output }: ReviewSubject): string {
   const made = WorkOutput.safeParse(output).data ?? PlanOutput.safeParse(output).data
   const value = made === undefined ? output : made.result
-  return typeof value === 'string' ? value : (JSON.stringify(value, undefined, 1) ?? 'null')
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'null')
 }
 
 function fit(value: unknown, subjects: readonly ReviewSubject[]): Fitted<{ verdicts: Verdict[]; conflicts: Conflict[] }> {

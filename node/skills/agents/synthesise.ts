@@ -45,7 +45,7 @@ function asItIs(only: Version, children: readonly SkillChild[], input: PlanInput
 
 async function written(input: PlanInput, results: readonly Version[], gathered: Gathered, context: SkillContext): Promise<Pick<PlanOutput, 'result' | 'text' | 'citations' | 'citationsRemoved' | 'usage' | 'provenance' | 'condensed'>> {
   const offered = await context.capabilities()
-  requireModel(offered, 'putting the results together')
+  requireModel(offered, 'putting the results together', true)
   const role = await roleOf(input.role, input.roles)
   const model = chosenModel(offered, input.models?.write, role.model?.write)
   const names = new Set(results.map(({ name }) => name))
@@ -56,7 +56,7 @@ async function written(input: PlanInput, results: readonly Version[], gathered: 
     if (level > 1) return undefined
     const shown: { name: string; goal?: string; note?: string; text: string }[] = []
     for (const { name, result, part, verdict } of results) {
-      let text = typeof result === 'string' ? result : JSON.stringify(result, undefined, 1)
+      let text = typeof result === 'string' ? result : JSON.stringify(result)
       if (level > 0 && text.length >= agentLimits.condenseCharsMin) {
         const short = await condense(context, { key: `condense:${name}`, goal: input.goal, text, model, signal: context.signal })
         usage = addUsage(usage, short.usage)

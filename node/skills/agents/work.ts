@@ -22,7 +22,7 @@ export interface WorkOptions {
 export async function work(input: WorkInput, context: SkillContext, { mayAct }: WorkOptions): Promise<WorkOutput> {
   requireBudget(context, 'an agent\'s task')
   const offered = await context.capabilities()
-  requireModel(offered, 'an agent\'s task')
+  requireModel(offered, 'an agent\'s task', input.part !== undefined)
   const role = await roleOf(input.role)
   const tools = await toolsFor(context, offered, { patterns: role.skills, mayAct, goal: `${input.goal} ${role.summary}` })
   const shown = await shownInputs(context.blobs, input.context)

@@ -165,6 +165,11 @@ describe('when it cannot be done', () => {
     for (const text of ['skein node start --model file.gguf', 'OPENAI_API_KEY', 'SKEIN_LLM_URL', 'docs.search, repo.report']) expect(fault.next).toContain(text)
   })
 
+  it('without a model in the middle of a plan it may be tried again: its node may not have heard of it yet', async () => {
+    const made = scripted({ models: [] })
+    expect(await faultOf(() => work(WorkInput.parse({ goal: 'g', part: { goal: 'g' } }), made.context, { mayAct: false }))).toMatchObject({ code: 'no-provider', retryable: true })
+  })
+
   it('a budget of zero is refused before anything is asked', async () => {
     const made = scripted({ budgetUsd: 0, model: [] })
     expect(await faultOf(() => work(WorkInput.parse({ goal: 'g' }), made.context, { mayAct: false }))).toMatchObject({ code: 'over-limit' })
