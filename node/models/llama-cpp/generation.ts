@@ -53,7 +53,8 @@ export async function generate(library: LlamaLibrary, { wrapper }: PromptContext
       ...(input.topP === undefined ? {} : { topP: input.topP }),
       ...(input.seed === undefined ? {} : { seed: input.seed }),
       repeatPenalty: false,
-      onToken: () => void (firstTokenMs ??= performance.now()),
+      // Thoughts are no part of the answer, but they are written as well.
+      onResponseChunk: () => void (firstTokenMs ??= performance.now()),
       ...(call.onText === undefined ? {} : { onTextChunk: call.onText }),
       contextShift: { strategy: refuseToForget },
       ...(grammar !== undefined ? { grammar } : {

@@ -25,6 +25,8 @@ const next = 'name a file in the GGUF format, whole, such as those on huggingfac
 /** The parser believes what it reads: what no model has is refused before it allocates for it. */
 const tensorsMax = 1_000_000
 const metadataMax = 1_000_000
+/** Architectures that write nothing, whether their files say how they pool or not. */
+const encoders = /bert|embed|t5encoder/
 
 /** @throws MeshError `bad-request` for a file that is not there, or is no GGUF. */
 export async function readModelFile(library: LlamaLibrary, path: string): Promise<ModelFile> {
@@ -45,7 +47,7 @@ export async function readModelFile(library: LlamaLibrary, path: string): Promis
   return {
     path, fileBytes, info,
     name: basename(path).replace(/\.gguf$/i, '').replace(/-00001-of-\d{5}$/, ''),
-    does: own['pooling_type'] === undefined ? 'chat' : 'embed',
+    does: own['pooling_type'] !== undefined || encoders.test(architecture) ? 'embed' : 'chat',
     parameters: info.fullTensorInfo.reduce((sum, { dimensions }) => sum + dimensions.reduce<number>((product, side) => product * Number(side), 1), 0),
     ...(trainContextTokens === undefined ? {} : { trainContextTokens }),
     ...(quantisation === undefined ? {} : { quantisation }),
