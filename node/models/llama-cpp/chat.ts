@@ -33,8 +33,7 @@ export async function chatWith(model: ChatModel, input: ChatInput, call: LlmCall
   const check = input.schema === undefined ? undefined : jsonCheck(input.schema)
   const prompt = await promptOf(model, input)
   const grammar = prompt.grammar === undefined ? undefined : await model.grammars.get(prompt.grammar)
-  call.signal.throwIfAborted()
-  const lease = await model.pool.take(model.name, prompt.tokens)
+  const lease = await model.pool.take(model.name, prompt.tokens, call.signal)
   const abandon = (): void => lease.abandon()
   call.signal.addEventListener('abort', abandon, { once: true })
   try {

@@ -33,10 +33,12 @@ export class SequencePool {
 
   /**
    * @param tokens of the prompt.
-   * @throws MeshError `overloaded` when all are taken: whoever calls knows how many there are, and what is waiting for them.
+   * @throws MeshError `overloaded` when all are taken: whoever calls knows how many there are, and what is waiting for them. The signal's reason.
    */
-  async take(model: string, tokens: readonly Token[]): Promise<Lease> {
+  async take(model: string, tokens: readonly Token[], signal: AbortSignal): Promise<Lease> {
     for (;;) {
+      // Whoever has given up while waiting must not stand in the way of the one who came instead.
+      signal.throwIfAborted()
       const place = this.#best(tokens)
       if (place !== undefined) return this.#lease(place)
       if (!this.#places.some(({ state }) => state === 'abandoned')) {

@@ -1,14 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { LlamaCppProvider } from '../../../../node/models/llama-cpp/llama-cpp-adapter.ts'
 import { openLlamaCpp } from '../../../../node/models/llama-cpp/llama-cpp-adapter.ts'
+import type { MeshError } from '../../../../protocols/kernel/errors.ts'
 import { prefixDigests } from '../../../../protocols/models/prefixes.ts'
 import type { ChatDelta, ChatInput, ChatMessage, JsonSchema } from '../../../../protocols/models/schema.ts'
 import { ChatOutput } from '../../../../protocols/models/schema.ts'
 import { faultOf } from '../../../contracts/log-store.ts'
+import { until } from '../../../support/until.ts'
 import { writeTinyGguf } from '../../../support/tiny-gguf/tiny-gguf.ts'
 
 const model = 'tiny'
@@ -276,6 +279,24 @@ describe('calls at the same time', () => {
     giveUp.abort()
     expect(await Promise.all([first, second])).toMatchObject([{ code: 'cancelled' }, { code: 'cancelled' }])
     expect((await chat(ask('And me?', { maxTokens: 3 }))).finish).toBe('length')
+  })
+})
+
+describe('calls after calls that were given up', () => {
+  it('are served, also when others gave up while they waited', async () => {
+    for (let round = 0; round < 10; round++) {
+      const [busy, waiting] = [new AbortController(), new AbortController()]
+      // Reading this takes a while, and it is not left off in the middle.
+      const reading = [1, 2].map((seed) => faultOf(provider.chat(model, ask(`${round} ${seed} ${'word '.repeat(370)}`), { signal: busy.signal })))
+      await until(async () => (await provider.chat(model, ask('And me?', { maxTokens: 1 }), { signal: never() }).then(() => undefined, (thrown: MeshError) => thrown.fault.code)) === 'overloaded', { what: 'both sequences to be in use', everyMs: 0 })
+      busy.abort()
+      const gaveUp = [1, 2].map(() => faultOf(provider.chat(model, ask('And me?'), { signal: waiting.signal })))
+      for (let turn = 0; turn < 10; turn++) await nextTurn()
+      waiting.abort()
+      const served = await Promise.all([1, 2].map((seed) => chat(ask('And me?', { maxTokens: 1, seed }))))
+      expect(served.map(({ usage }) => usage.completionTokens)).toEqual([1, 1])
+      expect((await Promise.all([...reading, ...gaveUp])).map(({ code }) => code)).toEqual(['cancelled', 'cancelled', 'cancelled', 'cancelled'])
+    }
   })
 })
 
