@@ -274,6 +274,8 @@ export interface AskedInvocation {
 
 /** To whoever asked, by its tag. */
 export type InvocationAnswer =
+  /** It has been given to somebody: what all of its attempts may have cost by now. Left out when that is nothing, and when nobody has named the account. */
+  | { readonly kind: 'invoke-placed'; readonly tag: string; readonly heldUsd: number }
   | { readonly kind: 'invoke-chunk'; readonly tag: string; readonly chunks: readonly Json[] }
   | { readonly kind: 'invoke-done'; readonly tag: string; readonly output: Payload; readonly by: { readonly peer: PeerId; readonly name: string }; readonly stats: RunStats }
   | { readonly kind: 'invoke-failed'; readonly tag: string; readonly fault: Fault; readonly stats: RunStats }

@@ -56,6 +56,7 @@ function receive(state: State, { message, from }: Delivery, context: ActorContex
       const running = state.running.get(message.runId)
       return running === undefined ? [] : onSkill(state, running, message.event, context)
     }
+    case 'invoke-placed':
     case 'invoke-chunk':
     case 'invoke-done':
     case 'invoke-failed':
@@ -73,7 +74,7 @@ function receive(state: State, { message, from }: Delivery, context: ActorContex
 function begin(state: State, invoke: Invoke): Effect[] {
   const { call, input, principal, version, timeLimitMs, idempotencyKey, streams } = invoke
   if (state.running.has(call.callId)) return []
-  const running: Running = { invoke, calls: newRunCalls({ runId: call.callId, missionId: call.missionId, taskId: call.taskId, principal, priority: call.priority, budgetUsd: call.budgetUsd, timeLimitMs }), chunks: [], sent: 0, pulsed: false }
+  const running: Running = { invoke, calls: newRunCalls({ runId: call.callId, missionId: call.missionId, taskId: call.taskId, principal, priority: call.priority, budgetUsd: call.budgetUsd < Number.MAX_SAFE_INTEGER ? call.budgetUsd : Infinity, timeLimitMs }), chunks: [], sent: 0, pulsed: false }
   state.running.set(call.callId, running)
   return [
     tell(invoke.caller, { kind: 'invoke-taken', callId: call.callId }, principal),
@@ -113,11 +114,12 @@ function onSkill(state: State, running: Running, event: SkillRunEvent, context: 
 function finish(state: State, running: Running, outcome: { readonly output: Extract<SkillRunEvent, { type: 'done' }>['output'] } | { readonly fault: Fault }, event: Extract<SkillRunEvent, { type: 'done' | 'failed' }> | undefined, context: ActorContext): Effect[] {
   const { invoke, calls } = running
   const { call, principal, caller, version } = invoke
+  const ended = endCalls(calls, context)
   const stats = withCallsOf(calls, event?.stats ?? { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 })
   const pieces = flush(running)
   state.running.delete(call.callId)
   return [
-    ...endCalls(calls, context), ...pieces,
+    ...ended, ...pieces,
     tell(caller, { kind: 'invoke-ended', callId: call.callId, ...outcome, stats }, principal),
     ...freePlace(call.callId, { effort: call.effort, capability: call.capability, version, ...('output' in outcome ? { runMs: stats.runMs } : {}) }, context),
     fact('info', 'output' in outcome ? 'invocation.done' : 'invocation.failed', { invocation: call.callId, capability: call.capability, runMs: Math.round(stats.runMs), ...('fault' in outcome ? { code: outcome.fault.code, detail: outcome.fault.detail } : {}) }),

@@ -16,11 +16,15 @@ export interface Invocation {
   readonly deadlineAtMs: InstantMs
   /** Of the attempt that is under way, once its providers are known. */
   call: Call | undefined
+  /** What it calls itself costs money: a part of the account is set aside for that, besides its price. */
+  spends: boolean
   attempt: number
   /** Whoever was lost with it. */
   readonly lost: PeerId[]
   /** Where it runs. */
-  at: { readonly peer: PeerId; readonly name: string; readonly priceUsd: number; readonly sinceMs: InstantMs; readonly promisedMs: number; readonly samples: number; heardAtMs: InstantMs } | undefined
+  at: { readonly peer: PeerId; readonly name: string; readonly setAsideUsd: number; readonly sinceMs: InstantMs; readonly promisedMs: number; readonly samples: number; heardAtMs: InstantMs } | undefined
+  /** Of earlier attempts: what they have cost, or may have. */
+  spentUsd: number
   /** Pieces that were passed on. */
   chunks: number
   /** It has been looked for where only the whole mesh knows. */

@@ -9,7 +9,8 @@ import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, CallId, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import { blobRefsIn, type Json } from '../../protocols/kernel/payload.ts'
-import { accountOf, leftUsd, setAside, settle } from '../../protocols/invoking/accounts.ts'
+import { accountOf, allowanceUsd, leftUsd, owedUsd, setAside, settle } from '../../protocols/invoking/accounts.ts'
+import { invocationCallId } from '../../protocols/invoking/schema.ts'
 import { prefixDigests } from '../../protocols/models/prefixes.ts'
 import { chatCapability, ChatInput } from '../../protocols/models/schema.ts'
 import { unitsOf } from '../../protocols/models/units.ts'
@@ -95,7 +96,7 @@ function begin(state: InvokerState, asker: ActorAddress, tag: string, asked: Ask
   const accountName = asked.account ?? key
   const invocation: Invocation = {
     asked, asker, accountName, account: accountOf(state.accounts, accountName, asked.budgetUsd ?? Infinity), deadlineAtMs: context.nowMs + asked.timeLimitMs,
-    call: undefined, attempt: 0, lost: [], at: undefined, chunks: 0, searched: false,
+    call: undefined, spends: false, attempt: 0, lost: [], at: undefined, spentUsd: 0, chunks: 0, searched: false,
   }
   state.invocations.set(key, invocation)
   return [whoOffers(key, invocation, false, context)]
@@ -120,6 +121,7 @@ function onOffers(state: InvokerState, key: string, [offer]: readonly Offer[], c
   for (const { peer, assessment } of providers) state.assessments.set(peer, assessment)
   state.populations.set(needOf(asked), { population: offer.population, shards: offer.shards, all })
   if (invocation.call !== undefined) return drive(state, { type: 'update', callId: invocation.call.callId, excluded, expectedBidders }, context)
+  invocation.spends = offer.known?.attributes['spends'] === true
   const call = callFor(state, invocation, excluded, offer, context)
   invocation.call = call
   state.byCall.set(call.callId, key)
@@ -134,8 +136,8 @@ function callFor(state: InvokerState, invocation: Invocation, excluded: PeerId[]
   const units = value === undefined ? undefined : unitsOf(asked.capability, value)
   const prefixes = prefixesOf(asked.capability, value)
   return {
-    callId: `${asked.missionId}:${asked.taskId}~${state.life}.${++state.made}#${invocation.attempt}?` as CallId, missionId: asked.missionId, taskId: asked.taskId, attempt: invocation.attempt, kind: 'leaf', capability: asked.capability,
-    ...(asked.version === undefined ? {} : { version: asked.version }), ...(asked.attributes === undefined ? {} : { attributes: asked.attributes }), effects: known?.effects ?? 'none', priority: asked.priority, effort: asked.effort ?? 1,
+    callId: invocationCallId(asked, state.life, ++state.made, invocation.attempt), missionId: asked.missionId, taskId: asked.taskId, attempt: invocation.attempt, kind: 'leaf', capability: asked.capability,
+    ...(asked.version === undefined ? {} : { version: asked.version }), ...(asked.attributes === undefined ? {} : { attributes: asked.attributes }), effects: known?.effects ?? 'external', priority: asked.priority, effort: asked.effort ?? 1,
     inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0), ...(units === undefined ? {} : { units }), ...(prefixes.length === 0 ? {} : { prefixes }), holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax),
     excluded, budgetUsd: Math.min(leftUsd(account), Number.MAX_SAFE_INTEGER), remainingMs: deadlineAtMs - context.nowMs,
   }
@@ -194,10 +196,12 @@ function place(state: InvokerState, { call, winner, participant }: Extract<Initi
   const invocation = key === undefined ? undefined : state.invocations.get(key)
   if (key === undefined || invocation === undefined) return []
   const { asked, account, deadlineAtMs } = invocation
-  if (!setAside(account, winner.priceUsd)) return fail(state, key, overBudget(invocation, winner.priceUsd), context)
-  invocation.at = { peer: winner.peer, name: winner.name, priceUsd: winner.priceUsd, sinceMs: context.nowMs, promisedMs: winner.estimatedFinishMs, samples: winner.breakdown.samples, heardAtMs: context.nowMs }
-  return [tell(participant, {
-    kind: 'invoke', caller: context.self, principal: asked.principal, call: { ...call, budgetUsd: Math.min(call.budgetUsd, Math.max(winner.priceUsd, leftUsd(account))) }, version: winner.version, input: asked.input,
+  const setAsideUsd = invocation.spends ? Math.max(winner.priceUsd, allowanceUsd(account)) : winner.priceUsd
+  if (!setAside(account, setAsideUsd)) return fail(state, key, overBudget(invocation, setAsideUsd), context)
+  invocation.at = { peer: winner.peer, name: winner.name, setAsideUsd, sinceMs: context.nowMs, promisedMs: winner.estimatedFinishMs, samples: winner.breakdown.samples, heardAtMs: context.nowMs }
+  const heldUsd = invocation.spentUsd + setAsideUsd
+  return [...(heldUsd > 0 && asked.account !== undefined ? [tell(invocation.asker, { kind: 'invoke-placed', tag: asked.tag, heldUsd })] : []), tell(participant, {
+    kind: 'invoke', caller: context.self, principal: asked.principal, call: { ...call, budgetUsd: account.budgetUsd === Infinity ? call.budgetUsd : setAsideUsd }, version: winner.version, input: asked.input,
     timeLimitMs: Math.max(1, Math.round(deadlineAtMs - context.nowMs)), idempotencyKey: asked.key, streams: asked.streams && invocation.chunks === 0,
   }, asked.principal)]
 }
@@ -209,7 +213,7 @@ function overBudget({ account, asked }: Invocation, priceUsd: number): Fault {
 function onRefused(state: InvokerState, peer: PeerId, { callId, refusal }: MessageOf<'invoke-refused'>, context: ActorContext): Effect[] {
   const invocation = invocationOf(state, callId)
   if (invocation?.at?.peer !== peer) return []
-  settle(invocation.account, invocation.at.priceUsd, 0)
+  settle(invocation.account, invocation.at.setAsideUsd, 0)
   invocation.at = undefined
   return [...drive(state, { type: 'award-refused', callId, peer, refusal }, context), ...hopeless(state, callId, context)]
 }
@@ -241,16 +245,20 @@ function onChunks(state: InvokerState, peer: PeerId, { callId, at: from, chunks 
   return [tell(invocation.asker, { kind: 'invoke-chunk', tag: invocation.asked.tag, chunks: fresh })]
 }
 
-function onEnded(state: InvokerState, peer: PeerId, { callId, output, fault: problem, stats }: MessageOf<'invoke-ended'>, context: ActorContext): Effect[] {
+function onEnded(state: InvokerState, peer: PeerId, { callId, output, fault: problem, stats: told }: MessageOf<'invoke-ended'>, context: ActorContext): Effect[] {
   const key = state.byCall.get(callId)
   const invocation = key === undefined ? undefined : state.invocations.get(key)
   if (key === undefined || invocation?.at === undefined || invocation.at.peer !== peer) return []
   const { at: where, account, asker, asked } = invocation
-  settle(account, where.priceUsd, stats.costUsd)
+  const costUsd = owedUsd(account, where.setAsideUsd, told.costUsd)
+  settle(account, where.setAsideUsd, costUsd)
+  invocation.spentUsd += costUsd
+  const stats = { ...told, costUsd: invocation.spentUsd }
   const learned = output === undefined
     ? (problem?.code === 'lost-worker' || problem?.code === 'provider-failed' || problem?.code === 'skill-failed' ? [{ peer, good: false as const }] : [])
     : [{ peer, good: true as const, promisedMs: where.promisedMs, actualMs: context.nowMs - where.sinceMs, samples: where.samples }]
   const effects: Effect[] = learned.length === 0 ? [] : [tell(at(context.self.peer, actorNames.directory), { kind: 'outcomes-learned', outcomes: learned })]
+  if (costUsd < told.costUsd) effects.push(fact('warn', 'invocation.overcharged', { capability: asked.capability, by: where.name, toldUsd: told.costUsd, agreedUsd: where.setAsideUsd }))
   invocation.at = undefined
   if (output !== undefined) return [...effects, ...drive(state, { type: 'confirmed', callId }, context), ...end(state, key), tell(asker, { kind: 'invoke-done', tag: asked.tag, output, by: { peer, name: where.name }, stats })]
   const why = problem ?? fault('skill-failed', 'it ended without a word')
@@ -279,13 +287,14 @@ function onPeerDown(state: InvokerState, peer: PeerId, context: ActorContext): E
 
 function lose(state: InvokerState, key: string, invocation: Invocation, why: string, context: ActorContext): Effect[] {
   if (invocation.at === undefined) return []
-  const { peer, name, priceUsd } = invocation.at
+  const { peer, name, setAsideUsd } = invocation.at
   // What became of it nobody knows: it has cost what it might have.
-  settle(invocation.account, priceUsd, priceUsd)
+  settle(invocation.account, setAsideUsd, setAsideUsd)
+  invocation.spentUsd += setAsideUsd
   invocation.at = undefined
   const learned: Effect = tell(at(context.self.peer, actorNames.directory), { kind: 'outcomes-learned', outcomes: [{ peer, good: false }] })
   if (mayRepeat(invocation)) return [learned, ...again(state, key, invocation, peer, context)]
-  return [learned, ...fail(state, key, fault('lost-worker', `${name} was lost while it ran ${invocation.asked.capability}: ${why}`), context, { ...noStats, costUsd: priceUsd })]
+  return [learned, ...fail(state, key, fault('lost-worker', `${name} was lost while it ran ${invocation.asked.capability}: ${why}`), context)]
 }
 
 /** What silence and time mean. */
@@ -295,7 +304,7 @@ function look(init: InvokerInit, state: InvokerState, context: ActorContext): Ef
     const { at: where, deadlineAtMs, asked } = invocation
     if (context.nowMs >= deadlineAtMs) {
       const waited = where === undefined
-      effects.push(...withdraw(state, key, 'its time is over', context), tell(invocation.asker, { kind: 'invoke-failed', tag: asked.tag, fault: waited ? fault('overloaded', `no node had a free place for ${asked.capability} within ${asked.timeLimitMs} ms`, { next: 'try again later, or start another node that offers it', retryAfterMs: 1_000 }) : fault('deadline-exceeded', `${asked.capability} did not end within ${asked.timeLimitMs} ms`, { next: 'give it more time, or ask for less' }), stats: { ...noStats, costUsd: where?.priceUsd ?? 0 } }))
+      effects.push(...withdraw(state, key, 'its time is over', context), tell(invocation.asker, { kind: 'invoke-failed', tag: asked.tag, fault: waited ? fault('overloaded', `no node had a free place for ${asked.capability} within ${asked.timeLimitMs} ms`, { next: 'try again later, or start another node that offers it', retryAfterMs: 1_000 }) : fault('deadline-exceeded', `${asked.capability} did not end within ${asked.timeLimitMs} ms`, { next: 'give it more time, or ask for less' }), stats: { ...noStats, costUsd: invocation.spentUsd + (where?.setAsideUsd ?? 0) } }))
     } else if (where !== undefined && context.nowMs - where.heardAtMs > init.tuning.leaseMs) {
       effects.push(...cancelAt(invocation, 'it gave no sign of life'), ...lose(state, key, invocation, 'it gave no sign of life', context))
     }
@@ -310,7 +319,7 @@ function withdraw(state: InvokerState, key: string, reason: string, context: Act
   if (invocation === undefined) return []
   const effects = cancelAt(invocation, reason)
   // It may have cost all of it by the time it hears.
-  if (invocation.at !== undefined) settle(invocation.account, invocation.at.priceUsd, invocation.at.priceUsd)
+  if (invocation.at !== undefined) settle(invocation.account, invocation.at.setAsideUsd, invocation.at.setAsideUsd)
   if (invocation.call !== undefined) effects.push(...closeCall(state, invocation.call.callId, context))
   return [...effects, ...end(state, key)]
 }
@@ -324,9 +333,10 @@ function closeCall(state: InvokerState, callId: CallId, context: ActorContext): 
   return drive(state, { type: 'close', callIds: [callId] }, context)
 }
 
-function fail(state: InvokerState, key: string, problem: Fault, context: ActorContext, stats: RunStats = noStats): Effect[] {
+function fail(state: InvokerState, key: string, problem: Fault, context: ActorContext, told: RunStats = noStats): Effect[] {
   const invocation = state.invocations.get(key)
   if (invocation === undefined) return []
+  const stats = { ...told, costUsd: invocation.spentUsd }
   const closed = invocation.call === undefined ? [] : closeCall(state, invocation.call.callId, context)
   return [...closed, ...end(state, key), tell(invocation.asker, { kind: 'invoke-failed', tag: invocation.asked.tag, fault: problem, stats })]
 }

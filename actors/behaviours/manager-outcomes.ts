@@ -7,7 +7,7 @@ import type { Outcome } from '../../protocols/leasing/holder.ts'
 import { expiredLeases, renewLease } from '../../protocols/leasing/lease.ts'
 import { failedCheck } from '../../protocols/tasking/acceptance.ts'
 import { isTerminal, type TaskNode } from '../../protocols/tasking/mission-state.ts'
-import { setAsideBy } from '../../protocols/tasking/spending.ts'
+import { owedFor, setAsideBy } from '../../protocols/tasking/spending.ts'
 import type { ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext, Delivery } from '../runtime/actor.ts'
@@ -59,7 +59,7 @@ export function onOutcome(state: ManagerState, message: Outcome, delivery: Deliv
     }
     state.settling.set(awardId, from)
     // A worker that stopped because its lease ran out has not failed at the task.
-    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context, costOf(message.stats))]
+    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context, costOf(task, message.stats)), ...overcharged(task, message.stats)]
   }
   state.settling.set(awardId, from)
   const value = inlineOf(message.result)
@@ -82,10 +82,11 @@ export function settle(state: ManagerState, { awardId, result, cites, stats }: R
   if (taskId === undefined || !state.settling.has(awardId)) return []
   const task = taskOf(state, taskId)
   const failed = failedCheck(task.spec.accept, value)
-  if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context, costOf(stats))
+  if (failed !== undefined) return endAward(state, awardId, 'failed', fault('bad-output', `the result was not accepted: ${failed}`), context, costOf(task, stats))
   const contract = state.contracts.get(awardId)
   const tookMs = contract !== undefined && !contract.adopted ? context.nowMs - contract.sinceMs : Math.max(0, context.wallMs - (task.attempts.at(-1)?.awardedAtWallMs ?? context.wallMs))
-  return [...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites: task.spec.kind === 'leaf' ? [] : cites, tookMs, ...(costs(task, stats.costUsd) ? { costUsd: stats.costUsd } : {}), ...(stats.tokens === undefined ? {} : { tokens: stats.tokens }) }])]
+  const costUsd = owed(task, stats)
+  return [...overcharged(task, stats), ...closeCall(state, taskId, context), ...record(state, [{ type: 'accepted', atWallMs: context.wallMs, taskId, awardId, result, cites: task.spec.kind === 'leaf' ? [] : cites, tookMs, ...(costs(task, costUsd) ? { costUsd } : {}), ...(stats.tokens === undefined ? {} : { tokens: stats.tokens }) }])]
 }
 
 /** Whether what was set aside for it is to be settled. */
@@ -95,8 +96,19 @@ function costs({ spec, attempts }: TaskNode, costUsd: number): boolean {
 }
 
 /** Who has no bill has nothing to say about what was set aside. */
-function costOf({ costUsd }: RunStats): number | undefined {
-  return costUsd > 0 ? costUsd : undefined
+function costOf(task: TaskNode, stats: RunStats): number | undefined {
+  return stats.costUsd > 0 ? owed(task, stats) : undefined
+}
+
+/** Who bids a price, and takes a budget, keeps to them: what a worker says beyond that is its own affair. */
+function owed({ spec, attempts }: TaskNode, { costUsd }: RunStats): number {
+  const award = attempts.at(-1)?.award
+  return spec.kind === 'leaf' && award !== undefined ? owedFor(award, costUsd) : costUsd
+}
+
+function overcharged(task: TaskNode, stats: RunStats): Effect[] {
+  const agreedUsd = owed(task, stats)
+  return agreedUsd < stats.costUsd ? [fact('warn', 'award.overcharged', { task: task.spec.taskId, by: task.attempts.at(-1)?.award.workerName ?? '', toldUsd: stats.costUsd, agreedUsd })] : []
 }
 
 /** The worker ends a run at its time limit; one that does not has had this much longer for its inputs and its last word. */

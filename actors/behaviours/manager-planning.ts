@@ -25,7 +25,7 @@ function skillRun(state: ManagerState, step: 'plan' | 'revise' | 'synthesise', c
     runId: `${award.awardId}:${step}:${state.nextRequest++}`, capability: award.capability, version: award.version, step, input: award.input, principal: award.principal, missionId: award.missionId, taskId: award.taskId, attempt: award.attempt,
     planLimits: { leavesLeft: state.leavesLeft, depthLeft: foldOf(state).limits.depthMax - taskDepth(state.init.taskId) },
     timeLimitMs: Math.max(1, Math.min(award.timeLimitMs, state.deadlineAtMs - context.nowMs)),
-    ...(award.budgetUsd === undefined ? {} : { budgetUsd: Math.max(0, award.budgetUsd - state.spentOnSkillsUsd) }),
+    ...(award.budgetUsd === undefined ? {} : { budgetUsd: leftOfBudgetUsd(state, award.budgetUsd) }),
     ...(step === 'revise' ? { round: (taskOf(state, state.init.taskId).rounds ?? 0) + 1 } : {}),
     ...(step !== 'plan' ? {
       children: childrenOf(state).map((child) => ({
@@ -34,6 +34,11 @@ function skillRun(state: ManagerState, step: 'plan' | 'revise' | 'synthesise', c
       })),
     } : {}),
   }
+}
+
+/** Neither spent nor set aside: its children draw on it as its own steps do. */
+function leftOfBudgetUsd(state: ManagerState, budgetUsd: number): number {
+  return Math.max(0, budgetUsd - (taskOf(state, state.init.taskId).heldUsd ?? 0) - state.unbilledUsd)
 }
 
 export function startPlanning(state: ManagerState, context: ActorContext): Effect[] {
@@ -83,7 +88,7 @@ export function onPlanOffers(state: ManagerState, offers: readonly Offer[], cont
     parent: state.init.taskId, priority: state.priority ?? taskOf(state, state.init.taskId).spec.priority,
     input: (name) => draft.inputs.get(name) ?? { inline: {} },
     capability: (name) => byName.get(name) ?? unknown,
-    ...(state.init.award?.budgetUsd === undefined ? {} : { budgetUsd: Math.max(0, state.init.award.budgetUsd - (taskOf(state, state.init.taskId).heldUsd ?? 0) - state.unbilledUsd) }),
+    ...(state.init.award?.budgetUsd === undefined ? {} : { budgetUsd: leftOfBudgetUsd(state, state.init.award.budgetUsd) }),
   })
   state.draft = undefined
   if (!Array.isArray(specs)) return fail(state, { ...specs, retryable: false }, context)

@@ -159,8 +159,7 @@ export interface ManagerState {
   /** Of the next renewal of its own lease. */
   renewals: number
   skill: SkillInProgress | undefined
-  /** What the steps of its skill have cost so far, and how much of that is not in the log yet. */
-  spentOnSkillsUsd: number
+  /** What the steps of its skill have cost and is not in the log yet. */
   unbilledUsd: number
   /** A plan whose inputs are being stored. */
   draft: { readonly plan: Plan; readonly inputs: Map<string, Payload> } | undefined
@@ -170,7 +169,7 @@ export function newManagerState(init: ManagerInit, holder: Holder | undefined, n
   return {
     init, phase: 'attaching', fold: undefined, holder, orchestrator: init.orchestrator, epoch: init.epoch, attachEvents: [], attachBase: undefined, attached: undefined, attachSentAtMs: nowMs, stale: false, leavesLeft: 0, deadlineAtMs: Infinity, paused: false, priority: undefined,
     book: emptyCallBook(), auctionTickAtMs: Infinity, leases: new Map(), adopting: new Map(), children: { startable: new Map(), open: new Set(), broken: new Set(), neededBy: new Map() }, mayAdvance: false, records: new Map(), said: newSaid(), offers: emptyOfferBook(), places: { of: new Map(), taken: new Map() }, tendered: new Map(), unsettled: 0, unsettledOf: new Map(), nextRequest: 1, committing: new Map(), contracts: new Map(), callOf: new Map(), underWay: new Map(), preparing: new Set(), inputs: new Map(),
-    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), allProviders: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skill: undefined, spentOnSkillsUsd: 0, unbilledUsd: 0, draft: undefined,
+    values: new Map(), loading: new Set(), questions: new Map(), providers: new Map(), allProviders: new Map(), unprovided: new Map(), attemptsMade: new Map(), settling: new Map(), checkpoints: new Map(), assessments: new Map(), renewals: 0, skill: undefined, unbilledUsd: 0, draft: undefined,
   }
 }
 

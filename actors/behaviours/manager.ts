@@ -116,6 +116,7 @@ function receive(state: ManagerState, given: Delivery, context: ActorContext): r
     // ---- effects
     case 'skill-event':
       return state.skill !== undefined && message.runId === state.skill.runId ? onSkill(state, state.skill, message.event, context) : []
+    case 'invoke-placed':
     case 'invoke-chunk':
     case 'invoke-done':
     case 'invoke-failed':
@@ -212,11 +213,11 @@ function onSkill(state: ManagerState, skill: SkillInProgress, event: SkillRunEve
       return onSkillCall(skill.calls, event, context)
     case 'failed':
     case 'done': {
+      const ended = endCalls(skill.calls, context)
       const { costUsd } = withCallsOf(skill.calls, event.stats)
-      state.spentOnSkillsUsd += costUsd
       state.unbilledUsd += costUsd
       state.skill = undefined
-      return [...endCalls(skill.calls, context), ...(event.type === 'failed' ? fail(state, event.fault, context) : onStepDone(state, skill, event.output, context))]
+      return [...ended, ...(event.type === 'failed' ? fail(state, event.fault, context) : onStepDone(state, skill, event.output, context))]
     }
   }
 }

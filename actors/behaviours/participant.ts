@@ -8,6 +8,7 @@ import { match } from '../../protocols/capability/matching.ts'
 import { callTopic, shardCount, shardOf } from '../../protocols/capability/shards.ts'
 import type { Attributes, Capability } from '../../protocols/capability/schema.ts'
 import { fault } from '../../protocols/kernel/errors.ts'
+import { isInvocationId } from '../../protocols/invoking/schema.ts'
 import type { ActorAddress, AwardId, MissionId, Principal } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
@@ -115,12 +116,13 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
       return [tell(at(context.self.peer, actorNames.invocations), message)]
     }
     case 'describe-capability':
-      state.described.set(message.requestId, from)
-      return [{ type: 'describe-skill', capability: message.capability, version: message.version, tag: message.requestId }]
+      // Each asker counts its own questions.
+      state.described.set(`${from.peer} ${message.requestId}`, from)
+      return [{ type: 'describe-skill', capability: message.capability, version: message.version, tag: `${from.peer} ${message.requestId}` }]
     case 'skill-described': {
       const asker = state.described.get(message.tag)
       state.described.delete(message.tag)
-      return asker === undefined ? [] : [tell(asker, { kind: 'capability-described', requestId: message.tag, ...(message.inputSchema === undefined ? {} : { inputSchema: message.inputSchema }) })]
+      return asker === undefined ? [] : [tell(asker, { kind: 'capability-described', requestId: message.tag.slice(asker.peer.length + 1), ...(message.inputSchema === undefined ? {} : { inputSchema: message.inputSchema }) })]
     }
     case 'offers-released':
       forgetOffers(state.core.offers, ({ offerId, initiator }) => initiator.peer === from.peer && message.offerIds.includes(offerId))
@@ -230,8 +232,14 @@ function take(init: ParticipantInit, state: State, message: MessageOf<'accept-pr
 function takeInvocation(state: State, invoke: MessageOf<'invoke'>, view: ParticipantView, context: ActorContext): Effect[] {
   const { call, caller, principal, version, timeLimitMs } = invoke
   const awardId = call.callId as string as AwardId
-  // Told again: it runs, or has ended.
-  if (state.held.has(awardId)) return [tell(caller, { kind: 'invoke-taken', callId: call.callId })]
+  // Its id is never that of an award: nobody keeps the place of one with it.
+  if (!isInvocationId(call.callId)) return [fact('warn', 'invoke.forged', { from: caller.peer, call: call.callId })]
+  if (state.held.has(awardId)) {
+    const holder = state.core.running.get(awardId)?.award.manager
+    // Told again: it runs. Calls are heard by everybody, and so are their ids: what runs under one is its first caller's alone.
+    if (holder?.peer === caller.peer && holder.actor === caller.actor) return [tell(caller, { kind: 'invoke-taken', callId: call.callId })]
+    return [fact('warn', 'invoke.taken-by-another', { from: caller.peer, call: call.callId }), tell(caller, { kind: 'invoke-refused', callId: call.callId, refusal: { callId: call.callId, reason: 'overloaded', detail: 'another has begun one of this id here', retryable: true, waiting: false } })]
+  }
   const refusal = takeAward(state.core, {
     missionId: call.missionId, epoch: { lineage: 1, term: 1 }, kind: 'leaf', manager: caller, orchestrator: caller, principal, capability: call.capability, version, ...(call.attributes === undefined ? {} : { attributes: call.attributes }), effects: call.effects, leaseMs: limits.leaseMs,
     remainingMs: timeLimitMs, taskId: call.taskId, attempt: call.attempt, effort: call.effort, input: invoke.input, priority: call.priority, timeLimitMs, awardId, callId: call.callId,

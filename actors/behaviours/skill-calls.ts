@@ -30,6 +30,9 @@ export interface RunCalls {
   readonly account: RunAccount
   /** By the tag that the invoker knows them by. */
   readonly open: Map<string, number>
+  /** What each of these may have cost by now, and which were withdrawn. */
+  readonly held: Map<string, number>
+  readonly withdrawn: Set<string>
   used: boolean
   costUsd: number
   inputTokens: number
@@ -37,7 +40,7 @@ export interface RunCalls {
 }
 
 export function newRunCalls(account: RunAccount): RunCalls {
-  return { account, open: new Map(), used: false, costUsd: 0, inputTokens: 0, outputTokens: 0 }
+  return { account, open: new Map(), held: new Map(), withdrawn: new Set(), used: false, costUsd: 0, inputTokens: 0, outputTokens: 0 }
 }
 
 function tagOf({ account }: RunCalls, callNumber: number): string {
@@ -49,6 +52,8 @@ export function onSkillCall(calls: RunCalls, event: Extract<SkillRunEvent, { typ
   const invoker = at(context.self.peer, actorNames.invoker)
   if (event.type === 'call-cancelled') {
     if (!calls.open.delete(tag)) return []
+    calls.withdrawn.add(tag)
+    giveUp(calls, tag)
     return [tell(invoker, { kind: 'invoke-withdrawn', tag, reason: 'its caller has no use for it any more' })]
   }
   const { runId, missionId, taskId, principal, priority, budgetUsd, timeLimitMs } = calls.account
@@ -69,13 +74,26 @@ export function onSkillCall(calls: RunCalls, event: Extract<SkillRunEvent, { typ
   })]
 }
 
+/** What it has cost by then nobody will say: it counts as all of it. */
+function giveUp(calls: RunCalls, tag: string): void {
+  calls.costUsd += calls.held.get(tag) ?? 0
+  calls.held.delete(tag)
+}
+
 /** The invoker's answer, when it is to a call of this run. */
 export function onCallAnswered(calls: RunCalls, answer: InvocationAnswer): Effect[] {
+  if (answer.kind === 'invoke-placed') {
+    if (calls.open.has(answer.tag)) calls.held.set(answer.tag, answer.heldUsd)
+    // The two have crossed.
+    else if (calls.withdrawn.delete(answer.tag)) calls.costUsd += answer.heldUsd
+    return []
+  }
   const callNumber = calls.open.get(answer.tag)
   if (callNumber === undefined) return []
   const { runId } = calls.account
   if (answer.kind === 'invoke-chunk') return answer.chunks.map((value) => ({ type: 'answer-call', runId, callNumber, event: { type: 'chunk', value } }))
   calls.open.delete(answer.tag)
+  calls.held.delete(answer.tag)
   const { costUsd, tokens } = answer.stats
   calls.costUsd += costUsd
   calls.inputTokens += tokens?.input ?? 0
@@ -83,11 +101,12 @@ export function onCallAnswered(calls: RunCalls, answer: InvocationAnswer): Effec
   return [{ type: 'answer-call', runId, callNumber, event: answer.kind === 'invoke-done' ? { type: 'done', output: answer.output, by: answer.by, stats: answer.stats } : { type: 'failed', fault: answer.fault, stats: answer.stats } }]
 }
 
-/** The run is over: what it still waits for is withdrawn. */
+/** The run is over: what it still waits for is withdrawn. Before `withCallsOf`: that counts it. */
 export function endCalls(calls: RunCalls, context: ActorContext): Effect[] {
   if (!calls.used) return []
   const invoker = at(context.self.peer, actorNames.invoker)
   const withdrawn = [...calls.open.keys()].map((tag) => tell(invoker, { kind: 'invoke-withdrawn', tag, reason: 'the run that made it is over' }))
+  for (const tag of calls.open.keys()) giveUp(calls, tag)
   calls.open.clear()
   return [...withdrawn, tell(invoker, { kind: 'account-closed', account: calls.account.runId })]
 }

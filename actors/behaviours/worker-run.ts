@@ -70,11 +70,12 @@ export function onSkill(state: WorkerState, run: Run, event: SkillRunEvent, cont
     case 'done':
     case 'failed': {
       run.isRunning = false
+      const ended = endCalls(run.calls, context)
       const stats = withCallsOf(run.calls, event.stats)
       finish(holder, event.type === 'done' ? { kind: 'result', awardId: award.awardId, result: event.output, cites: [], stats } : { kind: 'failure', awardId: award.awardId, fault: event.fault, stats }, context.nowMs)
       sayOutcome(state, run, context)
       state.said.finished.push({ awardId: award.awardId, effort: award.effort, capability: award.capability, version: award.version, ...(event.type === 'done' ? { runMs: event.stats.runMs } : {}) })
-      return [...endCalls(run.calls, context), fact('info', event.type === 'done' ? 'award.done' : 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), ...(event.type === 'failed' ? { code: event.fault.code, detail: event.fault.detail } : {}) })]
+      return [...ended, fact('info', event.type === 'done' ? 'award.done' : 'award.failed', { award: award.awardId, capability: award.capability, runMs: Math.round(event.stats.runMs), ...(event.type === 'failed' ? { code: event.fault.code, detail: event.fault.detail } : {}) })]
     }
   }
 }

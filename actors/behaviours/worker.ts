@@ -51,6 +51,7 @@ function receive(missionId: MissionId, state: WorkerState, delivery: Delivery, c
       return []
     case 'checkpoint-heard':
       return [...runsFor(state, [message.awardId], from)].flatMap((run) => onCheckpointHeard(state, run, message.number, message.refused ?? false, context))
+    case 'invoke-placed':
     case 'invoke-chunk':
     case 'invoke-done':
     case 'invoke-failed':

@@ -28,6 +28,15 @@ function poolOf(kind: Call['kind'], { pool }: Pick<Bid, 'pool'>, peer: PeerId): 
   return `${kind} ${pool ?? ''} ${peer}`
 }
 
+/** The same, of a bid: its pool's name is the bidder's choice, and nobody fills this memory with them. */
+function poolOfBid({ freePlaces }: CallBook, kind: Call['kind'], bid: Pick<Bid, 'pool'>, peer: PeerId): PoolKey {
+  const pool = poolOf(kind, bid, peer)
+  if (bid.pool === undefined || freePlaces.has(pool)) return pool
+  let known = 0
+  for (const one of freePlaces.keys()) if (one.endsWith(` ${peer}`)) known += 1
+  return known < limits.poolsPerPeerMax ? pool : poolOf(kind, {}, peer)
+}
+
 interface Auction {
   call: Call
   expectedBidders: number
@@ -100,7 +109,7 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         const auction = book.auctions.get(bid.callId)
         if (auction === undefined) over.push(bid.callId)
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
-        const pool = poolOf(auction.call.kind, bid, input.peer)
+        const pool = poolOfBid(book, auction.call.kind, bid, input.peer)
         book.freePlaces.set(pool, bid.slotsFree)
         book.takenSinceBid.set(pool, book.unconfirmedOf.get(pool) ?? 0)
         auction.refusals.delete(input.peer)
@@ -166,7 +175,7 @@ export function isCollecting({ auctions }: CallBook, callId: CallId, nowMs: Inst
 
 /** A place of that peer was taken without a call, by a standing bid. */
 export function notePlaceTaken(book: CallBook, peer: PeerId, bid: Pick<Bid, 'pool'>): void {
-  const pool = poolOf('leaf', bid, peer)
+  const pool = poolOfBid(book, 'leaf', bid, peer)
   book.takenSinceBid.set(pool, (book.takenSinceBid.get(pool) ?? 0) + 1)
 }
 

@@ -34,6 +34,16 @@ export function setAside(account: Account, priceUsd: number): boolean {
   return true
 }
 
+/** What a call may spend whose capability spends (an agent's work): half of what is left, so that others beside it and after it have some; an account without a limit has none to divide. */
+export function allowanceUsd(account: Account): number {
+  return account.budgetUsd === Infinity ? 0 : leftUsd(account) / 2
+}
+
+/** Of what a provider says it has cost: no more than was set aside. What goes beyond its bid is its own affair, and an account without a limit pays what it is told. */
+export function owedUsd({ budgetUsd }: Account, setAsideUsd: number, toldUsd: number): number {
+  return budgetUsd === Infinity ? toldUsd : Math.min(toldUsd, setAsideUsd)
+}
+
 /** @param costUsd what it has cost; the whole price when that cannot be known. */
 export function settle(account: Account, priceUsd: number, costUsd: number): void {
   invariant(account.setAsideUsd + roundingUsd >= priceUsd, 'what is settled was set aside')

@@ -27,6 +27,15 @@ export const Invoke = z.object({
 })
 export type Invoke = z.infer<typeof Invoke>
 
+/** Calls of invocations are told from those of a mission's tasks by this: their id names the life of the node that made them. */
+export function invocationCallId({ missionId, taskId }: Pick<Call, 'missionId' | 'taskId'>, life: string, number: number, attempt: number): CallId {
+  return `${missionId}:${taskId}~${life}.${number}#${attempt}?` as CallId
+}
+
+export function isInvocationId(callId: string): boolean {
+  return callId.includes('~')
+}
+
 /** It has a place, and begins. */
 export const InvokeTaken = z.object({ kind: z.literal('invoke-taken'), callId: CallId })
 /** It cannot be taken after all. */

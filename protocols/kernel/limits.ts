@@ -133,6 +133,8 @@ export const limits = Object.freeze({
   measuresToldMs: 1_000,
   speedToldMs: 20_000,
   prefixesMax: 8,
+  /** Kinds of places that one bidder's bids are told apart by. */
+  poolsPerPeerMax: 256,
 
   // invocations
   /** Pieces of a streamed answer in one message. */

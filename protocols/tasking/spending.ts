@@ -50,21 +50,36 @@ export function charge(fold: MissionFold, purse: Purse, usd: number): void {
   }
 }
 
-/** What the steps of a composite task's own skill have cost. */
-export function chargeSkill(fold: MissionFold, taskId: TaskId, usd: number): void {
-  charge(fold, fold.tasks.get(taskId)?.spec.budgetUsd === undefined ? purseOf(fold, taskId) : taskId, usd)
+/**
+ * What the steps of a composite task's own skill have cost. They run where its manager runs and nobody else sees them: what is said beyond
+ * what was left counts for nothing.
+ * @returns what counts.
+ */
+export function chargeSkill(fold: MissionFold, taskId: TaskId, toldUsd: number): number {
+  const purse = fold.tasks.get(taskId)?.spec.budgetUsd === undefined ? purseOf(fold, taskId) : taskId
+  const { heldUsd, budgetUsd } = balanceOf(fold, purse)
+  const usd = Math.min(toldUsd, Math.max(0, budgetUsd - heldUsd))
+  charge(fold, purse, usd)
+  return usd
+}
+
+/** Of what a leaf's worker says it has cost: no more than was set aside for it. It has agreed to that. */
+export function owedFor(award: Pick<AwardRecord, 'setAsideUsd' | 'bid'>, toldUsd: number): number {
+  return Math.min(toldUsd, setAsideBy(award))
 }
 
 /** An attempt has ended with a result or a failure that says what it has cost. */
-export function settleCost(fold: MissionFold, task: TaskNode, attempt: Attempt | undefined, costUsd: number, isOver: boolean): void {
+export function settleCost(fold: MissionFold, task: TaskNode, attempt: Attempt | undefined, toldUsd: number, isOver: boolean): void {
   const { taskId, kind, budgetUsd } = task.spec
   const purse = purseOf(fold, taskId)
-  task.costUsd = (task.costUsd ?? 0) + costUsd
   if (kind === 'leaf') {
-    if (attempt !== undefined) charge(fold, purse, costUsd - setAsideBy(attempt.award))
+    if (attempt === undefined) return
+    const owedUsd = owedFor(attempt.award, toldUsd)
+    task.costUsd = (task.costUsd ?? 0) + owedUsd
+    charge(fold, purse, owedUsd - setAsideBy(attempt.award))
     return
   }
-  chargeSkill(fold, taskId, costUsd)
+  task.costUsd = (task.costUsd ?? 0) + chargeSkill(fold, taskId, toldUsd)
   // Nothing more is drawn on its budget: what is left goes back.
   if (isOver && budgetUsd !== undefined && attempt !== undefined) charge(fold, purse, (task.heldUsd ?? 0) - budgetUsd)
 }

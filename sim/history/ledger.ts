@@ -64,7 +64,7 @@ export function postEvent(ledger: Ledger, event: MissionEvent): void {
       return
     case 'planned': {
       const parent = ledger.tasks.get(event.taskId)
-      if (parent !== undefined && event.costUsd !== undefined) payer(ledger, parent, true).heldUsd += event.costUsd
+      if (parent !== undefined && event.costUsd !== undefined) billSkill(ledger, parent, event.costUsd)
       for (const spec of event.children) if (!ledger.tasks.has(spec.taskId)) addTask(ledger, spec, parent)
       if (parent !== undefined && event.givesUp !== undefined) cancelWaiting(parent, new Set(event.givesUp))
       return
@@ -137,11 +137,18 @@ export function payer(ledger: Ledger, task: LedgerTask, own = false): { heldUsd:
 
 function bill(ledger: Ledger, task: LedgerTask, attempt: LedgerAttempt | undefined, costUsd: number, isOver: boolean): void {
   if (task.spec.kind === 'leaf') {
-    if (attempt !== undefined) payer(ledger, task).heldUsd += costUsd - heldBy(attempt.award)
+    if (attempt !== undefined) payer(ledger, task).heldUsd += Math.min(costUsd, heldBy(attempt.award)) - heldBy(attempt.award)
     return
   }
-  payer(ledger, task, true).heldUsd += costUsd
+  billSkill(ledger, task, costUsd)
   if (isOver && task.spec.budgetUsd !== undefined && attempt !== undefined) payer(ledger, task).heldUsd += task.heldUsd - task.spec.budgetUsd
+}
+
+/** What a composite task's own steps have cost, as far as there was money for it. */
+function billSkill(ledger: Ledger, task: LedgerTask, costUsd: number): void {
+  const purse = payer(ledger, task, true)
+  const budgetUsd = 'spec' in purse ? (purse as LedgerTask).spec.budgetUsd ?? 0 : ledger.limits.budgetUsd
+  purse.heldUsd += Math.min(costUsd, Math.max(0, budgetUsd - purse.heldUsd))
 }
 
 /** A task that died while it ran has failed; one that was called off has not. */
