@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest'
-import builtIn from '../../../node/skills/built-in.ts'
+import builtIn, { families } from '../../../node/skills/built-in.ts'
 import { builtInDescriptions } from '../../../node/skills/built-in-descriptions.ts'
 import { describeSkill } from '../../../node/skills/module-contents.ts'
 
-test('the built-in skills are described as they are, in their order', () => {
-  expect(builtInDescriptions()).toEqual(builtIn.map(describeSkill))
-  expect(builtInDescriptions().length).toBeGreaterThan(0)
+test('the built-in skills are declared as their code says that they are, in its order', async () => {
+  const loaded = await Promise.all(families.map(({ load }) => load()))
+  expect(builtInDescriptions()).toEqual(loaded.flatMap((module) => module.default.map(describeSkill)))
+  expect(builtInDescriptions()).toHaveLength(builtIn.length)
+  expect(builtIn.length).toBeGreaterThan(0)
 })
