@@ -15,6 +15,7 @@ const parts: Readonly<Record<string, { readonly quick?: readonly string[] }>> = 
   actors: { quick: ['--alone', '--runs', '1', '--messages', '50000', '--asks', '5000'] },
   http: { quick: ['--runs', '1', '--seconds', '1', '--clients', '4'] },
   events: { quick: ['--runs', '1', '--seconds', '1'] },
+  models: { quick: ['--ack', 'ephemeral', '--runs', '1', '--calls', '10', '--tokens', '8', '--requests', '5', '--tiny'] },
   growth: {},
   startup: { quick: ['--runs', '1', '--idle', '100', '--only', 'source'] },
   replication: { quick: ['--commit', '--commits', '50'] },
