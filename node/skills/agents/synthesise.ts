@@ -17,7 +17,7 @@ import { type AgentUsage, PlanOutput, type PlanInput, WorkOutput } from './schem
 import { wrapped } from './tools.ts'
 import { addUsage, nothingUsed } from './usage.ts'
 
-/** @throws MeshError `no-provider`, `bad-output`, `context-overflow`; else as `SkillContext.call`. */
+/** @throws MeshError `skill-failed` (there is nothing to write from), `no-provider`, `bad-output`, `context-overflow`; else as `SkillContext.call`. */
 export async function synthesise({ input, children }: { readonly input: PlanInput; readonly children: readonly SkillChild[] }, context: SkillContext): Promise<PlanOutput> {
   const gathered = gather(children)
   const results = [...gathered.strands.map(best), ...gathered.merges]
@@ -27,6 +27,9 @@ export async function synthesise({ input, children }: { readonly input: PlanInpu
     missing: gathered.failures.map(({ name, state, fault }) => `${name}: ${fault === undefined ? state : `${fault.code}: ${fault.detail}`}`.slice(0, 1_000)),
     attempts: gathered.planned.map(({ round, attempts, causes }) => ({ round, attempts, causes })),
     ...(input.part === undefined ? {} : { part: input.part }),
+  }
+  if (results.length === 0) {
+    throw new MeshError('skill-failed', `no task of the plan has given a result${common.missing.length === 0 ? '' : `: ${common.missing.join('; ')}`}`.slice(0, 4_000), { retryable: false, next: 'see why: skein mission why ID' })
   }
   const only = results.length === 1 && gathered.failures.length === 0 ? results[0] : undefined
   const handedUp = only === undefined ? undefined : asItIs(only, children, input)

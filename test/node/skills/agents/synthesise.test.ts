@@ -79,6 +79,10 @@ describe('the result of a plan', () => {
     expect((await written(two, { model: [{ finish: 'length', content: 'a [read-a] is' }, 'a [read-a]'] })).output.text).toBe('a [read-a]')
   })
 
+  it('of nothing is a failure that says why there is nothing', async () => {
+    expect(await faultOf(() => written([{ ...dead('read-a'), optional: true }]))).toMatchObject({ code: 'skill-failed', retryable: false, detail: expect.stringContaining('read-a went round in circles') as string })
+  })
+
   it('has the form that is expected', async () => {
     const expects = { type: 'object', properties: { best: { $ref: '#/$defs/name' } }, required: ['best'], $defs: { name: { type: 'string' } } }
     const { output, asked } = await written(two, { model: [{ json: { text: 'a [read-a]', result: { best: 1 } } }, { json: { text: 'a [read-a] [x-y]', result: { best: 'a' } } }] }, { expects })
