@@ -7,7 +7,7 @@
  * ```
  */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Ready, parseReadyLine } from '../../node/cli/ready-line.ts'
@@ -35,6 +35,8 @@ export interface RealNodeSpec {
   /** Invites or addresses; default: the invite of the first node that was started. `[]` starts a mesh of its own. */
   readonly join?: readonly string[]
   readonly cwd?: string
+  /** What flags cannot say: the configuration file in its data folder. */
+  readonly settings?: Readonly<Record<string, unknown>>
 }
 
 /** A line of a node's log, as it was written to standard error. */
@@ -134,6 +136,7 @@ function createMesh(): RealMesh {
   async function launch(spec: RealNodeSpec): Promise<RealNode> {
     const dataDir = join(folder, spec.name)
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    if (spec.settings !== undefined) writeFileSync(join(dataDir, 'skein.config.json'), JSON.stringify(spec.settings))
     const joins = spec.join ?? (nodes.length === 0 ? [] : [await invite()])
     const startedAtMs = performance.now()
     const command = startSkein([
