@@ -78,6 +78,7 @@ export const sampleEvents: { readonly [Type in MissionEvent['type']]: Extract<Mi
   'award-ended': { type: 'award-ended', atWallMs, awardId, taskId, fault: problem, outcome: 'failed', retryInMs: 2_000 },
   checkpointed: { type: 'checkpointed', atWallMs, taskId, awardId, checkpoint: { inline: { step: 40 } } },
   accepted: { type: 'accepted', atWallMs, taskId, awardId, result: { inline: { files: [1, 2.5, -3, 1e300, null], ok: true, 'né 🪿': 'ünï' } }, cites: [awardId], tookMs: 1_234.5 },
+  reused: { type: 'reused', atWallMs, taskId, result: { inline: { lines: 3 } }, from: { missionId, awardId } },
   dead: { type: 'dead', atWallMs, taskId, fault: problem },
   retried: { type: 'retried', atWallMs, taskId },
   'task-cancelled': { type: 'task-cancelled', atWallMs, taskId, reason: 'a task it needs was cancelled' },

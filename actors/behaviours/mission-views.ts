@@ -57,7 +57,7 @@ export function missionView(fold: MissionFold, notes: Notes, ownerName: string):
     id: fold.missionId, name: fold.name, state: shownMissionState(fold, notes), ...(waits === undefined ? {} : { waitingFor: waits }), principal: fold.principal, owner: fold.owner, ownerName, epoch: fold.epoch, ...(fold.members === undefined ? {} : { members: membersShown(fold.members) }),
     ...(capability === undefined ? {} : { capability }), priority: fold.priority, acknowledgement: fold.acknowledgement, limits: fold.limits, submittedAtWallMs: fold.submittedAtWallMs,
     ...(fold.endedAtWallMs === undefined ? {} : { endedAtWallMs: fold.endedAtWallMs }), tasks: Object.fromEntries(taskStates.flatMap((state) => (tasks[state] === undefined ? [] : [[state, tasks[state]]]))) as MissionView['tasks'],
-    leaves: fold.leaves, spentUsd: fold.spentUsd, lastIndex: fold.lastIndex, ...(fold.fault === undefined ? {} : { fault: fold.fault }),
+    leaves: fold.leaves, spentUsd: fold.spentUsd, ...(fold.forkOf === undefined ? {} : { forkOf: fold.forkOf }), lastIndex: fold.lastIndex, ...(fold.fault === undefined ? {} : { fault: fold.fault }),
   }
 }
 
@@ -68,7 +68,7 @@ export function taskTree(fold: MissionFold, notes: Notes, taskId: TaskId = 'root
   return {
     id: taskId, name: taskId.slice(taskId.lastIndexOf('/') + 1), kind: task.spec.kind, capability: task.spec.capability, state: taskId === 'root' ? rootState(fold) : shownState(task, notes), priority: task.spec.priority,
     after: task.spec.after, attempts: task.attempts.filter((attempt) => attempt.outcome !== 'refused').length, ...(last === undefined ? {} : { worker: last.worker, workerName: last.workerName }),
-    ...(task.tookMs === undefined ? {} : { tookMs: task.tookMs }), ...(task.fault === undefined ? {} : { fault: task.fault }),
+    ...(task.tookMs === undefined ? {} : { tookMs: task.tookMs }), ...(task.costUsd === undefined ? {} : { costUsd: task.costUsd }), ...(task.tokens === undefined ? {} : { tokens: task.tokens }), ...(task.reusedFrom === undefined ? {} : { reusedFrom: task.reusedFrom }), ...(task.rounds === undefined ? {} : { rounds: task.rounds }), ...(task.fault === undefined ? {} : { fault: task.fault }),
     children: task.children.flatMap((child) => taskTree(fold, notes, child) ?? []),
   }
 }

@@ -6,7 +6,7 @@ import type { Json, Payload } from '../../protocols/kernel/payload.ts'
 import { chooseMembers, newMissionId } from '../../protocols/membership/placement.ts'
 import { hasBegun } from '../../protocols/membership/registrar.ts'
 import type { Membership, MissionClaim, Replica } from '../../protocols/membership/schema.ts'
-import type { MissionRequest } from '../../protocols/tasking/schema.ts'
+import type { ForkSeed, MissionRequest } from '../../protocols/tasking/schema.ts'
 import { queryOf } from '../../protocols/tasking/specify.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at, fingerprintOf } from '../names.ts'
@@ -20,8 +20,8 @@ import { hasBegun as hasBegunIn, type LedLog } from './orchestrator-state.ts'
 import { orchestrator } from './orchestrator.ts'
 import { citedBlobs, digestOfRequest, firstEvents, planningNeeds, planOf, type Submission } from './submission.ts'
 
-export function submit(init: MissionsInit, state: MissionsState, request: MissionRequest, key: string | undefined, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
-  const digest = digestOfRequest(request)
+export function submit(init: MissionsInit, state: MissionsState, request: MissionRequest, key: string | undefined, fork: ForkSeed | undefined, principal: Principal, asker: Asker, context: ActorContext): Effect[] {
+  const digest = digestOfRequest(fork === undefined ? request : { request, fork })
   const making = key === undefined ? undefined : state.submissions.get(state.claiming.get(claimKey(principal, key)) ?? '')
   if (making !== undefined && key !== undefined) {
     if (making.submission.digest !== digest) return reply(state, asker, undefined, keyConflict(key))
@@ -40,7 +40,7 @@ export function submit(init: MissionsInit, state: MissionsState, request: Missio
   state.counter += 1
   const tag = `submit-${state.counter}`
   const missionId = newMissionId(principal, key, fingerprintOf(context.self.peer), context.random.text(12))
-  const submission: Submission = { missionId, principal, key, digest, request, plan, inputs: new Map(), requestPayload: undefined, offers: [], inputsChecked: 0, members: [] }
+  const submission: Submission = { missionId, principal, key, digest, request, ...(fork === undefined ? {} : { fork }), plan, inputs: new Map(), requestPayload: undefined, offers: [], inputsChecked: 0, members: [] }
   state.submissions.set(tag, { submission, askers: [asker] })
   if (key !== undefined) state.claiming.set(claimKey(principal, key), tag)
   const queries = [...Object.values(plan.tasks).map(queryOf), ...(request.text === undefined ? [] : [{ capability: planningNeeds }])]
@@ -81,7 +81,8 @@ export function onOffers(state: MissionsState, tag: string, offers: Submission['
   made.submission.offers = offers
   const draft = firstEvents(made.submission, context.self.peer, context.wallMs)
   if (!Array.isArray(draft)) return drop(state, tag, draft)
-  const checks = Object.values(made.submission.plan.tasks).filter((task) => task.after.length === 0 && !JSON.stringify(task.input ?? {}).includes('"$from"'))
+  // What was checked when the other mission was submitted need not be checked again.
+  const checks = made.submission.fork !== undefined ? [] : Object.values(made.submission.plan.tasks).filter((task) => task.after.length === 0 && !JSON.stringify(task.input ?? {}).includes('"$from"'))
   made.submission.inputsChecked = checks.length
   if (checks.length === 0) return [fetchCited(made, tag)]
   return checks.map((task) => ({ type: 'check-input' as const, capability: task.capability, version: task.version, input: (task.input ?? {}) as Json, tag }))
@@ -202,12 +203,12 @@ function askWhoHasIt(init: MissionsInit, state: MissionsState, tag: string, clai
   const made = finish(state, tag)
   if (made === undefined) return []
   const { missionId, members: [founder] } = claim
-  const { submission: { request, key, principal }, askers } = made
+  const { submission: { request, key, principal, fork }, askers } = made
   const wasBegun = hasBegun(claim)
   if (!wasBegun && !state.whereabouts.has(missionId)) learnWhereabouts(state, missionId, founder, claim.members)
   return askers.flatMap((asker) => {
     if (wasBegun || asker.remote) return ask(init, state, { op: 'view', missionId }, principal, asker, context)
-    return inquire(init, state, missionId, { kind: 'ask', operation: { op: 'submit', request, ...(key === undefined ? {} : { key }) }, principal, asker }, context, mayBeSealed ? claim : undefined)
+    return inquire(init, state, missionId, { kind: 'ask', operation: { op: 'submit', request, ...(key === undefined ? {} : { key }), ...(fork === undefined ? {} : { fork }) }, principal, asker }, context, mayBeSealed ? claim : undefined)
   })
 }
 

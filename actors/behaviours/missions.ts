@@ -167,7 +167,7 @@ function onAsk(init: MissionsInit, state: MissionsState, delivery: Delivery, con
   const by = message.principal ?? principal
   if (message.operation.op !== 'submit') return ask(init, state, message.operation, by, asker, context)
   if (!init.replica) return forwardSubmission(state, message.operation, by, asker, context)
-  if (state.roster?.replicas.some(({ peer }) => peer === context.self.peer) === true) return submit(init, state, message.operation.request, message.operation.key, by, asker, context)
+  if (state.roster?.replicas.some(({ peer }) => peer === context.self.peer) === true) return submit(init, state, message.operation.request, message.operation.key, message.operation.fork, by, asker, context)
   // Not admitted yet: whoever is takes it, and if nobody is there it waits for the roster.
   if (!remote && state.roster?.replicas.some(({ peer }) => context.connected(peer)) === true) return forwardSubmission(state, message.operation, by, asker, context)
   if (state.rosterless.length >= init.tuning.missionsLiveMax) return reply(state, asker, undefined, fault('overloaded', 'this node is not admitted to the mesh’s roster yet', { retryAfterMs: 2_000 }))

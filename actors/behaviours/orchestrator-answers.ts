@@ -3,6 +3,7 @@ import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import { parentTaskId, type ActorAddress, type Principal, type TaskId } from '../../protocols/kernel/ids.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import { judgeEvent } from '../../protocols/tasking/append-rules.ts'
+import { forkEvents } from '../../protocols/tasking/fork.ts'
 import { missionEnded, type MissionFold } from '../../protocols/tasking/mission-state.ts'
 import type { MissionEvent, MissionOperation } from '../../protocols/tasking/schema.ts'
 import { actorNames, at } from '../names.ts'
@@ -32,6 +33,13 @@ export function answer(init: OrchestratorInit, state: OrchestratorState, request
     case 'why':
       if (operation.taskId !== undefined && !fold.tasks.has(operation.taskId)) return refused(fault('unknown-task', `mission ${init.missionId} has no task ${operation.taskId}`, { next: 'list its tasks: skein mission show ID' }))
       return reply(whyView(fold, state.notes, operation.taskId))
+    case 'fork': {
+      const events = forkEvents(fold, operation.taskId, operation.model, atWallMs)
+      if (!Array.isArray(events)) return refused(events)
+      const tag = `result ${state.counter++}`
+      state.results.set(tag, { to, requestId, fork: { of: fold.missionId, at: operation.taskId, events } })
+      return [{ type: 'load-value', payload: fold.request, alsoTry: keepersOf(init, state).filter((peer) => peer !== context.self.peer), tag }]
+    }
     case 'result': {
       if (fold.result === undefined) return reply(resultView(fold, undefined, []))
       const tag = `result ${state.counter++}`

@@ -7,7 +7,7 @@ import type { Membership } from '../../protocols/membership/schema.ts'
 import { chainOrigin, extend } from '../../protocols/replicated-log/chain.ts'
 import type { EndedMission, LogEntry, LogSnapshot } from '../../protocols/replicated-log/schema.ts'
 import { applyEvent, foldEvents, missionEnded, type MissionFold } from '../../protocols/tasking/mission-state.ts'
-import type { IndexedEvent, MissionEvent, MissionState, ProgressNote } from '../../protocols/tasking/schema.ts'
+import type { ForkSeed, IndexedEvent, MissionEvent, MissionState, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import { actorNames, at } from '../names.ts'
 import { erased, type ActorContext, type Delivery } from '../runtime/actor.ts'
@@ -85,7 +85,8 @@ export interface OrchestratorState {
   readonly watchers: Map<string, { readonly to: ActorAddress; sent: number; renewedAtMs: number }>
   readonly notes: Map<TaskId, ProgressNote>
   readonly asks: { readonly message: MessageOf<'mission-ask'>; readonly from: ActorAddress; readonly principal: Principal | undefined }[]
-  readonly results: Map<string, { readonly to: ActorAddress; readonly requestId: string }>
+  /** With `fork`: it is the request that is loaded. */
+  readonly results: Map<string, { readonly to: ActorAddress; readonly requestId: string; readonly fork?: ForkSeed }>
   /** Managers that attach to a log which begins with a snapshot: told once their slice of it is packed. */
   readonly attaching: Map<string, { readonly message: MessageOf<'attach'>; readonly to: ActorAddress; readonly upTo: number }>
   /** A snapshot that is being stored: where it was taken. */

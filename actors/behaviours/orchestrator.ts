@@ -149,7 +149,8 @@ function onLoaded(init: OrchestratorInit, state: OrchestratorState, tag: string,
   const asked = state.results.get(tag)
   state.results.delete(tag)
   if (asked === undefined || state.fold === undefined) return []
-  return [tell(asked.to, problem === undefined ? { kind: 'local-answer', requestId: asked.requestId, answer: resultView(state.fold, value, keepersOf(init, state)) as unknown as Json } : { kind: 'local-answer', requestId: asked.requestId, fault: problem })]
+  const answered = asked.fork === undefined ? resultView(state.fold, value, keepersOf(init, state)) : { request: value ?? null, fork: asked.fork }
+  return [tell(asked.to, problem === undefined ? { kind: 'local-answer', requestId: asked.requestId, answer: answered as unknown as Json } : { kind: 'local-answer', requestId: asked.requestId, fault: problem })]
 }
 
 // ---- what was committed, or was not ----------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import { blobRefsIn, withHolder, type Json, type Payload } from '../../protocols
 import type { Replica } from '../../protocols/membership/schema.ts'
 import { chatCapability } from '../../protocols/models/schema.ts'
 import { planFault } from '../../protocols/tasking/plan.ts'
-import type { MissionRequest} from '../../protocols/tasking/schema.ts'
+import type { ForkSeed, MissionRequest } from '../../protocols/tasking/schema.ts'
 import { MissionLimits, Plan, RetryPolicy, type MissionEvent, type TaskSpec } from '../../protocols/tasking/schema.ts'
 import { specify } from '../../protocols/tasking/specify.ts'
+import { judgeEvent } from '../../protocols/tasking/append-rules.ts'
+import { applyEvent, openMission } from '../../protocols/tasking/mission-state.ts'
 import type { Offer } from '../messages.ts'
 
 export interface Submission {
@@ -17,6 +19,8 @@ export interface Submission {
   readonly key: string | undefined
   readonly digest: string
   readonly request: MissionRequest
+  /** It continues another mission. */
+  readonly fork?: ForkSeed
   readonly plan: Plan
   readonly inputs: Map<string, Payload>
   requestPayload: Payload | undefined
@@ -50,7 +54,7 @@ export function limitsOf(submission: Submission): MissionLimits {
 
 /** Blobs that the request cites: they must be on the owner's node before the mission is accepted. */
 export function citedBlobs(submission: Submission) {
-  return blobRefsIn(submission.request)
+  return blobRefsIn([submission.request, submission.fork?.events])
 }
 
 /** What was answered about each of the plan's tasks, in its order. */
@@ -84,6 +88,7 @@ export function firstEvents(submission: Submission, owner: PeerId, atWallMs: num
   const offers = offersByName(plan, submission.offers)
   const root = 'root' as TaskId
   const priority = request.plan?.priority ?? request.priority
+  if (submission.fork !== undefined) return forkedEvents(submission, submission.fork, owner, atWallMs)
   const specs = specify(plan, {
     parent: root, priority,
     input: (name) => withHolder(submission.inputs.get(name) ?? { inline: {} }, owner),
@@ -94,15 +99,36 @@ export function firstEvents(submission: Submission, owner: PeerId, atWallMs: num
   const missionLimits = limitsOf(submission)
   const leaves = specs.filter((spec) => spec.kind === 'leaf').length
   if (leaves > missionLimits.leavesMax) return fault('over-limit', `the plan has ${leaves} leaves, ${missionLimits.leavesMax} are allowed`, { next: `raise the limit: --limit leaves=${leaves}` })
-  const rootSpec: TaskSpec = {
-    taskId: root, kind: 'composite', capability: 'mission.plan' as TaskSpec['capability'], effects: 'none', input: { inline: {} }, after: [], priority, effort: 1, accept: [], retry: RetryPolicy.parse({}),
-    timeLimitMs: missionLimits.durationMs, optional: false,
-  }
   return [
-    {
-      type: 'submitted', atWallMs, missionId: submission.missionId, principal: submission.principal, owner, name: request.name ?? plan.name ?? request.capability ?? titleOf(request.text) ?? 'mission', request: withHolder(submission.requestPayload ?? { inline: {} }, owner),
-      rootSpec, priority, limits: missionLimits, acknowledgement: request.acknowledgement, ...(submission.key === undefined ? {} : { key: submission.key }), requestDigest: submission.digest,
-    },
+    opening(submission, owner, atWallMs, request.name ?? plan.name ?? request.capability ?? titleOf(request.text) ?? 'mission'),
     { type: 'planned', atWallMs, taskId: root, children: specs, ...(plan.result === undefined ? {} : { result: { inline: plan.result as Json } }) },
   ]
+}
+
+function opening(submission: Submission, owner: PeerId, atWallMs: number, name: string): Extract<MissionEvent, { type: 'submitted' }> {
+  const { request } = submission
+  const priority = request.plan?.priority ?? request.priority
+  const missionLimits = limitsOf(submission)
+  const rootSpec: TaskSpec = {
+    taskId: 'root' as TaskId, kind: 'composite', capability: 'mission.plan' as TaskSpec['capability'], effects: 'none', input: { inline: {} }, after: [], priority, effort: 1, accept: [], retry: RetryPolicy.parse({}),
+    timeLimitMs: missionLimits.durationMs, optional: false,
+  }
+  return {
+    type: 'submitted', atWallMs, missionId: submission.missionId, principal: submission.principal, owner, name, request: withHolder(submission.requestPayload ?? { inline: {} }, owner),
+    rootSpec, priority, limits: missionLimits, acknowledgement: request.acknowledgement, ...(submission.key === undefined ? {} : { key: submission.key }), requestDigest: submission.digest,
+    ...(submission.fork === undefined ? {} : { forkOf: { missionId: submission.fork.of, taskId: submission.fork.at } }),
+  }
+}
+
+/** What the other mission had is taken over, and must have been: nothing else may stand in a seed. */
+function forkedEvents(submission: Submission, { events }: ForkSeed, owner: PeerId, atWallMs: number): MissionEvent[] | Fault {
+  const first = opening(submission, owner, atWallMs, submission.request.name ?? 'a fork')
+  const fold = openMission(first, 1)
+  for (const given of events) {
+    if (given.type !== 'planned' && given.type !== 'reused' && given.type !== 'task-cancelled') return fault('bad-request', `a fork does not begin with ${given.type}`)
+    const verdict = judgeEvent(fold, given)
+    if (typeof verdict === 'object') return verdict
+    applyEvent(fold, given, fold.lastIndex + 1)
+  }
+  return [first, ...events.map((event) => ({ ...withHolder(event, owner), atWallMs }))]
 }

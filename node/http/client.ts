@@ -23,7 +23,7 @@ import type { LogLine } from '../telemetry/log-line.ts'
 import { connectRoaming, type OnMoved } from './client-roaming.ts'
 import { watchMission, watchStream } from './client-watch.ts'
 import type { MissionNews, WatchOptions } from './client-watch.ts'
-import type { MissionChange } from './mission-request.ts'
+import type { ForkRequest, MissionChange } from './mission-request.ts'
 import type { Accepted, ArtifactsView } from './routes/missions.ts'
 
 /** A mission request as it is written: what has a default may be absent. */
@@ -52,6 +52,8 @@ export interface MeshClient {
   retry(id: MissionId, taskId?: TaskId): Promise<MissionView>
   /** By hand, on a node that has a copy: it goes on without the owner, which must not come back. What nobody else saw of it is lost. */
   takeover(id: MissionId): Promise<MissionView>
+  /** Another mission that begins where this one stood before a task. */
+  fork(id: MissionId, request: ForkRequest, options?: { key?: string }): Promise<Accepted>
   tasks(id: MissionId): Promise<TaskView>
   result(id: MissionId): Promise<ResultView>
   artifacts(id: MissionId): Promise<ArtifactsView>
@@ -102,6 +104,7 @@ export function createMeshClient(url: string, { token }: MeshClientInit = {}): M
     resume: (id) => json({ method: 'POST', path: at(id, '/resume') }),
     retry: (id, taskId) => json({ method: 'POST', path: at(id, '/retry'), query: { taskId } }),
     takeover: (id) => json({ method: 'POST', path: at(id, '/takeover') }),
+    fork: (id, fork, { key } = {}) => json({ method: 'POST', path: at(id, '/fork'), json: fork, headers: { 'idempotency-key': key } }),
     tasks: (id) => json({ path: at(id, '/tasks') }),
     result: (id) => json({ path: at(id, '/result') }),
     artifacts: (id) => json({ path: at(id, '/artifacts') }),

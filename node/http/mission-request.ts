@@ -1,7 +1,8 @@
 /** What is posted to `/v1/missions`: a mission request, or a bare plan. */
 import { z } from 'zod'
 import { fault } from '../../protocols/kernel/errors.ts'
-import { MissionLimits, MissionRequest, Plan, Priority } from '../../protocols/tasking/schema.ts'
+import { TaskId } from '../../protocols/kernel/ids.ts'
+import { ForkSeed, MissionLimits, MissionRequest, Plan, Priority } from '../../protocols/tasking/schema.ts'
 import { HttpFault } from './problem.ts'
 import { issuesOf } from './route-table.ts'
 
@@ -47,6 +48,31 @@ const LimitChange = z.object({
   budgetUsd: MissionLimits.shape.budgetUsd.unwrap().optional(),
   durationMs: MissionLimits.shape.durationMs.unwrap().optional(),
 }).strict()
+
+/** What is posted to fork a mission. */
+export const ForkRequest = z.object({
+  /** The task to begin at: it, what depends on it and the syntheses above run again. */
+  at: TaskId,
+  /** The task's own calls go to this model. */
+  model: z.string().min(1).max(256).optional(),
+  /** Instead of those that the mission had. */
+  limits: LimitChange.optional(),
+  name: z.string().max(128).optional(),
+}).strict()
+export type ForkRequest = z.infer<typeof ForkRequest>
+
+/** @throws HttpFault `bad-request` */
+export function parseForkRequest(document: unknown): ForkRequest {
+  const parsed = ForkRequest.safeParse(document)
+  if (parsed.success) return parsed.data
+  throw new HttpFault(fault('bad-request', `the fork is not valid: ${issuesOf(parsed.error)}`, { next: 'send { "at": "root/…" }; GET /v1/missions/{id}/tasks lists the tasks' }))
+}
+
+/** The request for a fork, from what the mission's owner has drafted. */
+export function forkedRequest(draft: unknown, { limits, name }: ForkRequest): { readonly request: MissionRequest; readonly fork: ForkSeed } {
+  const { request, fork } = z.object({ request: MissionRequest, fork: ForkSeed }).parse(draft)
+  return { fork, request: { ...request, name: name ?? `fork of ${request.name ?? fork.of} at ${fork.at}`.slice(0, 128), ...(limits === undefined ? {} : { limits: { ...request.limits, ...limits } }) } }
+}
 
 export const MissionChange = z.object({ priority: Priority.optional(), limits: LimitChange.optional() }).strict()
 export type MissionChange = z.infer<typeof MissionChange>

@@ -98,6 +98,12 @@ export function judgeEvent(fold: MissionFold, event: MissionEvent, manager?: Tas
       }
       return manager !== undefined && manager !== event.taskId ? 'apply' : miscited(fold, task, event.cites) ?? 'apply'
     }
+    case 'reused': {
+      const task = fold.tasks.get(event.taskId)
+      if (task === undefined) return unknownTask(event.taskId)
+      if (task.state === 'accepted') return task.acceptedAward === event.from.awardId ? 'already' : fault('wrong-state', `${event.taskId} has an accepted result already`)
+      return task.state === 'pending' && task.attempts.length === 0 && !task.planned ? 'apply' : fault('wrong-state', `${event.taskId} has been begun: its result cannot be another mission's`)
+    }
     case 'dead':
     case 'task-cancelled': {
       const task = fold.tasks.get(event.taskId)
@@ -168,7 +174,7 @@ function unknownTask(taskId: TaskId): Fault {
 export function isWithin(subtree: TaskId, event: MissionEvent): boolean {
   const taskId = event.type === 'awarded' ? event.award.taskId : 'taskId' in event ? event.taskId : undefined
   // Dead letters are put away by people, through the owner.
-  if (taskId === undefined || event.type === 'dead-dropped') return false
+  if (taskId === undefined || event.type === 'dead-dropped' || event.type === 'reused') return false
   if (subtree === 'root') return true
   if (event.type === 'planned') return taskId === subtree
   return taskId.startsWith(`${subtree}/`)

@@ -1,7 +1,7 @@
 /** A mission's fold as a value: what a snapshot of its log holds, and the part of it that a manager is given. */
 import { z } from 'zod'
 import { Fault, MeshError } from '../kernel/errors.ts'
-import { Epoch, MissionId, parentTaskId, PeerId, Principal, type TaskId } from '../kernel/ids.ts'
+import { Epoch, MissionId, parentTaskId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { Payload, type Json } from '../kernel/payload.ts'
 import { Membership } from '../membership/schema.ts'
 import type { MissionFold, TaskNode } from './mission-state.ts'
@@ -26,6 +26,7 @@ const StoredFold = z.object({
   submittedAtWallMs: z.number(),
   endedAtWallMs: z.number().optional(),
   request: Payload,
+  forkOf: z.object({ missionId: MissionId, taskId: TaskId }).optional(),
   /** Parents before their children, as the plans named them. Read one by one. */
   tasks: z.array(z.unknown()),
   lastIndex: z.number().int().min(1),

@@ -37,6 +37,8 @@ export interface TaskNode {
   checkpoint?: Payload
   result?: Payload
   acceptedAward?: AwardId
+  /** Its result is another mission's. */
+  reusedFrom?: MissionId
   tookMs?: number
   fault?: Fault
   failures: number
@@ -63,6 +65,8 @@ export interface MissionFold {
   submittedAtWallMs: WallMs
   endedAtWallMs?: WallMs
   request: Payload
+  /** It continues another mission from this task on. */
+  forkOf?: { readonly missionId: MissionId; readonly taskId: TaskId }
   readonly tasks: Map<TaskId, TaskNode>
   lastIndex: number
   leaves: number

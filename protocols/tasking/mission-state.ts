@@ -34,7 +34,7 @@ export function openMission(event: Extract<MissionEvent, { type: 'submitted' }>,
   return {
     missionId: event.missionId, name: event.name, principal: event.principal, owner: event.owner, epoch: { lineage: 1, term: 1 }, state: 'accepted',
     paused: false, cancelling: false, priority: event.priority, limits: event.limits, acknowledgement: event.acknowledgement,
-    submittedAtWallMs: event.atWallMs, request: event.request, tasks: new Map([[event.rootSpec.taskId, newTask(event.rootSpec)]]), lastIndex: index, leaves: 0, spentUsd: 0,
+    submittedAtWallMs: event.atWallMs, request: event.request, tasks: new Map([[event.rootSpec.taskId, newTask(event.rootSpec)]]), lastIndex: index, leaves: 0, spentUsd: 0, ...(event.forkOf === undefined ? {} : { forkOf: event.forkOf }),
   }
 }
 
@@ -124,6 +124,10 @@ export function applyEvent(fold: MissionFold, event: MissionEvent, index: number
       Object.assign(task, { state: 'accepted', result: event.result, acceptedAward: event.awardId, tookMs: event.tookMs })
       delete task.fault
       delete task.checkpoint
+      break
+    }
+    case 'reused': {
+      Object.assign(taskOf(fold, event.taskId), { state: 'accepted', result: event.result, acceptedAward: event.from.awardId, reusedFrom: event.from.missionId, tookMs: 0 })
       break
     }
     case 'dead': {

@@ -162,7 +162,7 @@ const at = { atWallMs: z.number() }
 
 /** The log of a mission. Its state is the fold of these, nothing else. */
 export const MissionEvent = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('submitted'), ...at, missionId: MissionId, principal: Principal, owner: PeerId, name: z.string(), request: Payload, rootSpec: TaskSpec, priority: Priority, limits: MissionLimits, acknowledgement: Acknowledgement, key: z.string().max(256).optional(), requestDigest: z.string() }),
+  z.object({ type: z.literal('submitted'), ...at, missionId: MissionId, principal: Principal, owner: PeerId, name: z.string(), request: Payload, rootSpec: TaskSpec, priority: Priority, limits: MissionLimits, acknowledgement: Acknowledgement, key: z.string().max(256).optional(), requestDigest: z.string(), forkOf: z.object({ missionId: MissionId, taskId: TaskId }).optional() }),
   TookOver,
   MembersChanged,
   z.object({ type: z.literal('planned'), ...at, taskId: TaskId, children: z.array(TaskSpec), result: Payload.optional(), /** Of an addition to a plan, after its children have ended: 1 for the first. */ round: z.number().int().min(1).max(limits.revisionsMax).optional(), /** Dead children that are done without from now on; what waits for them is cancelled. */ givesUp: z.array(TaskId).optional(), /** What making it has cost. */ costUsd: z.number().min(0).optional() }),
@@ -171,6 +171,8 @@ export const MissionEvent = z.discriminatedUnion('type', [
   /** What a running attempt has published to go on from; a later attempt is given the newest. */
   z.object({ type: z.literal('checkpointed'), ...at, taskId: TaskId, awardId: AwardId, checkpoint: Payload }),
   z.object({ type: z.literal('accepted'), ...at, taskId: TaskId, awardId: AwardId, result: Payload, cites: z.array(AwardId), tookMs: z.number(), costUsd: z.number().min(0).optional(), /** Of models. */ tokens: RunUnits.optional() }),
+  /** Of a forked mission, before anything of it ran: the result that the task had in the other one. */
+  z.object({ type: z.literal('reused'), ...at, taskId: TaskId, result: Payload, from: z.object({ missionId: MissionId, awardId: AwardId }) }),
   z.object({ type: z.literal('dead'), ...at, taskId: TaskId, fault: Fault }),
   z.object({ type: z.literal('retried'), ...at, taskId: TaskId }),
   z.object({ type: z.literal('task-cancelled'), ...at, taskId: TaskId, reason: z.string() }),
@@ -187,6 +189,10 @@ export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('archived'), ...at, archive: Payload }),
 ])
 export type MissionEvent = z.infer<typeof MissionEvent>
+
+/** Where a mission begins that continues another from one of its tasks on. See `fork.ts`. */
+export const ForkSeed = z.object({ of: MissionId, at: TaskId, events: z.array(MissionEvent).max(limits.missionTasksMax) }).strict()
+export type ForkSeed = z.infer<typeof ForkSeed>
 
 /** Events with their log index. */
 export const IndexedEvent = z.object({ index: z.number().int().min(1), event: MissionEvent })
@@ -227,7 +233,10 @@ export const Control = z.object({ kind: z.literal('control'), missionId: Mission
 // ---- bridges ⇄ owners -------------------------------------------------------------------------------------------
 
 export const MissionOperation = z.discriminatedUnion('op', [
-  z.object({ op: z.literal('submit'), request: MissionRequest, key: z.string().max(256).optional() }),
+  /** `fork`: the request is that of the mission that is forked. */
+  z.object({ op: z.literal('submit'), request: MissionRequest, key: z.string().max(256).optional(), fork: ForkSeed.optional() }),
+  /** What a fork of it at this task begins with, and what it was asked for: a `ForkDraft`. */
+  z.object({ op: z.literal('fork'), missionId: MissionId, taskId: TaskId, model: z.string().min(1).max(256).optional() }),
   z.object({ op: z.literal('view'), missionId: MissionId }),
   z.object({ op: z.literal('tasks'), missionId: MissionId }),
   z.object({ op: z.literal('result'), missionId: MissionId }),

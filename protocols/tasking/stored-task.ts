@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { Fault } from '../kernel/errors.ts'
-import { AwardId, TaskId } from '../kernel/ids.ts'
+import { AwardId, MissionId, TaskId } from '../kernel/ids.ts'
 import { RunUnits } from '../bidding/schema.ts'
 import { Payload } from '../kernel/payload.ts'
 import type { TaskNode } from './mission-state.ts'
@@ -35,6 +35,7 @@ export const StoredTask = z.object({
   result: Payload.optional(),
   acceptedAward: AwardId.optional(),
   tookMs: z.number().optional(),
+  reusedFrom: MissionId.optional(),
   fault: Fault.optional(),
   failures: z.number().int(),
   losses: z.number().int(),
@@ -78,7 +79,7 @@ export const specLooks: Fields = {
 }
 export const taskLooks: Fields = {
   spec: withFields(specLooks), state: oneOf(taskStates), attempts: listOf(withFields(attemptLooks)), children: listOf(isText), planned: isFlag, rounds: optional(isNumber), givenUp: optional(isFlag), costUsd: optional(isNumber), tokens: optional(isObject), heldUsd: optional(isNumber), planResult: optional(isPayload), checkpoint: optional(isPayload), result: optional(isPayload),
-  acceptedAward: optional(isText), tookMs: optional(isNumber), fault: optional(isFault), failures: isNumber, losses: isNumber, notBeforeWallMs: isNumber, diedAtWallMs: optional(isNumber), droppedAtWallMs: optional(isNumber),
+  acceptedAward: optional(isText), tookMs: optional(isNumber), reusedFrom: optional(isText), fault: optional(isFault), failures: isNumber, losses: isNumber, notBeforeWallMs: isNumber, diedAtWallMs: optional(isNumber), droppedAtWallMs: optional(isNumber),
 }
 
 const looksRight = withFields(taskLooks)

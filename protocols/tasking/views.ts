@@ -1,6 +1,6 @@
 /** What a person or a program is shown of missions: the shapes behind HTTP and `--json`. */
 import { z } from 'zod'
-import { BidSummary, RefusalSummary, WinningBid } from '../bidding/schema.ts'
+import { BidSummary, RefusalSummary, WinningBid, RunUnits } from '../bidding/schema.ts'
 import { Fault } from '../kernel/errors.ts'
 import { AwardId, CapabilityName, Epoch, MissionId, OfferId, PeerId, Principal, TaskId } from '../kernel/ids.ts'
 import { BlobRef } from '../kernel/payload.ts'
@@ -31,6 +31,8 @@ export const MissionView = z.object({
   tasks: TaskCounts,
   leaves: z.number().int(),
   spentUsd: z.number(),
+  /** It continues another mission from this task on. */
+  forkOf: z.object({ missionId: MissionId, taskId: TaskId }).optional(),
   lastIndex: z.number().int(),
   fault: Fault.optional(),
 })
@@ -66,6 +68,13 @@ export interface TaskView {
   worker?: PeerId | undefined
   workerName?: string | undefined
   tookMs?: number | undefined
+  /** What it has cost, with all attempts that said so; of models, tokens. */
+  costUsd?: number | undefined
+  tokens?: RunUnits | undefined
+  /** Its result is another mission's. */
+  reusedFrom?: MissionId | undefined
+  /** How often its plan was added to. */
+  rounds?: number | undefined
   fault?: Fault | undefined
   children: TaskView[]
 }
@@ -81,6 +90,10 @@ export const TaskView: z.ZodType<TaskView> = z.lazy(() => z.object({
   worker: PeerId.optional(),
   workerName: z.string().optional(),
   tookMs: z.number().optional(),
+  costUsd: z.number().optional(),
+  tokens: RunUnits.optional(),
+  reusedFrom: MissionId.optional(),
+  rounds: z.number().int().optional(),
   fault: Fault.optional(),
   children: z.array(TaskView),
 }))

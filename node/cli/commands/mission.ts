@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import { MissionId, TaskId } from '../../../protocols/kernel/ids.ts'
-import type { MissionView, TaskView } from '../../../protocols/tasking/views.ts'
+import type { MissionView, ResultView, TaskView } from '../../../protocols/tasking/views.ts'
 import type { MeshClient } from '../../http/client.ts'
 import { type Cli, type TalkFlags, act, withTalk } from '../cli.ts'
 import { connect } from '../connection.ts'
@@ -10,10 +10,9 @@ import { type Voice, usageError } from '../context.ts'
 import { type ExitCode, exitCodes } from '../exit-codes.ts'
 import { detachable } from '../follow.ts'
 import { deadLines } from '../view/dead-lines.ts'
-import { printable, seconds, shortPeer } from '../view/format.ts'
+import { counted, printable, seconds, shortPeer, spent, usd } from '../view/format.ts'
 import { table } from '../view/table.ts'
 import { whyLines } from '../view/why-lines.ts'
-import { laterCommand } from './later.ts'
 import { followToEnd, wholeNumber } from './run.ts'
 
 interface ListFlags extends TalkFlags {
@@ -24,6 +23,24 @@ interface WatchFlags extends TalkFlags {
 }
 interface CancelFlags extends TalkFlags {
   readonly reason?: string
+}
+
+interface ForkFlags extends TalkFlags {
+  readonly at?: string
+  readonly model?: string
+  readonly name?: string
+  readonly output?: string
+}
+
+/** The fork beside the mission that it continues. */
+function comparison(before: MissionView, after: MissionView, resultBefore: ResultView, resultAfter: ResultView): string[] {
+  const took = (view: MissionView): string => (view.endedAtWallMs === undefined ? 'not ended' : seconds(view.endedAtWallMs - view.submittedAtWallMs))
+  const same = JSON.stringify(resultBefore.result ?? null) === JSON.stringify(resultAfter.result ?? null)
+  return [
+    '', `compared with ${before.id}:`,
+    `  state   ${before.state} → ${after.state}`, `  took    ${took(before)} → ${took(after)}`, `  spent   ${usd(before.spentUsd)} → ${usd(after.spentUsd)} (what was taken over was paid before)`,
+    `  result  ${same ? 'the same' : `another: skein mission show ${before.id}, and the one above`}`,
+  ]
 }
 
 const takeoverHelp = `
@@ -92,8 +109,26 @@ export function addMissionCommands(program: Command, cli: Cli): void {
       voice.print([`${view.id} goes on at ${printable(view.ownerName)}, ${view.state}`, ...takenOverLines(view)].join('\n'))
     }))
 
+  withTalk(mission.command('fork').description('another mission that begins where this one stood before a task; earlier results are taken over').argument(...idArgument)
+    .requiredOption('--at <task>', 'the task to begin at, like compare or root/all/compare').option('--model <name>', "the task's own calls go to this model").option('--name <name>', 'what to call it in lists').option('-o, --output <folder>', 'save the files of the result here'))
+    .action(act<ForkFlags>(cli, async ({ args, flags, voice, world }) => {
+      const interrupt = detachable()
+      try {
+        const connection = await connect(flags, world)
+        const { client } = connection
+        const id = missionId(args[0])
+        const at = await taskNamed(client, id, flags.at)
+        if (at === undefined) throw usageError('--at names no task', 'list them: skein mission show ID')
+        const fork = await client.fork(id, { at, ...(flags.model === undefined ? {} : { model: flags.model }), ...(flags.name === undefined ? {} : { name: flags.name }) })
+        const code = await followToEnd(connection, fork.id, voice, world, interrupt.signal, flags.output)
+        if (!interrupt.signal.aborted) voice.say(comparison(await client.mission(id), await client.mission(fork.id), await client.result(id), await client.result(fork.id)).join('\n'))
+        return code
+      } finally {
+        interrupt.close()
+      }
+    }))
+
   addDeadCommands(mission, cli)
-  laterCommand(mission, cli, 'fork', 'fork')
 }
 
 function addDeadCommands(mission: Command, cli: Cli): void {
@@ -170,6 +205,21 @@ function takenOverLines({ epoch }: MissionView): string[] {
   return [`taken over by hand${times === 1 ? '' : ` ${times} times`}: what its lost owner did and nobody else saw is lost, and the promises of quorum do not hold for it`]
 }
 
+/** What the mission had to do twice: further attempts, additions to plans, and what they were for. */
+function correctionLines(root: TaskView): string[] {
+  const all: TaskView[] = []
+  const walk = (task: TaskView): void => {
+    all.push(task)
+    task.children.forEach(walk)
+  }
+  walk(root)
+  const again = all.reduce((sum, task) => sum + Math.max(0, task.attempts - 1), 0)
+  const rounds = all.reduce((sum, task) => sum + (task.rounds ?? 0), 0)
+  const dead = all.filter((task) => task.state === 'dead' && task.id !== 'root').length
+  const parts = [...(again === 0 ? [] : [`${counted(again, 'further attempt')}`]), ...(rounds === 0 ? [] : [`${counted(rounds, 'addition')} to plans`]), ...(dead === 0 ? [] : [`${counted(dead, 'task')} given up or dead`])]
+  return parts.length === 0 ? [] : [`corrected: ${parts.join(', ')} ("skein mission why" says what for)`]
+}
+
 function showLines(view: MissionView, root: TaskView, voice: Voice): string[] {
   const { bold, dim, red } = voice.colours
   const lines = [
@@ -177,13 +227,15 @@ function showLines(view: MissionView, root: TaskView, voice: Voice): string[] {
     ...(view.waitingFor === undefined ? [] : [`waits: ${printable(view.waitingFor)}`]),
     ...(view.fault === undefined ? [] : [red(printable(view.fault.detail))]),
     `owner ${printable(view.ownerName)}${view.epoch === undefined ? '' : ` · epoch ${view.epoch.lineage}.${view.epoch.term}`} · acknowledged ${view.acknowledgement} · priority ${view.priority} · for ${view.principal} · ${seconds((view.endedAtWallMs ?? Date.now()) - view.submittedAtWallMs)}`,
-    `limits ${view.limits.leavesMax} leaves, depth ${view.limits.depthMax}, ${view.limits.budgetUsd} USD, ${seconds(view.limits.durationMs)} · spent ${view.spentUsd} USD`,
+    `limits ${view.limits.leavesMax} leaves, depth ${view.limits.depthMax}, ${view.limits.budgetUsd} USD, ${seconds(view.limits.durationMs)} · ${view.endedAtWallMs === undefined ? 'spent or set aside' : 'spent'} ${usd(view.spentUsd)}`,
+    ...(view.forkOf === undefined ? [] : [`fork of ${view.forkOf.missionId} at ${view.forkOf.taskId}`]),
+    ...correctionLines(root),
     ...keptByLines(view),
     ...takenOverLines(view),
   ]
-  const rows: string[][] = [['TASK', 'STATE', 'CAPABILITY', 'NODE', 'TOOK', 'ATTEMPTS', '']]
+  const rows: string[][] = [['TASK', 'STATE', 'CAPABILITY', 'NODE', 'TOOK', 'ATTEMPTS', 'SPENT', '']]
   const walk = (task: TaskView, indent: string): void => {
-    rows.push([indent + printable(task.name), task.state, task.capability, printable(task.workerName ?? ''), task.tookMs === undefined ? '' : seconds(task.tookMs), String(task.attempts), printable(task.fault?.detail ?? '')])
+    rows.push([indent + printable(task.name), task.reusedFrom === undefined ? task.state : 'reused', task.capability, printable(task.workerName ?? ''), task.tookMs === undefined ? '' : seconds(task.tookMs), String(task.attempts), spent(task).trim(), printable(task.fault?.detail ?? '')])
     for (const child of task.children) walk(child, `${indent}  `)
   }
   walk(root, '')

@@ -21,6 +21,17 @@ export function size(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ''}`
 }
 
+/** `0.0123 USD`, as exact as is of interest. */
+export function usd(amount: number): string {
+  return `${amount === 0 ? '0' : amount >= 0.01 ? amount.toFixed(2) : amount.toPrecision(2)} USD`
+}
+
+/** `  812 + 96 tokens, 0.0021 USD`; empty when there is nothing to say. */
+export function spent({ costUsd, tokens }: { readonly costUsd?: number | undefined; readonly tokens?: { readonly input: number; readonly output: number } | undefined }): string {
+  const parts = [...(tokens === undefined ? [] : [`${Math.round(tokens.input)} + ${Math.round(tokens.output)} tokens`]), ...(costUsd === undefined || costUsd === 0 ? [] : [usd(costUsd)])]
+  return parts.length === 0 ? '' : `  ${parts.join(', ')}`
+}
+
 /** `1 task`, `3 tasks`. */
 export function counted(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`

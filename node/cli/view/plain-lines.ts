@@ -1,6 +1,6 @@
 /** A mission as lines that are only ever appended: for pipes, logs and screen readers. */
 import type { MissionEvent } from '../../../protocols/tasking/schema.ts'
-import { counted, printable, seconds } from './format.ts'
+import { counted, printable, seconds, spent } from './format.ts'
 import { type MissionProgress, lastAttempt } from './mission-progress.ts'
 import { bidsLine } from './tree-lines.ts'
 
@@ -19,7 +19,10 @@ function wording(progress: MissionProgress, event: MissionEvent): string | undef
     case 'took-over':
       return `owner      ${printable(progress.names.get(event.owner) ?? event.owner)} carries on (epoch ${event.epoch.lineage}.${event.epoch.term})`
     case 'planned':
+      if (event.round !== undefined) return event.children.length === 0 ? undefined : `added      ${event.taskId}: ${counted(event.children.length, 'task')}, round ${event.round}${event.givesUp === undefined || event.givesUp.length === 0 ? '' : `; without ${event.givesUp.join(', ')}`}`
       return `planned    ${event.taskId}: ${counted(event.children.length, 'task')}`
+    case 'reused':
+      return `reused     ${event.taskId} of ${event.from.missionId}`
     case 'awarded': {
       const task = progress.fold?.tasks.get(event.award.taskId)
       const attempt = task === undefined ? undefined : lastAttempt(task)
@@ -34,7 +37,7 @@ function wording(progress: MissionProgress, event: MissionEvent): string | undef
     case 'accepted': {
       const task = progress.fold?.tasks.get(event.taskId)
       const who = task === undefined ? undefined : lastAttempt(task)?.award.workerName
-      return `accepted   ${event.taskId}${who === undefined ? '' : ` from ${printable(who)}`}  ${seconds(event.tookMs)}`
+      return `accepted   ${event.taskId}${who === undefined ? '' : ` from ${printable(who)}`}  ${seconds(event.tookMs)}${spent(event)}`
     }
     case 'dead':
       return `dead       ${event.taskId}: ${printable(event.fault.detail)}`

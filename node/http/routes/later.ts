@@ -10,7 +10,6 @@ const missionParams = z.object({ id: MissionId })
 
 const later: readonly (readonly [method: Method, path: string, what: string, params?: z.ZodObject])[] = [
   ['POST', '/v1/missions/{id}/messages', 'talking to a running mission', missionParams],
-  ['POST', '/v1/missions/{id}/fork', 'forking a mission', missionParams],
   ['POST', '/v1/quotes', 'asking for quotes'],
   ['POST', '/v1/completions', 'text completions'],
   ['POST', '/v1/responses', 'the responses API'],

@@ -7,7 +7,7 @@ import type { MissionOperation } from '../../../protocols/tasking/schema.ts'
 import { MissionView, ResultView, TaskView, WhyView } from '../../../protocols/tasking/views.ts'
 import { jsonAnswer } from '../answer.ts'
 import { blobLinkOf } from '../blob-link.ts'
-import { MissionChange, parseMissionChange, parseMissionRequest, SubmitBody } from '../mission-request.ts'
+import { forkedRequest, ForkRequest, MissionChange, parseForkRequest, parseMissionChange, parseMissionRequest, SubmitBody } from '../mission-request.ts'
 import type { BridgeParts } from '../parts.ts'
 import { HttpFault } from '../problem.ts'
 import { readDocument } from '../request-body.ts'
@@ -104,6 +104,26 @@ export function missionRoutes({ mesh, limits }: BridgeParts): Route[] {
     asking({
       method: 'POST', path: '/v1/missions/{id}/takeover', summary: 'Go on without a lost owner, by hand, on the node that is asked and has a copy of the log. Only when the owner will not come back: what it did that this copy has not seen is lost, and the mission is outside the promises of `quorum` from then on.',
       description: 'The mission, led by the node that was asked; its `epoch.lineage` has grown by one.', schema: MissionView, conflicts: true, operation: (missionId) => ({ op: 'takeover', missionId }),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/v1/missions/{id}/fork',
+      summary: 'Another mission that begins where this one stood before one of its tasks: earlier results are taken over, that task and what depends on it run again.',
+      tag,
+      params,
+      headers: [{ name: 'Idempotency-Key', description: 'As for a submission.' }],
+      body: { required: true, content: { 'application/json': ForkRequest, 'application/yaml': ForkRequest } },
+      answers: [{ status: 202, description: 'The fork is accepted like any mission.', schema: Accepted }],
+      faults: [...reachFaults, 'bad-request', 'unknown-task', 'wrong-state', 'over-limit', 'key-conflict', 'too-large', 'storage-failed'],
+      async serve({ c, params: { id }, principal }) {
+        const key = idempotencyKeyOf(c.req.header('idempotency-key'))
+        const asked = parseForkRequest(await readDocument(c.env.incoming, limits))
+        const draft = await mesh.ask({ op: 'fork', missionId: id, taskId: asked.at, ...(asked.model === undefined ? {} : { model: asked.model }) }, principal)
+        const { request, fork } = forkedRequest(draft, asked)
+        const view = Begun.parse(await mesh.ask({ op: 'submit', request, fork, ...(key === undefined ? {} : { key }) }, principal))
+        const accepted: Accepted = { ...view, links: linksOf(view.id) }
+        return jsonAnswer(c, accepted, 202, { location: accepted.links.self })
+      },
     }),
     asking({ method: 'GET', path: '/v1/missions/{id}/tasks', summary: 'The tree of tasks.', description: 'The root task, children nested.', schema: TaskView, operation: (missionId) => ({ op: 'tasks', missionId }) }),
     asking({ method: 'GET', path: '/v1/missions/{id}/result', summary: 'The result, once there is one.', description: 'State, result or fault, and the blobs the result refers to.', schema: ResultView, operation: (missionId) => ({ op: 'result', missionId }) }),

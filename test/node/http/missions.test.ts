@@ -72,7 +72,7 @@ describe('bodies that are refused, each with what to do', () => {
     'no UTF-8': [json, new Uint8Array([0x22, 0xff, 0x22]), 400, 'bad-request', /UTF-8/],
     'an array': [json, '[]', 400, 'bad-request', /not an object/],
     'neither capability nor plan': [json, '{"input": 1}', 400, 'bad-request', /neither/],
-    'both': [json, JSON.stringify({ capability: 'a', plan }), 400, 'bad-request', /both/],
+    'both': [json, JSON.stringify({ capability: 'a', plan }), 400, 'bad-request', /capability and plan/],
     'an unknown field': [json, '{"capability": "a", "colour": 1}', 400, 'bad-request', /colour/],
     'wrong fields, all named': [json, '{"capability": "A B", "priority": 11}', 400, 'bad-request', /capability: is not a capability name.*priority/],
     'a wrong plan': [json, '{"plan": {"tasks": {"a": {"capability": "x", "after": "b"}}}}', 422, 'bad-plan', /plan\.tasks\.a\.after/],

@@ -157,8 +157,8 @@ describe('what a manager may write', () => {
       for (const subtree of ['root', 'root/measure-3']) expect(isWithin(id(subtree), event)).toBe(false)
       return
     }
-    // People drop the dead, through the owner.
-    if (event.type === 'dead-dropped') return expect(isWithin(id('root'), event)).toBe(false)
+    // People drop the dead and fork missions, through the owner.
+    if (event.type === 'dead-dropped' || event.type === 'reused') return expect(isWithin(id('root'), event)).toBe(false)
     expect(isWithin(id('root'), event)).toBe(true)
     expect(isWithin(id('root/other'), event)).toBe(false)
     expect(isWithin(id(`${taskId}/below`), event)).toBe(false)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Digest, Incarnation, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { AwardId, Digest, Incarnation, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
 import type { Payload } from '../../../protocols/kernel/payload.ts'
 import type { Membership } from '../../../protocols/membership/schema.ts'
 import { judgeEvent } from '../../../protocols/tasking/append-rules.ts'
@@ -56,6 +56,7 @@ const happening: Record<EventType, MissionEvent> = {
   awarded: awarded('root/u'),
   'award-ended': ended(path, 'lost'),
   accepted: accepted(path),
+  reused: { type: 'reused', atWallMs, taskId: taskIn(running(), 'root/u').spec.taskId, result: { inline: 1 }, from: { missionId: 'm-aaaaaaaa-cccccccccccc' as MissionId, awardId: 'elsewhere' as AwardId } },
   dead: dead(path),
   retried: { type: 'retried', atWallMs, taskId: taskIn(running(), dyingPath).spec.taskId },
   'task-cancelled': { type: 'task-cancelled', atWallMs, taskId: taskIn(running(), path).spec.taskId, reason: 'not needed' },
@@ -72,25 +73,25 @@ const endings = { failed: 'failed', cancelled: 'cancelled', completed: 'wrong-st
 /** Anything that moves a task says what the mission does now; what is shown only (waiting, synthesising) gives way to it. */
 const live = (state: MissionState): Record<EventType, Expected> => ({
   ...endings, members: state, archived: 'wrong-state', checkpointed: state, 'dead-dropped': state, submitted: 'already', 'took-over': state, changed: state, 'cancel-requested': state, paused: 'paused', resumed: 'already',
-  planned: 'running', awarded: 'running', 'award-ended': 'running', accepted: 'running', dead: 'running', retried: 'running', 'task-cancelled': 'running',
+  planned: 'running', awarded: 'running', 'award-ended': 'running', accepted: 'running', reused: 'running', dead: 'running', retried: 'running', 'task-cancelled': 'running',
 })
 const over: Record<EventType, Expected> = {
   checkpointed: 'over', 'dead-dropped': 'over', members: 'over', archived: 'over',
-  submitted: 'over', 'took-over': 'over', planned: 'over', awarded: 'over', 'award-ended': 'over', accepted: 'over', dead: 'over', retried: 'over', 'task-cancelled': 'over', paused: 'over', resumed: 'over', changed: 'over',
+  submitted: 'over', 'took-over': 'over', planned: 'over', awarded: 'over', 'award-ended': 'over', accepted: 'over', reused: 'over', dead: 'over', retried: 'over', 'task-cancelled': 'over', paused: 'over', resumed: 'over', changed: 'over',
   'cancel-requested': 'over', completed: 'over', failed: 'over', cancelled: 'over',
 }
 
 const transitions: Record<MissionState, Record<EventType, Expected>> = {
   accepted: {
-    ...live('accepted'), checkpointed: 'unknown-task', 'dead-dropped': 'unknown-task', planned: 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
+    ...live('accepted'), checkpointed: 'unknown-task', 'dead-dropped': 'unknown-task', planned: 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', reused: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
   },
   planning: {
-    ...live('planning'), checkpointed: 'unknown-task', 'dead-dropped': 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
+    ...live('planning'), checkpointed: 'unknown-task', 'dead-dropped': 'unknown-task', awarded: 'unknown-task', 'award-ended': 'wrong-state', accepted: 'unknown-task', reused: 'unknown-task', dead: 'unknown-task', retried: 'unknown-task', 'task-cancelled': 'unknown-task',
   },
   running: live('running'),
   waiting: live('waiting'),
   paused: {
-    ...live('paused'), paused: 'already', resumed: 'running', awarded: 'wrong-state', planned: 'paused', 'award-ended': 'paused', accepted: 'paused', dead: 'paused', retried: 'paused', 'task-cancelled': 'paused',
+    ...live('paused'), paused: 'already', resumed: 'running', awarded: 'wrong-state', planned: 'paused', 'award-ended': 'paused', accepted: 'paused', reused: 'paused', dead: 'paused', retried: 'paused', 'task-cancelled': 'paused',
   },
   synthesising: live('synthesising'),
   // Of one that is over it is still said who keeps its log, that its dead were looked at, and where it was put in the end.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Digest, Incarnation, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
+import type { AwardId, Digest, Incarnation, MissionId, PeerId, Principal } from '../../../protocols/kernel/ids.ts'
 import { isWithin, judgeEvent } from '../../../protocols/tasking/append-rules.ts'
 import { applyEvent, type MissionFold } from '../../../protocols/tasking/mission-state.ts'
 import { taskStates, type MissionEvent, type TaskState } from '../../../protocols/tasking/schema.ts'
@@ -41,6 +41,7 @@ const happening: Record<EventType, MissionEvent> = {
   awarded: awarded(path, 2),
   'award-ended': ended(path, 'lost'),
   accepted: accepted(path),
+  reused: { type: 'reused', atWallMs, taskId, result: { inline: 1 }, from: { missionId: 'm-aaaaaaaa-cccccccccccc' as MissionId, awardId: 'elsewhere' as AwardId } },
   dead: dead(path),
   retried: { type: 'retried', atWallMs, taskId },
   'task-cancelled': { type: 'task-cancelled', atWallMs, taskId, reason: 'not needed' },
@@ -64,19 +65,19 @@ function aboutTheMission(state: TaskState, atTheEnd: TaskState): Pick<Record<Eve
 
 const waiting = (state: TaskState): Record<EventType, Expected> => ({
   ...aboutTheMission(state, 'cancelled'),
-  checkpointed: 'wrong-state', 'dead-dropped': 'wrong-state', planned: state, awarded: 'awarded', 'award-ended': 'wrong-state', accepted: 'wrong-state', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
+  checkpointed: 'wrong-state', 'dead-dropped': 'wrong-state', reused: 'wrong-state', planned: state, awarded: 'awarded', 'award-ended': 'wrong-state', accepted: 'wrong-state', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
 })
 const underAward = (state: TaskState): Record<EventType, Expected> => ({
   ...aboutTheMission(state, 'cancelled'),
-  checkpointed: state, 'dead-dropped': 'wrong-state', planned: state, awarded: 'wrong-state', 'award-ended': 'pending', accepted: 'accepted', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
+  checkpointed: state, 'dead-dropped': 'wrong-state', reused: 'wrong-state', planned: state, awarded: 'wrong-state', 'award-ended': 'pending', accepted: 'accepted', dead: 'dead', retried: 'wrong-state', 'task-cancelled': 'cancelled',
 })
 const over = (state: TaskState): Record<EventType, Expected> => ({
   ...aboutTheMission(state, state),
-  checkpointed: 'wrong-state', 'dead-dropped': 'wrong-state', planned: 'wrong-state', awarded: 'wrong-state', 'award-ended': 'already', accepted: 'wrong-state', dead: 'already', retried: 'pending', 'task-cancelled': 'already',
+  checkpointed: 'wrong-state', 'dead-dropped': 'wrong-state', reused: 'wrong-state', planned: 'wrong-state', awarded: 'wrong-state', 'award-ended': 'already', accepted: 'wrong-state', dead: 'already', retried: 'pending', 'task-cancelled': 'already',
 })
 
 const transitions: Record<TaskState, Record<EventType, Expected>> = {
-  pending: waiting('pending'),
+  pending: { ...waiting('pending'), reused: 'accepted' },
   announced: waiting('announced'),
   awarded: underAward('awarded'),
   running: underAward('running'),
