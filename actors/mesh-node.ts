@@ -12,7 +12,9 @@ import { limits } from '../protocols/kernel/limits.ts'
 import type { Json } from '../protocols/kernel/payload.ts'
 import { seededRandom } from '../protocols/kernel/prng.ts'
 import { newMissionId } from '../protocols/membership/placement.ts'
+import { prefixesOf } from '../protocols/models/prefixes.ts'
 import { attributesOf } from '../protocols/models/schema.ts'
+import { unitsOf } from '../protocols/models/units.ts'
 import { MissionOperation } from '../protocols/tasking/schema.ts'
 import type { DeadView } from '../protocols/tasking/views.ts'
 import { root } from './behaviours/root.ts'
@@ -66,6 +68,8 @@ export interface MeshNode extends MeshApi {
   /** The most messages that one mailbox ever held. */
   readonly mailboxMessagesMost: number
 }
+
+const prefixedBytesMax = 256 * 1024
 
 /** Asked for people and by scrapes: what takes longer is not waited for. */
 const replicationTimeoutMs = 3_000
@@ -172,6 +176,9 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
     signal?.throwIfAborted()
     const asked = attributesOf(capability, input, attributes)
     const payload = await storePayload(ports.blobStore, input)
+    const units = unitsOf(capability, input)
+    // Digests of a very long conversation would keep everything else waiting.
+    const prefixes = 'inline' in payload || payload.blob.sizeBytes <= prefixedBytesMax ? prefixesOf(capability, input) : []
     const by = `client/${++counter}`
     const missionId = newMissionId(principal, undefined, fingerprintOf(self), random.text(12))
     const ended = await new Promise<Extract<InvocationAnswer, { kind: 'invoke-done' }>>((resolve, reject) => {
@@ -204,7 +211,7 @@ export function createMeshNode(ports: MeshNodePorts, options: MeshNodeOptions): 
       toActor(actorNames.invoker, {
         kind: 'invoke-asked', tag: by,
         invocation: {
-          tag: by, capability: name.data, ...(version === undefined ? {} : { version }), ...(asked === undefined ? {} : { attributes: asked }), input: payload, missionId, taskId: 'root' as TaskId, principal, priority: priority ?? 5,
+          tag: by, capability: name.data, ...(version === undefined ? {} : { version }), ...(asked === undefined ? {} : { attributes: asked }), ...(units === undefined ? {} : { units }), prefixes, input: payload, missionId, taskId: 'root' as TaskId, principal, priority: priority ?? 5,
           timeLimitMs: timeLimitMs ?? limits.invocationTimeMsDefault, ...(budgetUsd === undefined ? {} : { budgetUsd }), key: missionId, streams: onChunk !== undefined,
         },
       }, by)

@@ -1,7 +1,7 @@
 /** What actors of one node say to each other. These never cross the wire; what does is in `protocols/wire.ts`. */
 import type { Assessment } from '../protocols/bidding/calibration.ts'
 import type { CapabilityMeasure } from '../protocols/bidding/measure.ts'
-import type { Award, RunStats } from '../protocols/bidding/schema.ts'
+import type { Award, RunStats, RunUnits } from '../protocols/bidding/schema.ts'
 import type { Advert, Attributes, Capability, CapabilityQuery, SchemaVersion } from '../protocols/capability/schema.ts'
 import type { CapabilityView, NodeView } from '../protocols/capability/views.ts'
 import type { Fault } from '../protocols/kernel/errors.ts'
@@ -262,6 +262,9 @@ export interface AskedInvocation {
   readonly principal: Principal
   readonly priority: number
   readonly effort?: number
+  /** How much there is to do, and how the input begins, as far as its asker has looked. */
+  readonly units?: RunUnits
+  readonly prefixes?: readonly string[]
   readonly timeLimitMs: DurationMs
   /** US dollars for all invocations on the same account; absent: no limit. */
   readonly budgetUsd?: number

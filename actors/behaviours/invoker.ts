@@ -8,12 +8,10 @@ import type { Call, RunStats } from '../../protocols/bidding/schema.ts'
 import { fault, type Fault } from '../../protocols/kernel/errors.ts'
 import type { ActorAddress, CallId, PeerId } from '../../protocols/kernel/ids.ts'
 import { limits } from '../../protocols/kernel/limits.ts'
-import { blobRefsIn, type Json } from '../../protocols/kernel/payload.ts'
+import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import { accountOf, allowanceUsd, leftUsd, owedUsd, setAside, settle } from '../../protocols/invoking/accounts.ts'
 import { invocationCallId } from '../../protocols/invoking/schema.ts'
-import { prefixDigests } from '../../protocols/models/prefixes.ts'
-import { chatCapability, ChatInput } from '../../protocols/models/schema.ts'
-import { unitsOf } from '../../protocols/models/units.ts'
+import { unitsOfPayload } from '../../protocols/models/units.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { AskedInvocation, Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
@@ -132,25 +130,14 @@ function callFor(state: InvokerState, invocation: Invocation, excluded: PeerId[]
   const { asked, account, deadlineAtMs } = invocation
   const refs = 'inline' in asked.input ? blobRefsIn(asked.input.inline) : blobRefsIn(asked.input)
   invocation.attempt += 1
-  const value = 'inline' in asked.input ? asked.input.inline : undefined
-  const units = value === undefined ? undefined : unitsOf(asked.capability, value)
-  const prefixes = prefixesOf(asked.capability, value)
+  const { units = unitsOfPayload(asked.capability, asked.input), prefixes = [] } = asked
   return {
     callId: invocationCallId(asked, state.life, ++state.made, invocation.attempt), missionId: asked.missionId, taskId: asked.taskId, attempt: invocation.attempt, kind: 'leaf', capability: asked.capability,
     ...(asked.version === undefined ? {} : { version: asked.version }), ...(asked.attributes === undefined ? {} : { attributes: asked.attributes }), effects: known?.effects ?? 'external', priority: asked.priority, effort: asked.effort ?? 1,
-    inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0), ...(units === undefined ? {} : { units }), ...(prefixes.length === 0 ? {} : { prefixes }), holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax),
+    inputBytes: refs.reduce((sum, ref) => sum + ref.sizeBytes, 0), ...(units === undefined ? {} : { units }), ...(prefixes.length === 0 ? {} : { prefixes: [...prefixes] }), holders: [...new Set(refs.flatMap((ref) => ref.holders ?? []))].slice(0, limits.blobHoldersMax),
     excluded, budgetUsd: Math.min(leftUsd(account), Number.MAX_SAFE_INTEGER), remainingMs: deadlineAtMs - context.nowMs,
   }
 }
-
-/** Of what is no conversation there are none: its provider says what is wrong with it. */
-function prefixesOf(capability: string, value: Json | undefined): string[] {
-  if (capability !== chatCapability) return []
-  const checked = Conversation.safeParse(value)
-  return checked.success ? prefixDigests(checked.data) : []
-}
-
-const Conversation = ChatInput.pick({ messages: true, tools: true }).loose()
 
 function nobodyOffers({ capability, attributes }: AskedInvocation, { versions, nearest }: Offer): Fault {
   const wanted = `${capability}${attributes === undefined ? '' : ` with ${JSON.stringify(attributes)}`}`
@@ -196,7 +183,7 @@ function place(state: InvokerState, { call, winner, participant }: Extract<Initi
   const invocation = key === undefined ? undefined : state.invocations.get(key)
   if (key === undefined || invocation === undefined) return []
   const { asked, account, deadlineAtMs } = invocation
-  const setAsideUsd = invocation.spends ? Math.max(winner.priceUsd, allowanceUsd(account)) : winner.priceUsd
+  const setAsideUsd = allowanceUsd(account, winner.priceUsd, invocation.spends)
   if (!setAside(account, setAsideUsd)) return fail(state, key, overBudget(invocation, setAsideUsd), context)
   invocation.at = { peer: winner.peer, name: winner.name, setAsideUsd, sinceMs: context.nowMs, promisedMs: winner.estimatedFinishMs, samples: winner.breakdown.samples, heardAtMs: context.nowMs }
   const heldUsd = invocation.spentUsd + setAsideUsd

@@ -11,7 +11,7 @@ import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import { balanceOf, purseOf, setAsideNext } from '../../protocols/tasking/spending.ts'
 import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
 import type { AwardRecord } from '../../protocols/tasking/schema.ts'
-import { unitsOf } from '../../protocols/models/units.ts'
+import { unitsOfPayload } from '../../protocols/models/units.ts'
 import type { Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
@@ -81,7 +81,7 @@ function openCalls(state: ManagerState, tag: string, offers: readonly Offer[], c
     const input = state.inputs.get(taskId) ?? task.spec.input
     const refs = 'inline' in input ? blobRefsIn(input.inline) : blobRefsIn(input)
     const attempt = attemptNumber(state, task)
-    const units = 'inline' in input ? unitsOf(task.spec.capability, input.inline) : undefined
+    const units = unitsOfPayload(task.spec.capability, input)
     const call: Call = {
       callId: callIdOf(state.init.missionId, taskId, attempt, state.epoch), missionId: state.init.missionId, taskId, attempt, kind: task.spec.kind, capability: task.spec.capability,
       ...(task.spec.version === undefined ? {} : { version: task.spec.version }), ...(task.spec.attributes === undefined ? {} : { attributes: task.spec.attributes }), effects: task.spec.effects,

@@ -64,11 +64,12 @@ export function onSkillCall(calls: RunCalls, event: Extract<SkillRunEvent, { typ
   if (calls.open.size >= limits.invocationsPerCallerMax) return refuse(`${calls.open.size} calls of this run are under way already`, 'wait for some of them')
   calls.open.set(tag, event.callNumber)
   calls.used = true
+  const { units, prefixes } = call
   const attributes = attributesOf(call.capability, 'inline' in call.input ? call.input.inline : undefined, call.attributes)
   return [tell(invoker, {
     kind: 'invoke-asked', tag,
     invocation: {
-      tag, capability: capability.data, ...(call.version === undefined ? {} : { version: call.version }), ...(attributes === undefined ? {} : { attributes }), input: call.input, missionId, taskId, principal, priority,
+      tag, capability: capability.data, ...(call.version === undefined ? {} : { version: call.version }), ...(attributes === undefined ? {} : { attributes }), ...(units === undefined ? {} : { units }), ...(prefixes === undefined ? {} : { prefixes }), input: call.input, missionId, taskId, principal, priority,
       timeLimitMs: Math.max(1, Math.min(call.timeLimitMs ?? limits.invocationTimeMsDefault, timeLimitMs)), budgetUsd, account: runId, key: `${missionId}:${taskId}:${call.key}`, streams: call.streams ?? false,
     },
   })]

@@ -1,6 +1,6 @@
 import type { Attributes, Capability } from '../../protocols/capability/schema.ts'
 import type { CapabilityMeasure } from '../../protocols/bidding/measure.ts'
-import type { RunStats } from '../../protocols/bidding/schema.ts'
+import type { RunStats, RunUnits } from '../../protocols/bidding/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { PeerId, Principal } from '../../protocols/kernel/ids.ts'
 import type { Json, Payload } from '../../protocols/kernel/payload.ts'
@@ -56,6 +56,9 @@ export interface SkillCall {
   readonly attributes?: Attributes
   readonly input: Payload
   readonly timeLimitMs?: number
+  /** How much there is to do for it, and how the input begins: of models. Absent: nobody has looked at what is not inline. */
+  readonly units?: RunUnits
+  readonly prefixes?: readonly string[]
   /** The same for a call that is made again by a later attempt; unique among those of one task. */
   readonly key: string
   readonly streams?: boolean

@@ -1,6 +1,9 @@
 /** The calls of other capabilities that a skill makes in its thread: numbered, posted to the node, answered piece by piece. */
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
+import { prefixesOf } from '../../protocols/models/prefixes.ts'
+import { attributesOf } from '../../protocols/models/schema.ts'
+import { unitsOf } from '../../protocols/models/units.ts'
 import type { CallOptions, CallResult } from './define-skill.ts'
 import { findNonJson } from './json-value.ts'
 import type { FromThread, Parcel, ToThread } from './thread-messages.ts'
@@ -32,6 +35,10 @@ export function createThreadCalls(runId: string, post: (message: FromThread, tra
       signal?.throwIfAborted()
       const callNumber = ++made
       const bytes = new TextEncoder().encode(JSON.stringify(input))
+      // Looked at here, where it is whole and nothing else waits for it.
+      const asked = attributesOf(capability, input, attributes)
+      const units = unitsOf(capability, input)
+      const prefixes = prefixesOf(capability, input)
       const cancel = (): void => {
         const one = waiting.get(callNumber)
         if (one === undefined) return
@@ -45,7 +52,7 @@ export function createThreadCalls(runId: string, post: (message: FromThread, tra
           waiting.set(callNumber, { onChunk, resolve, reject })
           post({
             type: 'call', runId, callNumber, capability, input: bytes,
-            options: { ...(version === undefined ? {} : { version }), ...(attributes === undefined ? {} : { attributes }), ...(timeLimitMs === undefined ? {} : { timeLimitMs }), key: key ?? String(callNumber), streams: onChunk !== undefined },
+            options: { ...(version === undefined ? {} : { version }), ...(asked === undefined ? {} : { attributes: asked }), ...(units === undefined ? {} : { units }), ...(prefixes.length === 0 ? {} : { prefixes }), ...(timeLimitMs === undefined ? {} : { timeLimitMs }), key: key ?? String(callNumber), streams: onChunk !== undefined },
           }, [bytes.buffer])
         })
       } finally {

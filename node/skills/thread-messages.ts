@@ -1,4 +1,5 @@
 /** What the node's loop and a skill thread say to each other. Structured clones; bytes are transferred. */
+import type { RunUnits } from '../../protocols/bidding/schema.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { OfferedCapability } from './define-skill.ts'
 import type { BlobRef, Json } from '../../protocols/kernel/payload.ts'
@@ -31,6 +32,9 @@ export interface ThreadCallOptions {
   readonly version?: string
   readonly attributes?: Readonly<Record<string, string | number | boolean>>
   readonly timeLimitMs?: number
+  /** Of models: how much there is to do, and how the input begins. */
+  readonly units?: RunUnits
+  readonly prefixes?: readonly string[]
   readonly key: string
   readonly streams: boolean
 }

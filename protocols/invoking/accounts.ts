@@ -34,9 +34,17 @@ export function setAside(account: Account, priceUsd: number): boolean {
   return true
 }
 
-/** What a call may spend whose capability spends (an agent's work): half of what is left, so that others beside it and after it have some; an account without a limit has none to divide. */
-export function allowanceUsd(account: Account): number {
-  return account.budgetUsd === Infinity ? 0 : leftUsd(account) / 2
+/** A price rests on a guess of what goes in: so many times of it are set aside where there is enough. */
+const priceMargin = 3
+
+/**
+ * What a call may spend, and is set aside for it: its price at least. One whose capability spends (an agent's work) has half of what is left,
+ * so that others beside it and after it have some; one with a price has a margin, but no more than that half. An account without a limit divides nothing.
+ */
+export function allowanceUsd(account: Account, priceUsd: number, spends: boolean): number {
+  if (account.budgetUsd === Infinity) return priceUsd
+  const halfUsd = leftUsd(account) / 2
+  return Math.max(priceUsd, spends ? halfUsd : Math.min(priceUsd * priceMargin, halfUsd))
 }
 
 /** Of what a provider says it has cost: no more than was set aside. What goes beyond its bid is its own affair, and an account without a limit pays what it is told. */

@@ -1,6 +1,6 @@
 /** How a node says which conversations it has in memory, and a caller which it is about to go on with: digests of a prompt's beginnings. */
 import { canonicalJson, digestOfText } from '../kernel/hashing.ts'
-import type { ChatInput } from './schema.ts'
+import { chatCapability, ChatInput } from './schema.ts'
 
 /** Of one conversation. */
 export const prefixDigestsMax = 8
@@ -32,6 +32,15 @@ export function prefixDigests({ messages, tools }: Pick<ChatInput, 'messages' | 
   }
   return told
 }
+
+/** The same of what is asked of any capability. Of what is no conversation there are none: its provider says what is wrong with it. */
+export function prefixesOf(capability: string, input: unknown): string[] {
+  if (capability !== chatCapability) return []
+  const checked = Conversation.safeParse(input)
+  return checked.success ? prefixDigests(checked.data) : []
+}
+
+const Conversation = ChatInput.pick({ messages: true, tools: true }).loose()
 
 function shortDigest(text: string): string {
   return digestOfText(text).slice(0, digestCharacters)

@@ -1,4 +1,5 @@
 /** How much a model has to do for an input, before any model has seen it: what bids and prices are estimated by. */
+import type { Payload } from '../kernel/payload.ts'
 import { chatCapability, embedCapability } from './schema.ts'
 
 /** Of English text and code; a provider counts exactly, and what it refuses because of that is refused with the numbers. */
@@ -25,6 +26,13 @@ export function unitsOf(capability: string, input: unknown): Units | undefined {
     input: tokensIn(messages) + tokensIn(given['tools']) + tokensIn(given['schema']) + (Array.isArray(messages) ? messages.length * tokensPerMessage : 0),
     output: typeof maxTokens === 'number' ? maxTokens : answerTokensGuess,
   }
+}
+
+/** The same of an input as it travels: of one that is in the blob store only its size is known. */
+export function unitsOfPayload(capability: string, input: Payload): Units | undefined {
+  if ('inline' in input) return unitsOf(capability, input.inline)
+  const tokens = Math.ceil(input.blob.sizeBytes / charsPerToken)
+  return capability === chatCapability ? { input: tokens, output: answerTokensGuess } : capability === embedCapability ? { input: tokens, output: 0 } : undefined
 }
 
 function tokensIn(value: unknown): number {

@@ -62,13 +62,22 @@ describe('an account', () => {
     expect(() => settle(account(1), 0.5, 0.5)).toThrow('what is settled was set aside')
   })
 
-  it('gives a call that spends half of what is left, and of no limit nothing to divide', () => {
+  it('gives a call that spends half of what is left, and one without a limit no more than its price', () => {
     const one = account(1)
-    expect(allowanceUsd(one)).toBe(0.5)
+    expect(allowanceUsd(one, 0, true)).toBe(0.5)
+    expect(allowanceUsd(one, 0.75, true)).toBe(0.75)
     setAside(one, 0.5)
-    expect(allowanceUsd(one)).toBe(0.25)
-    expect(allowanceUsd(account(0))).toBe(0)
-    expect(allowanceUsd(account(Infinity))).toBe(0)
+    expect(allowanceUsd(one, 0, true)).toBe(0.25)
+    expect(allowanceUsd(account(0), 0, true)).toBe(0)
+    expect(allowanceUsd(account(Infinity), 0.5, true)).toBe(0.5)
+  })
+
+  it('gives a call with a price three times of it, its price where there is less, and nothing to one without', () => {
+    expect(allowanceUsd(account(1), 0.125, false)).toBe(0.375)
+    expect(allowanceUsd(account(0.5), 0.125, false)).toBe(0.25)
+    expect(allowanceUsd(account(0.125), 0.125, false)).toBe(0.125)
+    expect(allowanceUsd(account(1), 0, false)).toBe(0)
+    expect(allowanceUsd(account(Infinity), 0.125, false)).toBe(0.125)
   })
 
   it('pays what was agreed at most; one without a limit what it is told', () => {
@@ -76,7 +85,7 @@ describe('an account', () => {
   })
 
   it('is never overdrawn, however many calls are under way and whatever they say they have cost', () => {
-    const random = seededRandom(7)
+    const random = seededRandom([7, 7])
     const one = account(3)
     const underWay: number[] = []
     let spentUsd = 0

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { answerTokensGuess, unitsOf } from '../../../protocols/models/units.ts'
+import type { Digest } from '../../../protocols/kernel/ids.ts'
+import { answerTokensGuess, unitsOf, unitsOfPayload } from '../../../protocols/models/units.ts'
 
 const user = (content: string) => ({ role: 'user', content })
 
@@ -36,10 +37,18 @@ describe('how much a model has to do', () => {
     expect(unitsOf('llm.chat', { messages: 'hello' })).toEqual({ input: 2, output: answerTokensGuess })
   })
 
-  it('is found in what is nested 100,000 deep or has a million parts', () => {
+  it('of an input that is in the blob store is told by its size', () => {
+    const blob = { $blob: '0'.repeat(64) as Digest, sizeBytes: 40_001 }
+    expect(unitsOfPayload('llm.chat', { blob })).toEqual({ input: 10_001, output: answerTokensGuess })
+    expect(unitsOfPayload('llm.embed', { blob })).toEqual({ input: 10_001, output: 0 })
+    expect(unitsOfPayload('number.double', { blob })).toBeUndefined()
+    expect(unitsOfPayload('llm.embed', { inline: { texts: ['x'.repeat(40)] } })).toEqual({ input: 10, output: 0 })
+  })
+
+  it('is found in what is nested 10,000 deep or has ten thousand parts', () => {
     let nested: unknown = 'x'
-    for (let i = 0; i < 100_000; i++) nested = [nested]
+    for (let i = 0; i < 10_000; i++) nested = [nested]
     expect(unitsOf('llm.embed', { texts: nested })).toEqual({ input: 1, output: 0 })
-    expect(unitsOf('llm.embed', { texts: Array.from({ length: 1_000_000 }, () => 'xxxx') })).toEqual({ input: 1_000_000, output: 0 })
+    expect(unitsOf('llm.embed', { texts: Array.from({ length: 10_000 }, () => 'xxxx') })).toEqual({ input: 10_000, output: 0 })
   })
 })
