@@ -46,6 +46,7 @@ export async function chatOnce({ endpoint, line, dialects, model, input, signal,
     builder = buildAnswer(endpoint, onDelta)
     // Ends the request when its answer is not read to its end.
     const leaving = new AbortController()
+    let isRead = false
     try {
       const response = await ask(client, dialects, model, input, AbortSignal.any([signal, leaving.signal]))
       const type = response.headers.get('content-type') ?? ''
@@ -53,9 +54,11 @@ export async function chatOnce({ endpoint, line, dialects, model, input, signal,
       if (/^application\/json/i.test(type)) builder.add(await response.json())
       else if (/^text\/html/i.test(type)) throw new MeshError('provider-failed', `what answers as the endpoint ${endpoint} is a web page`, { retryable: false, next: 'check its address: it usually ends in /v1' })
       else for await (const piece of await pieces(response, leaving, client)) builder.add(piece)
+      isRead = true
       return builder.end()
     } finally {
-      leaving.abort()
+      // An abort of what has ended costs as much as one of what has not.
+      if (!isRead) leaving.abort()
     }
   }, () => builder.hasBegun())
   return answer.catch((thrown: unknown) => {
