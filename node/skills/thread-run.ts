@@ -131,9 +131,9 @@ export function startThreadRun(init: ThreadRunInit): RunningSkill {
     try {
       const stored = await payloadOf(blobs, value)
       if (over) return
-      listener({ type: 'checkpoint', value: stored, ...(committed === true ? { number: requestId } : {}) })
       if (committed === true) committing.add(requestId)
-      else thread?.post({ type: 'answer', requestId })
+      listener({ type: 'checkpoint', value: stored, ...(committed === true ? { number: requestId } : {}) })
+      if (committed !== true) thread?.post({ type: 'answer', requestId })
     } catch (thrown) {
       if (!over) thread?.post({ type: 'answer', requestId, fault: toFault(thrown, 'storage-failed') })
     }

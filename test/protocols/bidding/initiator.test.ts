@@ -343,3 +343,34 @@ describe('equal bidders', () => {
     expect(won.filter((name) => name === 'q')).toHaveLength(4)
   })
 })
+
+describe('places of different kinds', () => {
+  const pool = 'llm.chat@1.0 m'
+
+  it('of one peer are counted apart', () => {
+    const one = bench()
+    one.open([call('c'), call('d'), call('e'), call('f')], 1)
+    const outputs = one.propose('a', bid('c', { slotsFree: 1 }), bid('d', { slotsFree: 1 }), bid('e', { slotsFree: 1, pool }), bid('f', { slotsFree: 1, pool }))
+    expect(winners(outputs)).toEqual(['c→a', 'e→a'])
+  })
+
+  it('cannot be made up without end by a bidder: those that are too many are its node’s', () => {
+    const one = bench()
+    one.open([call('c')])
+    for (let i = 0; i < 10 * limits.poolsPerPeerMax; i++) one.propose('a', bid('c', { pool: `${i} ${'x'.repeat(390)}`, slotsFree: 5 }))
+    expect(one.book.freePlaces.size).toBeLessThanOrEqual(limits.poolsPerPeerMax + 1)
+    expect(one.book.takenSinceBid.size).toBeLessThanOrEqual(limits.poolsPerPeerMax + 1)
+    // Others have theirs.
+    one.propose('b', bid('c', { pool, slotsFree: 5 }))
+    expect(one.book.freePlaces.get(`leaf ${pool} b` as never)).toBe(5)
+    one.step({ type: 'peer-down', peer: 'a' as PeerId })
+    expect([...one.book.freePlaces.keys()]).toEqual([`leaf ${pool} b`])
+  })
+
+  it('named like another peer’s are their bidder’s all the same', () => {
+    const one = bench()
+    one.open([call('c')])
+    one.propose('a', bid('c', { pool: ' b', slotsFree: 0 }))
+    expect([...one.book.freePlaces.keys()].every((key) => key.endsWith(' a'))).toBe(true)
+  })
+})

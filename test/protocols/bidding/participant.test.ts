@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, managersFree, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../../protocols/bidding/participant.ts'
+import { bidForWaiting, emptyParticipant, endAward, forgetCalls, forgetInitiator, hearCfp, learnMeasures, managersFree, slotsFree, takeAward, type ParticipantOutput, type ParticipantState, type ParticipantView } from '../../../protocols/bidding/participant.ts'
 import type { Award, Call } from '../../../protocols/bidding/schema.ts'
 import { managersPool, nodePool } from '../../../protocols/bidding/places.ts'
 import { learnSpeed, speedKey } from '../../../protocols/bidding/speed.ts'
@@ -293,5 +293,72 @@ describe('whatever happens in whatever order', () => {
       if (done !== undefined) endAward(state, done)
     }
     expect(order.slice(0, 20).filter((name) => name.startsWith('m')).length).toBeGreaterThanOrEqual(8)
+  })
+})
+
+describe('a capability with places of its own', () => {
+  const modelPool = 'llm.chat@1.0 m'
+  const model = { name: 'llm.chat', version: '1.0', kind: 'leaf', effects: 'none', attributes: { model: 'm', outputUsdPerMillion: 1_000 }, slots: 2, summary: '' } as unknown as Capability
+  const both = (slots: number): ParticipantView => ({
+    ...view(slots, 4, { match: ({ capability }: CapabilityQuery) => (capability === 'llm.chat' ? { capability: model } : { capability: offered }) }),
+    poolSize: (pool) => (pool === modelPool ? 2 : 0),
+  })
+  const chat = (name: string, given: Partial<Call> = {}) => call(name, { capability: 'llm.chat' as never, ...given })
+  const chatting = (name: string) => award(name, { capability: 'llm.chat' as never })
+  const taken = (state: ParticipantState, one: Award) => takeAward(state, one, both(1), 0)
+
+  it('is bid for with those, under their name, beside the node’s', () => {
+    expect(bidsIn(hearCfp(emptyParticipant(), cfp('boss', 'ann', [chat('c'), call('d')]), both(1), 0))).toMatchObject([{ callId: 'c', slots: 2, slotsFree: 2, pool: modelPool }, { callId: 'd', slots: 1, slotsFree: 1 }])
+    expect(bidsIn(hearCfp(emptyParticipant(), cfp('boss', 'ann', [call('d')]), both(1), 0))[0]).not.toHaveProperty('pool')
+  })
+
+  it('takes none of the node’s, and the node’s tasks take none of its', () => {
+    const state = emptyParticipant()
+    expect([taken(state, award('x')), taken(state, chatting('y')), taken(state, chatting('z'))]).toEqual([undefined, undefined, undefined])
+    expect(taken(state, award('more'))).toMatchObject({ reason: 'no-free-slot', waiting: true })
+    expect(taken(state, chatting('even-more'))).toMatchObject({ reason: 'no-free-slot', waiting: true })
+    expect([slotsFree(state, both(1)), managersFree(state, both(1))]).toEqual([0, 4])
+    endAward(state, 'award-y' as AwardId)
+    expect(slotsFree(state, both(1))).toBe(0)
+    expect(taken(state, chatting('even-more'))).toBeUndefined()
+  })
+
+  it('has places on a node that has none for tasks', () => {
+    expect(bidsIn(hearCfp(emptyParticipant(), cfp('boss', 'ann', [chat('c'), call('d')]), both(0), 0))).toMatchObject([{ callId: 'c', slotsFree: 2 }])
+  })
+
+  it('is bid for again when one of its own comes free, and not when another does', () => {
+    const state = emptyParticipant()
+    for (const one of [award('x'), chatting('y'), chatting('z')]) taken(state, one)
+    hearCfp(state, cfp('boss', 'ann', [chat('c'), call('d')]), both(1), 0)
+    endAward(state, 'award-x' as AwardId)
+    expect(callsBidFor(bidForWaiting(state, both(1), 1).outputs)).toEqual(['d'])
+    endAward(state, 'award-y' as AwardId)
+    expect(callsBidFor(bidForWaiting(state, both(1), 2).outputs)).toEqual(['c'])
+  })
+
+  it('is not waited for any more once it is not offered', () => {
+    const state = emptyParticipant()
+    for (const one of [chatting('y'), chatting('z')]) taken(state, one)
+    hearCfp(state, cfp('boss', 'ann', [chat('c')]), both(1), 0)
+    endAward(state, 'award-y' as AwardId)
+    expect(bidForWaiting(state, { ...both(1), poolSize: () => 0 }, 1).outputs).toEqual([])
+  })
+
+  it('is bid for with what was measured of it, at its price, and not while it is closed', () => {
+    const state = emptyParticipant()
+    learnMeasures(state, [{ capability: 'llm.chat', version: '1.0', model: 'm', msPerOutputUnit: 10, warmUpMs: 500, warm: [] }], 0)
+    expect(bidsIn(hearCfp(state, cfp('boss', 'ann', [chat('c', { units: { input: 5, output: 100 } })]), both(1), 0))).toMatchObject([{ breakdown: { runMs: 1_000, warmUpMs: 500 }, priceUsd: 0.1 }])
+    forgetCalls(state, ['c' as CallId])
+    learnMeasures(state, [{ capability: 'llm.chat', version: '1.0', model: 'm', warmUpMs: 0, warm: [], closedForMs: 2_000 }], 1_000)
+    const closed = hearCfp(state, cfp('boss', 'ann', [chat('d')]), both(1), 1_500)
+    expect(refusalsIn(closed)).toMatchObject([{ callId: 'd', reason: 'closed', detail: 'it takes nothing for 2 s', waiting: true }])
+    expect(callsBidFor(closed)).toEqual([])
+    expect(callsBidFor(bidForWaiting(state, both(1), 2_999).outputs)).toEqual([])
+    expect(callsBidFor(bidForWaiting(state, both(1), 3_000).outputs)).toEqual(['d'])
+  })
+
+  it('dearer than what is left is refused for good', () => {
+    expect(refusalsIn(hearCfp(emptyParticipant(), cfp('boss', 'ann', [chat('c', { units: { input: 0, output: 100 }, budgetUsd: 0.05 })]), both(1), 0))).toMatchObject([{ reason: 'over-budget', retryable: false, waiting: false }])
   })
 })

@@ -251,3 +251,27 @@ describe('a participant gives an offer', () => {
     }
   })
 })
+
+describe('standing offers of different places', () => {
+  const modelPool = 'llm.chat@1.0 m'
+  const chat = 'llm.chat' as CapabilityName
+  const chatCall = (name: string) => call(name, { capability: chat })
+
+  it('divide each its own', () => {
+    const offers: GivenOffers = new Map()
+    giveOffer(offers, call('c'), boss, nodePool, [], 4, 0)
+    expect(giveOffer(offers, chatCall('d'), boss, modelPool, [], 6, 0).slots).toBe(6)
+    expect(giveOffer(offers, chatCall('e'), chief, modelPool, [], 6, 0).slots).toBe(3)
+    const free = (pool: string) => (pool === modelPool ? 6 : 4)
+    expect(changedOffers(offers, nobody, [], free, 1).map(({ to, offer }) => [to.peer, offer.slots])).toEqual([['boss', 3]])
+  })
+
+  it('are withdrawn when others wait for a place of theirs, and not for one of another', () => {
+    const offers: GivenOffers = new Map()
+    giveOffer(offers, call('c'), boss, nodePool, [], 4, 0)
+    const ofModel = giveOffer(offers, chatCall('d'), boss, modelPool, [], 6, 0)
+    const changes = changedOffers(offers, new Map([[modelPool, new Set([theirs])]]), [], () => 4, 1)
+    expect(changes).toEqual([{ to: boss, offer: { offerId: ofModel.offerId, slots: 0, forMs: limits.offerMs } }])
+    expect([isOffered(offers, boss, call('x')), isOffered(offers, boss, chatCall('y'))]).toEqual([true, false])
+  })
+})
