@@ -1,5 +1,5 @@
 /** Runs a skill by itself in a real skill thread, without a mesh: `skein skill test FILE`. */
-import { MeshError } from '../../protocols/kernel/errors.ts'
+import { fault, MeshError } from '../../protocols/kernel/errors.ts'
 import type { Fault } from '../../protocols/kernel/errors.ts'
 import type { RunStats } from '../../protocols/bidding/schema.ts'
 import type { Principal } from '../../protocols/kernel/ids.ts'
@@ -55,6 +55,9 @@ export async function runSkillAlone(init: RunSkillAloneInit): Promise<AloneOutco
         ...(step === 'plan' ? { planLimits: { leavesLeft: 30, depthLeft: 3 } } : {}),
       }, (event) => {
         if (event.type === 'done' || event.type === 'failed') resolve(event)
+        // There is no log that a skill could wait for, and nobody whom it could call.
+        else if (event.type === 'checkpoint' && event.number !== undefined) runner.checkpointCommitted('alone', event.number)
+        else if (event.type === 'call') runner.answerCall('alone', event.callNumber, { type: 'failed', fault: fault('not-available', `${event.call.capability} cannot be called: this skill runs outside of a mesh`, { next: `run it on a node: skein start --skill FILE, then skein run ${skill.capability}` }), stats: { queueMs: 0, transferMs: 0, runMs: 0, costUsd: 0 } })
         else if (event.type === 'pulse' && (event.fraction !== undefined || event.text !== undefined)) init.onProgress?.(event.fraction, event.text)
       })
     })

@@ -10,6 +10,7 @@ import type { Json, Payload } from '../../../protocols/kernel/payload.ts'
 import { defineSkill, type LeafSkillSpec } from '../../../node/skills/define-skill.ts'
 import { loadSkill } from '../../../node/skills/loader.ts'
 import { createMemoryBlobs } from '../../../node/skills/memory-blobs.ts'
+import { runSkillAlone } from '../../../node/skills/run-skill-alone.ts'
 import type { SkillMesh } from '../../../node/skills/skill-mesh.ts'
 import { createThreadSkillRunner } from '../../../node/skills/skill-runner-thread-adapter.ts'
 import { createThreadContext } from '../../../node/skills/thread-context.ts'
@@ -243,5 +244,17 @@ describe('slots', () => {
     expect(defineSkill({ ...spec, slots: 3 }).slots).toBe(3)
     expect(defineSkill(spec).slots).toBeUndefined()
     for (const slots of [0, -1, 1.5, Infinity, Number.NaN, '3' as never]) expect(() => defineSkill({ ...spec, slots }), String(slots)).toThrow(expect.objectContaining({ fault: expect.objectContaining({ code: 'bad-request', detail: expect.stringContaining('slots') as string, next: expect.stringContaining('positive whole number') as string }) as unknown }))
+  })
+})
+
+describe('a skill that is tried alone', () => {
+  const alone = (capability: string, input: Json) => runSkillAlone({ skill: './calls.skill.ts', from: fileURLToPath(new URL('./fixtures', import.meta.url)), capability, input })
+
+  it('hears at once that there is nobody to call', async () => {
+    expect(await alone('calls.one', { of: 'number.double', input: {} })).toMatchObject({ state: 'done', output: { failed: { code: 'not-available', detail: expect.stringContaining('number.double') as string, next: expect.stringContaining('skein run calls.one') as string } } })
+  })
+
+  it('waits for no log', async () => {
+    expect(await alone('calls.commit', { steps: 3 })).toMatchObject({ state: 'done', output: { did: [1, 2, 3] } })
   })
 })
