@@ -1,7 +1,8 @@
 /** One configuration file: found, parsed, and able to say on which line a setting stands. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { MeshError } from '../../protocols/kernel/errors.ts'
+import { readYamlFile } from './yaml-file.ts'
 
 export interface ConfigFile {
   readonly path: string
@@ -28,35 +29,10 @@ export async function findConfigFile(folder: string): Promise<ConfigFile | undef
 
 /** @throws MeshError `bad-request`, naming the file and the line. */
 export async function readConfigFile(path: string): Promise<ConfigFile> {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (thrown) {
-    throw new MeshError('bad-request', `${path}: cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { next: 'check that the file exists and its permissions' })
-  }
-  // Most nodes have no such file, and need no parser for it.
-  const { LineCounter, isNode, parseDocument } = await import('./yaml.ts')
-  // JSON is a subset of YAML 1.2, so one parser serves both and knows the lines of both.
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: path.endsWith('.json') ? 'json' : 'core' })
-  const [error] = document.errors
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0])
-    throw new MeshError('bad-request', `${path}:${line}:${col}: ${error.message}`, { next: `mend line ${line}, or move the file away to start with the defaults` })
-  }
-  const tree: unknown = document.toJS() ?? {}
+  const file = await readYamlFile(path, ', or move the file away to start with the defaults')
+  const tree = file.value ?? {}
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
     throw new MeshError('bad-request', `${path}:1: the configuration is not a map of settings`, { next: 'write settings as "name: value", one per line' })
   }
-  return {
-    path,
-    tree: tree as Record<string, unknown>,
-    lineOf(at) {
-      for (let depth = at.length; depth > 0; depth--) {
-        const node: unknown = document.getIn(at.slice(0, depth), true)
-        if (isNode(node) && node.range) return lines.linePos(node.range[0]).line
-      }
-      return 1
-    },
-  }
+  return { path, tree: tree as Record<string, unknown>, lineOf: file.lineOf }
 }

@@ -111,6 +111,7 @@ describe('corrupt configuration', () => {
   it.each([
     ['broken YAML', 'skein.config.yaml', 'name: a\nslots: [1\n', /skein\.config\.yaml:\d+:\d+: /, /mend line/],
     ['broken JSON', 'skein.config.json', '{"name": "a",\n "slots": }', /skein\.config\.json:\d+:\d+: /, /mend line/],
+    ['an alias of nothing', 'skein.config.yaml', 'skills: [*all]\n', /skein\.config\.yaml: Unresolved alias/, /quotes/],
     ['a repeated key', 'skein.config.yaml', 'name: a\nname: b\n', /skein\.config\.yaml:2:1: /, /mend line 2/],
     ['no map', 'skein.config.yaml', '- one\n', /is not a map/, /name: value/],
     ['an unknown key', 'skein.config.yaml', 'name: a\nslotz: 3\n', /skein\.config\.yaml:2: there is no setting slotz/, /did you mean slots\?/],

@@ -47,6 +47,7 @@ describe('a folder of roles', () => {
     ['a bad limit', 'name: x\nsummary: s\nprompt: p\nlimits:\n  steps: 0\n', /bad\.yaml:5: limits\.steps: /],
     ['no prompt', 'name: x\nsummary: s\n', /bad\.yaml:1: prompt: /],
     ['no map', '- a\n- b\n', /bad\.yaml:1: /],
+    ['a pattern that YAML takes for an alias', 'name: x\nsummary: s\nprompt: p\nskills:\n  - *.search\n', /bad\.yaml: Unresolved alias/],
     ['broken YAML', 'name: x\nsummary: "open\n', /bad\.yaml:\d+:\d+: /],
   ])('is refused for %s, with file and line', async (_what, text, message) => {
     write('bad.yaml', text)
