@@ -29,7 +29,8 @@ const EndpointUrl = z.string().min(1).transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const wrong = url === undefined || !/^https?:$/.test(url.protocol) ? 'is not the address of an endpoint (like http://127.0.0.1:11434/v1)'
     : url.username !== '' || url.password !== '' ? 'has credentials in it: give them as key, or name the variable that holds them as keyFrom'
-      : undefined
+      : url.search !== '' || url.hash !== '' ? 'has a query in it, which no request to an endpoint can keep: give the address up to its path, and a key as key or keyFrom'
+        : undefined
   if (url === undefined || wrong !== undefined) {
     context.addIssue({ code: 'custom', message: wrong ?? '' })
     return z.NEVER

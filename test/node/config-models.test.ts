@@ -86,6 +86,7 @@ describe('endpoints', () => {
   it.each([
     ['no address', '- nonsense', /endpoints\.0\.url: is not the address of an endpoint/],
     ['another protocol', '- ftp://x/v1', /is not the address of an endpoint/],
+    ['a key in the address', '- "https://x.example/v1?key=swordfish"', /has a query in it/],
     ['credentials in the address', '- "https://ada:swordfish@x.example/v1"', /has credentials in it/],
     ['a key of several lines', '- { url: "http://x/v1", key: "swordfish\\nX-Admin: yes" }', /is not a key/],
     ['a key and a variable', '- { url: "http://x/v1", key: swordfish, keyFrom: KEY }', /keep one of them/],
