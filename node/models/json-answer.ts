@@ -1,11 +1,9 @@
-/**
- * What a model says when it was asked for JSON: finds the JSON in it (models like to fence it, to think aloud first, or to explain themselves), and
- * checks it against the schema.
- */
+/** What a model says when it was asked for JSON: finds the JSON in it, and checks it against the schema. */
 import { z } from 'zod'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import { unplain } from '../../protocols/kernel/json.ts'
 import type { JsonSchema } from '../../protocols/models/schema.ts'
+import { fencesIn, stretchesIn, withoutThoughts } from '../skills/json-in-text.ts'
 
 export type JsonFinding =
   | { readonly ok: true; /** The JSON as the model wrote it, and nothing else. */ readonly text: string; readonly value: unknown }
@@ -48,50 +46,12 @@ export function jsonJudge(schema: JsonSchema): (text: string) => JsonFinding {
 
 /** Texts that may be the JSON that was asked for, the likeliest first. */
 function* candidates(text: string): Iterable<string> {
-  const answer = text.replace(/^\s*<think>[\s\S]*?<\/think>/, '').trim()
+  const answer = withoutThoughts(text).trim()
   if (answer === '') return
   yield answer
-  for (const [, fenced = ''] of answer.matchAll(/```[\w-]*[^\S\n]*\n([\s\S]*?)\n?[^\S\n]*```/g)) yield fenced.trim()
+  yield* fencesIn(answer)
   // The last one first: whoever explains comes to the point at the end.
-  yield* outermost(answer).reverse()
-}
-
-/** Every stretch from a bracket to the one that closes it which lies in no other such stretch; the search ends after so many brackets. */
-const bracketsTriedMax = 64
-
-function outermost(text: string): string[] {
-  const found: string[] = []
-  let start = nextBracket(text, 0)
-  for (let tried = 0; start >= 0 && tried < bracketsTriedMax; tried++) {
-    const end = closing(text, start)
-    if (end !== undefined) found.push(text.slice(start, end))
-    start = nextBracket(text, end ?? start + 1)
-  }
-  return found
-}
-
-function nextBracket(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) if (text[at] === '{' || text[at] === '[') return at
-  return -1
-}
-
-/** @returns where what begins at `start` is over; undefined when it never is. */
-function closing(text: string, start: number): number | undefined {
-  let depth = 0
-  let isQuoted = false
-  for (let at = start; at < text.length; at++) {
-    const char = text[at]
-    if (isQuoted) {
-      if (char === '\\') at += 1
-      else if (char === '"') isQuoted = false
-    } else if (char === '"') isQuoted = true
-    else if (char === '{' || char === '[') depth += 1
-    else if (char === '}' || char === ']') {
-      depth -= 1
-      if (depth === 0) return at + 1
-    }
-  }
-  return undefined
+  yield* stretchesIn(answer).reverse()
 }
 
 function describe(issues: readonly z.core.$ZodIssue[]): string {

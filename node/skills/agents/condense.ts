@@ -1,5 +1,6 @@
 /** Making text shorter without losing what matters: by a model, in as many pieces as its context needs. Nothing is ever cut. */
 import { MeshError, toFault } from '../../../protocols/kernel/errors.ts'
+import { withoutThoughts } from '../json-in-text.ts'
 import { type Mesh, askModel } from './ask-model.ts'
 import { dataBlock } from './data-block.ts'
 import { agentLimits } from './limits.ts'
@@ -35,7 +36,7 @@ async function condensePiece(mesh: Mesh, request: CondenseRequest, halvings: num
       key, model, ...(signal === undefined ? {} : { signal }),
       messages: [{ role: 'system', content: condensePrompt }, { role: 'user', content: `It is needed for this goal: ${goal}\n\n${dataBlock('text', text)}` }],
     })
-    const short = answer.content?.trim() ?? ''
+    const short = withoutThoughts(answer.content ?? '').trim()
     if (short === '' || answer.finish === 'length') throw new MeshError('context-overflow', `a text of ${text.length} characters could not be condensed in one piece`)
     // One that did not get shorter says no more than it did.
     return { text: short.length < text.length ? short : text, usage }

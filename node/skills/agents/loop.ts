@@ -6,6 +6,7 @@
 import { type Fault, fault, unreachable } from '../../../protocols/kernel/errors.ts'
 import type { Json } from '../../../protocols/kernel/payload.ts'
 import type { ChatMessage } from '../../../protocols/models/schema.ts'
+import { withoutThoughts } from '../json-in-text.ts'
 import { decideCalls } from './decide-calls.ts'
 import { jsonIn } from './json-answer.ts'
 import { agentLimits } from './limits.ts'
@@ -69,7 +70,7 @@ function offeredTools(state: LoopState, rules: LoopRules): number {
 
 function decided(before: LoopState, { answer, model, node, usage }: Extract<LoopInput, { type: 'decided' }>, rules: LoopRules): LoopStep {
   const state: LoopState = { ...before, steps: before.steps + 1, usage: addUsage(before.usage, usage), model, node }
-  if (answer.toolCalls.length === 0) return answered(state, answer.content ?? '', answer.finish, rules)
+  if (answer.toolCalls.length === 0) return answered(state, withoutThoughts(answer.content ?? ''), answer.finish, rules)
   // It was told that this was its last step: what it would call could not be told to it any more.
   const over = state.steps >= rules.limits.steps ? limitMet(state, rules) : undefined
   if (over !== undefined) return failed(state, over)

@@ -5,6 +5,7 @@ import { canonicalJson, digestOfText } from '../../../protocols/kernel/hashing.t
 import { Json } from '../../../protocols/kernel/payload.ts'
 import type { ChatMessage } from '../../../protocols/models/schema.ts'
 import type { SkillChild, SkillContext } from '../define-skill.ts'
+import { withoutThoughts } from '../json-in-text.ts'
 import { askForJson, askModel, chosenModel, requireModel } from './ask-model.ts'
 import { type CitedText, checkedCitations } from './citations.ts'
 import { condense } from './condense.ts'
@@ -103,7 +104,7 @@ async function inProse(context: SkillContext, messagesAt: MessagesAt, names: Rea
     try {
       const asked = await askModel(context, { key: `synthesise:${call}`, messages: [...messages, ...again], model, signal: context.signal })
       usage = addUsage(usage, asked.usage)
-      const text = asked.answer.content?.trim() ?? ''
+      const text = withoutThoughts(asked.answer.content ?? '').trim()
       const cited = checkedCitations(text, names)
       const problem = text === '' ? 'it is empty' : asked.answer.finish === 'length' ? 'it was cut off because it was too long: be more brief' : cited.citations.length === 0 ? 'it cites none of the results by name' : undefined
       if (problem === undefined || (again.length > 0 && text !== '' && asked.answer.finish !== 'length')) return { cited, usage, model: asked.answer.model, node: asked.node, messages }

@@ -5,6 +5,7 @@ import type { ChatMessage } from '../../../protocols/models/schema.ts'
 import type { Json } from '../../../protocols/kernel/payload.ts'
 import type { OfferedCapability, SkillContext } from '../define-skill.ts'
 import { MeshError } from '../define-skill.ts'
+import { withoutThoughts } from '../json-in-text.ts'
 import { checkCitations } from './check-citations.ts'
 import { condense } from './condense.ts'
 import type { Condenser } from './condense.ts'
@@ -76,7 +77,7 @@ async function writeWithin({ question, ranked, model, contextTokens, context }: 
     const { output } = await context.call(chatCapability, input, { attributes, signal: context.signal, key: `${key}-${estimateFactor}` })
     const answer = ChatOutput.parse(output)
     writer = answer.model
-    return answer
+    return answer.content === null ? answer : { ...answer, content: withoutThoughts(answer.content) }
   }
 
   const condenser: Condenser = {

@@ -166,6 +166,11 @@ describe('answers', () => {
     expect(run([says('  the answer \n')]).outputs).toEqual([{ type: 'finish', result: 'the answer', text: 'the answer' }])
   })
 
+  it('are told from what the model thought before', () => {
+    expect(run([says('<think>\nIs it {"n":1}?\n</think>\n\nthe answer')]).outputs).toEqual([{ type: 'finish', result: 'the answer', text: 'the answer' }])
+    expect(run([says('<think>Is it {"n":1}?</think>No: {"n":3}')], expecting).outputs).toMatchObject([{ type: 'finish', result: { n: 3 } }])
+  })
+
   it.each(['{"n":3}', 'Here you are:\n```json\n{"n":3}\n```', 'I think {"n":3} is right.'])('are found as JSON: %j', (text) => {
     expect(run([says(text)], expecting).outputs).toMatchObject([{ type: 'finish', result: { n: 3 } }])
   })

@@ -9,12 +9,13 @@ import { faultOf } from './scripted-context.ts'
 describe('JSON in what a model wrote', () => {
   it.each([
     ['{"a":1}', { a: 1 }], [' [1, 2] \n', [1, 2]], ['```json\n{"a":1}\n```', { a: 1 }], ['Sure! Here is the plan:\n```\n{"a":{"b":"}"}}\n```\nGood luck.', { a: { b: '}' } }],
+    ['As [1] says, {"a":1} it is [2].', { a: 1 }], ['<think>{"a":7}, or rather:</think>\n{"a":1}', { a: 1 }], ['or so:\n```json\n{"a":\n```\nno:\n```json\n{"a":1}\n```', { a: 1 }],
     ['The set {x} is {"a":"\\"{"} indeed', { a: '"{' }], ['3', 3],
   ])('%j', (text, value) => {
     expect(jsonIn(text)).toEqual({ value })
   })
 
-  it.each(['', 'no JSON here', '{"a":1', '{a: 1}', '{'.repeat(100_000)])('is not found in %#', (text) => {
+  it.each(['', 'no JSON here', '{"a":1', '{a: 1}', '{'.repeat(100_000), '<think>{"a":1}</think>', `${'['.repeat(5_000)}${']'.repeat(5_000)}`])('is not found in %#', (text) => {
     expect(jsonIn(text)).toHaveProperty('problem')
   })
 })

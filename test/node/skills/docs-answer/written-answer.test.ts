@@ -99,6 +99,11 @@ describe('docs.answer with a chat model', () => {
     expect(output.notes.join('\n')).toContain('without citing any passage')
   })
 
+  it('takes what a model thought before for no part of the answer', async () => {
+    const { output } = await ask(({ input }) => `<think>The user asks of a battery. I am not sure.</think>\n${input.schema === undefined ? 'Two years [1].' : 'prose'}`)
+    expect(output).toMatchObject({ answered: true, answer: 'Two years [1].' })
+  })
+
   it('takes prose from a model that cannot be held to JSON', async () => {
     const { output, asked } = await ask(({ input }) => {
       if (input.schema !== undefined) throw new MeshError('bad-output', 'no JSON')
