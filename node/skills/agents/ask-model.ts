@@ -68,10 +68,15 @@ export function requireModel(offered: readonly OfferedCapability[], what: string
   })
 }
 
-/** @throws MeshError `over-limit` when nothing may be spent, before anything is asked. */
-export function requireBudget(context: Pick<SkillContext, 'budgetUsd'>, what: string): void {
-  if (context.budgetUsd === undefined || context.budgetUsd > 0) return
-  throw new MeshError('over-limit', `${what} asks a language model, and its budget is ${context.budgetUsd} USD`, { next: 'give the mission a budget: limits.budgetUsd (models that run on the mesh\'s own machines cost nothing, but a budget of zero allows no call at all)' })
+/** Whether there is something to ask a model with: money, or a model that costs none. */
+export function canAsk({ budgetUsd }: Pick<SkillContext, 'budgetUsd'>, offered: readonly OfferedCapability[]): boolean {
+  return budgetUsd === undefined || budgetUsd > 0 || offered.some((one) => one.name === chatCapability && one.attributes.some((attributes) => attributes['inputUsdPerMillion'] === 0 && attributes['outputUsdPerMillion'] === 0))
+}
+
+/** @throws MeshError `over-limit` when nothing may be spent and every model has a price, before anything is asked. */
+export function requireBudget(context: Pick<SkillContext, 'budgetUsd'>, offered: readonly OfferedCapability[], what: string): void {
+  if (canAsk(context, offered)) return
+  throw new MeshError('over-limit', `${what} asks a language model, its budget is ${context.budgetUsd} USD, and no model of the mesh is free`, { next: 'give the mission a budget (limits.budgetUsd), or start a node with a model of its own: skein node start --model FILE.gguf' })
 }
 
 export type Fitted<T> = { readonly value: T } | { readonly problems: readonly string[] }

@@ -5,7 +5,7 @@ import type { ChatMessage } from '../../../protocols/models/schema.ts'
 import type { RoleProfile } from '../../roles/schema.ts'
 import { verifiedProfile } from '../../roles/schema.ts'
 import type { OfferedCapability, PlanDocument, SkillChild, SkillContext } from '../define-skill.ts'
-import { askForJson, chosenModel, requireBudget, requireModel } from './ask-model.ts'
+import { askForJson, canAsk, chosenModel, requireBudget, requireModel } from './ask-model.ts'
 import { excerpts } from './excerpts.ts'
 import { best, gather } from './gather.ts'
 import type { Gathered } from './gather.ts'
@@ -29,9 +29,9 @@ const finishedCharsByLevel = [1_000, 300, 0]
 
 /** @throws MeshError `no-provider` (no model), `over-limit` (no budget, no leaves, no level left), `bad-plan` (after three answers); else as `SkillContext.call`. */
 export async function planMission(input: PlanInput, context: SkillContext): Promise<PlanDocument> {
-  requireBudget(context, 'planning')
   const offered = newest(await context.capabilities())
   requireModel(offered, 'a mission in free text', input.part !== undefined)
+  requireBudget(context, offered, 'planning')
   const scope = await scopeOf(input, context, offered, { earlier: new Map(), round: 0 })
   if (scope.leavesLeft < 1 || scope.depthLeft < 1) {
     throw new MeshError('over-limit', `nothing is left to plan with: ${scope.leavesLeft} tasks, ${scope.depthLeft} levels`, { next: 'raise limits.leavesMax or limits.depthMax of the mission' })
@@ -48,9 +48,9 @@ export async function planMission(input: PlanInput, context: SkillContext): Prom
  * @returns undefined when nothing is to be done, or nothing can be.
  */
 export async function reviseMission({ input, children, round }: { readonly input: PlanInput; readonly children: readonly SkillChild[]; readonly round: number }, context: SkillContext): Promise<PlanDocument | undefined> {
-  if (context.budgetUsd !== undefined && context.budgetUsd <= 0) return undefined
-  const gathered = gather(children)
   const offered = newest(await context.capabilities())
+  if (!canAsk(context, offered)) return undefined
+  const gathered = gather(children)
   const earlier = new Map(children.filter((child) => child.state === 'accepted').map((child) => [child.name, child.capability]))
   const scope = await scopeOf(input, context, offered, { earlier, round })
   if (scope.leavesLeft < 1) return undefined

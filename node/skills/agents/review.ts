@@ -21,9 +21,9 @@ const Judged = z.object({
 
 /** @throws MeshError `no-provider`, `over-limit`, `bad-output` (no verdict after three answers), `context-overflow`; else as `SkillContext.call`. */
 export async function review(input: ReviewInput, context: SkillContext): Promise<ReviewOutput> {
-  requireBudget(context, 'a review')
   const offered = await context.capabilities()
   requireModel(offered, 'a review', true)
+  requireBudget(context, offered, 'a review')
   const role = await roleOf(input.role)
   const authors = input.subjects.flatMap((subject) => authorOf(subject))
   const names = input.subjects.map((subject) => subject.name)

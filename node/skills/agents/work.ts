@@ -20,9 +20,9 @@ export interface WorkOptions {
 
 /** @throws MeshError `no-provider` (no model), `over-limit`, `bad-output`, `context-overflow`, `bad-input`; else as `SkillContext.call`. */
 export async function work(input: WorkInput, context: SkillContext, { mayAct }: WorkOptions): Promise<WorkOutput> {
-  requireBudget(context, 'an agent\'s task')
   const offered = await context.capabilities()
   requireModel(offered, 'an agent\'s task', input.part !== undefined)
+  requireBudget(context, offered, 'an agent\'s task')
   const role = await roleOf(input.role)
   const tools = await toolsFor(context, offered, { patterns: role.skills, mayAct, goal: `${input.goal} ${role.summary}` })
   const shown = await shownInputs(context.blobs, input.context)
@@ -36,8 +36,8 @@ export async function work(input: WorkInput, context: SkillContext, { mayAct }: 
   const start = resumedState(context.resumed, brief) ?? startOf(brief, messages)
   const rules: LoopRules = {
     tools, files, instruction, given: input.context,
-    // What an earlier attempt has spent is not in the budget any more, but in the state.
-    limits: limitsOf(input, role.limits, context.budgetUsd === undefined ? undefined : context.budgetUsd + start.usage.costUsd),
+    // What an earlier attempt has spent is not in the budget any more, but in the state. Without money only what is free is asked.
+    limits: limitsOf(input, role.limits, context.budgetUsd === undefined || context.budgetUsd <= 0 ? undefined : context.budgetUsd + start.usage.costUsd),
     ...(input.expects === undefined ? {} : { expects: { schema: input.expects, check: checkOf(input.expects, 'the schema under "expects"') } }),
   }
   const { state, result, text } = await driveLoop({

@@ -27,6 +27,8 @@ export interface Script {
   readonly budgetUsd?: number
   readonly planLimits?: { readonly leavesLeft: number; readonly depthLeft: number }
   readonly costUsdEach?: number
+  /** The models say that they cost nothing. */
+  readonly isFree?: boolean
 }
 
 export interface Scripted {
@@ -99,7 +101,7 @@ export function scripted(script: Script): Scripted {
     },
     capabilities: () => Promise.resolve([
       ...Object.entries(skills).map(([name, { summary = name, effects = 'none', kind = 'leaf', version = '1.0' }]): OfferedCapability => ({ name, version, kind, effects, summary, attributes: [{}], providers: 1 })),
-      ...(models.length === 0 ? [] : [{ name: 'llm.chat', version: '1.0', kind: 'leaf' as const, effects: 'none' as const, summary: 'chat', attributes: models.map((model) => ({ model })), providers: models.length }]),
+      ...(models.length === 0 ? [] : [{ name: 'llm.chat', version: '1.0', kind: 'leaf' as const, effects: 'none' as const, summary: 'chat', attributes: models.map((model) => ({ model, ...(script.isFree === true ? { inputUsdPerMillion: 0, outputUsdPerMillion: 0 } : {}) })), providers: models.length }]),
     ]),
     inputSchema: (capability) => Promise.resolve(skills[capability]?.schema),
     ...(script.planLimits === undefined ? {} : { planLimits: script.planLimits }),

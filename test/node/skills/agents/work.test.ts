@@ -176,6 +176,12 @@ describe('when it cannot be done', () => {
     expect(made.happened).toEqual([])
   })
 
+  it('a budget of zero is enough for models that cost nothing', async () => {
+    const { output, happened } = await done({}, { budgetUsd: 0, isFree: true, costUsdEach: 0, skills: { 'docs.search': search }, model: [{ calls: [['docs_search', { query: 'x' }]] }, 'fine'] })
+    expect(output).toMatchObject({ text: 'fine', usage: { costUsd: 0, modelCalls: 2 } })
+    expect(happened).toContain('ask decide:1')
+  })
+
   it('its budget ends it before the next question', async () => {
     const fault = await faultOf(() => done({}, { budgetUsd: 0.0015, skills: { 'docs.search': search }, model: (_, question) => ({ calls: [['docs_search', { query: String(question) }]] }) }))
     expect(fault).toMatchObject({ code: 'over-limit', detail: expect.stringContaining('limit of 0.0015 USD (0.002 spent)') as string })
