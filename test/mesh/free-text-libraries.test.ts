@@ -10,7 +10,7 @@ import { type Asked, ask, eventsOf, offered, outputOf, taskAt } from '../support
 import { leavesByWorker, recordOf } from '../support/mission-records.ts'
 import { type OpenAiServer, type RecordedChat, startOpenAiServer } from '../support/openai-server/server.ts'
 import { type RealMesh, startRealMesh } from '../support/real-mesh.ts'
-import { sectionsOf } from '../support/scripted-team/reading-prompts.ts'
+import { sectionsOf, subjectsIn } from '../support/scripted-team/reading-prompts.ts'
 import { type Part, billed, partOf, questionOf, scriptedTeam } from '../support/scripted-team/team.ts'
 import { repositoryFolder } from '../support/skein-command.ts'
 
@@ -42,8 +42,8 @@ afterAll(async () => {
 }, 120_000)
 
 
-function inputs(folder: string): string[] {
-  return [...libraries.flatMap((name) => ['--input', `${name}=@${join(folder, `${name}.md`)}`]), '--input', `use=${use}`]
+function inputs(folder: string, of: readonly string[] = libraries): string[] {
+  return [...of.flatMap((name) => ['--input', `${name}=@${join(folder, `${name}.md`)}`]), '--input', `use=${use}`]
 }
 
 /** A section of a README as the worker quotes it. */
@@ -125,41 +125,69 @@ describe('a comparison of three libraries in free text', () => {
   })
 })
 
-describe('the same with another README and a capability that is new to the mesh', () => {
+describe('a budget', () => {
+  it('of nothing, where every model has its price, is refused before any is asked', async () => {
+    server.forget()
+    expect(await ask(mesh, 'node-a', goal, [...inputs(shelf), '--limit', 'budgetUsd=0'], 1)).toMatchObject({ state: 'failed', spentUsd: 0, fault: { code: 'over-limit', detail: expect.stringContaining('its budget is 0 USD') as string, next: expect.stringContaining('limits.budgetUsd') as string } })
+    expect(server.chats).toEqual([])
+  })
+
+  it('that ends in the middle of it ends the mission, which never cost more', async () => {
+    server.forget()
+    const budgetUsd = 16 * callUsd
+    const made = await ask(mesh, 'node-a', goal, [...inputs(shelf), '--limit', `budgetUsd=${budgetUsd}`], 1)
+    expect(made).toMatchObject({ state: 'failed', fault: { code: 'over-limit' } })
+    expect(made.fault?.detail).toMatch(/budget|USD/)
+    expect(server.chats.length).toBeGreaterThan(0)
+    expect(server.chats.length * callUsd).toBeLessThanOrEqual(budgetUsd)
+    expect(made.spentUsd).toBeGreaterThanOrEqual(server.chats.length * callUsd)
+    expect(made.spentUsd).toBeLessThanOrEqual(budgetUsd)
+  })
+})
+
+describe('two of them, with another README and a capability that is new to the mesh', () => {
+  const two = ['larder', 'pebble-cache']
   let changed: Asked
   const folder = (): string => join(mesh.folder, 'changed')
   beforeAll(async () => {
     mkdirSync(folder())
-    for (const library of libraries) copyFileSync(join(shelf, `${library}.md`), join(folder(), `${library}.md`))
+    for (const library of two) copyFileSync(join(shelf, `${library}.md`), join(folder(), `${library}.md`))
     const grown = join(folder(), 'pebble-cache.md')
-    writeFileSync(grown, `${readFileSync(grown, 'utf8').replace('It is tiny: it weighs 3 kB', 'It weighs 90 kB')}\n## Security\n\npebble-cache was audited in May 2026; the report is in the repository.\n`)
+    writeFileSync(grown, `${readFileSync(grown, 'utf8').replace('Apache-2.0', 'AGPL-3.0-only').replace('It is tiny: it weighs', 'It weighs')}\n## Security\n\npebble-cache was audited in May 2026; the report is in the repository.\n`)
     await mesh.start({ name: 'node-d', flags: ['--skill', join(repositoryFolder, 'test', 'mesh', 'fixtures', 'licence-terms.skill.ts')] })
     for (const { name } of mesh.nodes) await offered(mesh, name, 'licence.terms')
     server.forget()
-    changed = await ask(mesh, 'node-c', goal, inputs(folder()))
+    changed = await ask(mesh, 'node-c', goal, inputs(folder(), two))
     chats = [...server.chats]
   }, 120_000)
 
-  it('is planned otherwise: what is new in the file, and what the mesh has learnt, have tasks of their own', async () => {
+  it('are planned otherwise: what is new in the file, and what the mesh has learnt, have tasks of their own', async () => {
     const { tree, leaves } = await recordOf(mesh.node('node-a').client, changed.id)
     expect(taskAt(tree, 'mission', 'pebble-cache').children.map(({ name }) => name)).toEqual(['licence-and-size', 'licence-terms', 'upkeep', 'security', 'review_1'])
-    expect(leaves.filter(({ capability }) => capability === 'licence.terms').map(({ attempt }) => attempt.workerName)).toEqual(['node-d', 'node-d', 'node-d'])
+    expect(leaves.filter(({ capability }) => capability === 'licence.terms').map(({ attempt }) => attempt.workerName)).toEqual(['node-d', 'node-d'])
     const prompts = asked('plan', 'Find out what')
-    expect(prompts).toHaveLength(3)
+    expect(prompts).toHaveLength(2)
     for (const { chat } of prompts) {
       expect(chat.prompt).toContain('- licence.terms: Says of a text that names a licence whether the licence is permissive or copyleft.')
       expect(chat.prompt).toMatch(/input: .*"statement"/)
     }
   })
 
-  it('is answered otherwise', () => {
-    const { text } = changed.result
+  it('are answered otherwise', () => {
+    const { text, citations } = changed.result
     expect(text).toMatch(/^I recommend larder \[larder\], for its 14 kB\.\n/)
     for (const heading of ['Licence and size', 'Upkeep', 'Security']) expect(text).toContain(quoted(folder(), 'pebble-cache', heading))
-    expect(text.match(/"kind":"permissive"/g)).toHaveLength(2)
-    expect(text.match(/"kind":"copyleft"/g)).toHaveLength(1)
-    expect(text).not.toContain('3 kB')
+    const [larder, pebble] = two.map((library) => outputText(library))
+    expect(larder).toContain('"kind":"permissive"')
+    expect(pebble).toContain('"kind":"copyleft"')
+    expect([...citations].sort()).toEqual(two)
     // What called itself tiny before was refused and mended; now there is nothing to mend.
     expect(asked('work', 'was judged and refused')).toEqual([])
   })
+
+  /** What the last question was told of a library. */
+  function outputText(library: string): string {
+    const [last] = asked('synthesise', `Goal:\n${goal}`)
+    return subjectsIn(last?.chat.user ?? '').find(({ name }) => name === library)?.result ?? ''
+  }
 })

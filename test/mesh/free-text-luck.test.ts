@@ -25,7 +25,10 @@ beforeAll(async () => {
     { name: 'right', flags: [...worker.flags, '--llm-url', two.url] },
   ])
   front = mesh.node('front')
-  await bothOffer()
+  for (const { name, client } of mesh.nodes) {
+    await offered(mesh, name, 'llm.chat', 'ledger.step')
+    await until(async () => (await client.capabilities()).find(({ name: capability }) => capability === 'llm.chat')?.providers.length === 2 || undefined, { what: `${name} to know both models`, context: mesh.lastWords })
+  }
 }, 120_000)
 afterAll(async () => {
   await mesh?.stop()
@@ -36,14 +39,6 @@ beforeEach(() => {
   one.forget()
   two.forget()
 })
-
-/** Every node knows both nodes' models. */
-async function bothOffer(): Promise<void> {
-  for (const { name, client } of mesh.nodes) {
-    await offered(mesh, name, 'llm.chat', 'ledger.step')
-    await until(async () => (await client.capabilities()).find(({ name: capability }) => capability === 'llm.chat')?.providers.length === 2 || undefined, { what: `${name} to know both models`, context: mesh.lastWords })
-  }
-}
 
 function bothSay(script: Script): void {
   one.script = script
@@ -69,42 +64,6 @@ const nothingAnywhere = /nothing to the north\. \[north\].*nothing to the east\.
 
 /** Alone on it: one question to plan, and the work. */
 const alone = on({ system: marks.plan }, sayJson({ doItYourself: true, why: 'one train of thought', role: 'analyst' }))
-
-describe('an agent whose node is killed between two steps', () => {
-  let ledger: Ledger
-  beforeAll(() => {
-    ledger = openLedger(mesh, 'steps')
-  })
-
-  it('goes on elsewhere: no function is called again, and no model is asked again what it has answered', { timeout: 120_000 }, async () => {
-    let isHeld = true
-    const take = (step: string): Behaviour => callTool('ledger_step', { ledger: ledger.path, step })
-    bothSay(({ messages }: ChatRequest) => {
-      const results = messages.filter(({ role }) => role === 'tool').length
-      if (results < 2) return take(results === 0 ? 'first' : 'second')
-      return isHeld ? { kind: 'silence' } : say('Both steps were taken.')
-    })
-    const { id } = await front.client.submit({ capability: 'agent.work', input: { goal: 'Take two steps', role: 'analyst' } } as never)
-    await until(() => askedAt(2).length === 1 || undefined, { what: 'the third step to begin', context: mesh.lastWords })
-    const running = (await front.client.why(id)).tasks.flatMap(({ attempts }) => attempts).find(({ outcome }) => outcome === 'running')
-    const victim = running?.workerName ?? ''
-    isHeld = false
-    await mesh.kill(victim)
-    expect(await ended(mesh, 'front', id)).toMatchObject({ state: 'completed' })
-
-    const [work] = (await recordOf(front.client, id)).leaves
-    expect(work?.attempts.map(({ workerName, outcome }) => [workerName, outcome])).toEqual([[victim, 'lost'], [victim === 'left' ? 'right' : 'left', 'accepted']])
-    expect([0, 1, 2].map((results) => askedAt(results).length)).toEqual([1, 1, 2])
-    for (const step of ['first', 'second']) expect(ledger.countOf(step, 'done')).toBe(1)
-    const output = outputOf<{ text: string; steps: number; calls: readonly { capability: string; ok: boolean }[]; usage: { modelCalls: number } }>(await eventsOf(front.client, id), 'root/agent.work')
-    expect(output).toMatchObject({ text: 'Both steps were taken.', steps: 3, usage: { modelCalls: 3 } })
-    expect(output?.calls.map(({ capability, ok }) => [capability, ok])).toEqual([['ledger.step', true], ['ledger.step', true]])
-
-    await mesh.restart(victim)
-    await mesh.joined()
-    await bothOffer()
-  })
-})
 
 describe('a mission whose models fail in the middle of it', () => {
   it('waits for them when all fail, and repeats nothing that was done', { timeout: 120_000 }, async () => {
@@ -144,6 +103,13 @@ describe('a mission whose models fail in the middle of it', () => {
   })
 })
 
+describe('a mission that may cost nothing', () => {
+  it('is done by models that are free', { timeout: 120_000 }, async () => {
+    bothSay(rules(...threeWays))
+    expect(await ask(mesh, 'front', 'look around', ['--limit', 'budgetUsd=0'])).toMatchObject({ state: 'completed', spentUsd: 0, result: { text: expect.stringMatching(nothingAnywhere) as string } })
+  })
+})
+
 describe('somebody who changes their mind', () => {
   it('lets go of a mission with Ctrl-C, and ends the request that is under way by cancelling it', { timeout: 120_000 }, async () => {
     bothSay(rules(alone, on({ system: marks.work }, { kind: 'silence' })))
@@ -175,5 +141,37 @@ describe('two nodes with one model, one of them ten times slower', () => {
     await Promise.all([inLine(), inLine(), inLine()])
     expect(one.chats.length + two.chats.length).toBe(36)
     expect(one.chats.length).toBeLessThan(two.chats.length / 2)
+  })
+})
+
+describe('an agent whose node is killed between two steps', () => {
+  let ledger: Ledger
+  beforeAll(() => {
+    ledger = openLedger(mesh, 'steps')
+  })
+
+  it('goes on elsewhere: no function is called again, and no model is asked again what it has answered', { timeout: 120_000 }, async () => {
+    let isHeld = true
+    const take = (step: string): Behaviour => callTool('ledger_step', { ledger: ledger.path, step })
+    bothSay(({ messages }: ChatRequest) => {
+      const results = messages.filter(({ role }) => role === 'tool').length
+      if (results < 2) return take(results === 0 ? 'first' : 'second')
+      return isHeld ? { kind: 'silence' } : say('Both steps were taken.')
+    })
+    const { id } = await front.client.submit({ capability: 'agent.work', input: { goal: 'Take two steps', role: 'analyst' } } as never)
+    await until(() => askedAt(2).length === 1 || undefined, { what: 'the third step to begin', context: mesh.lastWords })
+    const running = (await front.client.why(id)).tasks.flatMap(({ attempts }) => attempts).find(({ outcome }) => outcome === 'running')
+    const victim = running?.workerName ?? ''
+    isHeld = false
+    await mesh.kill(victim)
+    expect(await ended(mesh, 'front', id)).toMatchObject({ state: 'completed' })
+
+    const [work] = (await recordOf(front.client, id)).leaves
+    expect(work?.attempts.map(({ workerName, outcome }) => [workerName, outcome])).toEqual([[victim, 'lost'], [victim === 'left' ? 'right' : 'left', 'accepted']])
+    expect([0, 1, 2].map((results) => askedAt(results).length)).toEqual([1, 1, 2])
+    for (const step of ['first', 'second']) expect(ledger.countOf(step, 'done')).toBe(1)
+    const output = outputOf<{ text: string; steps: number; calls: readonly { capability: string; ok: boolean }[]; usage: { modelCalls: number } }>(await eventsOf(front.client, id), 'root/agent.work')
+    expect(output).toMatchObject({ text: 'Both steps were taken.', steps: 3, usage: { modelCalls: 3 } })
+    expect(output?.calls.map(({ capability, ok }) => [capability, ok])).toEqual([['ledger.step', true], ['ledger.step', true]])
   })
 })

@@ -86,10 +86,10 @@ function synthesise(request: ChatRequest): string {
   const told = results.map(({ name, text }) => `${text} [${name}]`).join('\n')
   const sized = results.flatMap((result) => {
     const size = /weighs (\d+) kB/.exec(result.text)?.[1]
-    return size === undefined || /GPL|copyleft/.test(result.text) ? [] : [{ ...result, sizeKb: Number(size) }]
+    return size === undefined ? [] : [{ ...result, sizeKb: Number(size) }]
   })
-  const [best] = sized.sort((left, right) => left.sizeKb - right.sizeKb)
-  return best === undefined || results.length < 3 || sized.length < 2 ? told : `I recommend ${best.name} [${best.name}], for its ${best.sizeKb} kB.\n${told}`
+  const [best] = sized.filter(({ text }) => !/GPL|copyleft/.test(text)).sort((left, right) => left.sizeKb - right.sizeKb)
+  return best === undefined || sized.length < 2 ? told : `I recommend ${best.name} [${best.name}], for its ${best.sizeKb} kB.\n${told}`
 }
 
 /** What each answer of the team is billed for. */
