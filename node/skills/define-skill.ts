@@ -60,7 +60,8 @@ export interface CallOptions {
   readonly onChunk?: (chunk: Json) => void
   /**
    * Names the call within its task: a later attempt that makes it again gives the same one, and with it the provider gets the same `idempotencyKey`.
-   * Default: the number of the call.
+   * At most 512 characters. Default: after the capability and its input, and how often this attempt has asked for the same; where the same is asked again
+   * after a checkpoint and is meant to be done again, it needs a key.
    */
   readonly key?: string
 }

@@ -1,4 +1,7 @@
 /** The calls of other capabilities that a skill makes in its thread: numbered, posted to the node, answered piece by piece. */
+import { hash } from 'node:crypto'
+import { z } from 'zod'
+import { Attributes, SchemaVersion } from '../../protocols/capability/schema.ts'
 import { MeshError } from '../../protocols/kernel/errors.ts'
 import type { Json } from '../../protocols/kernel/payload.ts'
 import { prefixesOf } from '../../protocols/models/prefixes.ts'
@@ -6,6 +9,7 @@ import { attributesOf } from '../../protocols/models/schema.ts'
 import { unitsOf } from '../../protocols/models/units.ts'
 import type { CallOptions, CallResult } from './define-skill.ts'
 import { findNonJson } from './json-value.ts'
+import { describeIssues } from './standard-schema.ts'
 import type { FromThread, Parcel, ToThread } from './thread-messages.ts'
 
 type Called = Extract<ToThread, { type: 'called' }>
@@ -17,6 +21,9 @@ export interface ThreadCalls {
   end(): void
 }
 
+/** What travels with a call. Another node would refuse what does not fit as no message at all, and nobody would hear why. */
+const Travelling = z.object({ version: SchemaVersion.optional(), attributes: Attributes.optional(), timeLimitMs: z.number().positive().optional(), key: z.string().min(1).max(512).optional() })
+
 interface Waiting {
   readonly onChunk: ((chunk: Json) => void) | undefined
   resolve(result: CallResult): void
@@ -26,17 +33,30 @@ interface Waiting {
 export function createThreadCalls(runId: string, post: (message: FromThread, transfer?: ArrayBuffer[]) => void): ThreadCalls {
   const waiting = new Map<number, Waiting>()
   let made = 0
+  /** By what was asked: how often. */
+  const asked = new Map<string, number>()
+
+  /** By what is asked, and not by when: a later attempt that begins further on asks for other things first. */
+  function keyFor(capability: string, text: string): string {
+    const digest = hash('sha256', `${capability} ${text}`).slice(0, 32)
+    const times = (asked.get(digest) ?? 0) + 1
+    asked.set(digest, times)
+    return `${digest}.${times}`
+  }
 
   return {
     async call(capability, input, options = {}) {
       const found = input === undefined ? 'it is undefined' : findNonJson(input)
       if (found !== undefined) throw new MeshError('bad-input', `the input of ${capability} is not JSON: ${found}`, { next: 'pass plain objects, arrays, strings, finite numbers, booleans and null' })
       const { version, attributes, timeLimitMs, signal, onChunk, key } = options
+      // Looked at here, where it is whole and nothing else waits for it.
+      const wanted = attributesOf(capability, input, attributes)
+      const fits = Travelling.safeParse({ version, attributes: wanted, timeLimitMs, key })
+      if (!fits.success) throw new MeshError('bad-input', `${capability} cannot be called so: ${describeIssues(fits.error.issues)}`, { next: 'correct the options of the call' })
       signal?.throwIfAborted()
       const callNumber = ++made
-      const bytes = new TextEncoder().encode(JSON.stringify(input))
-      // Looked at here, where it is whole and nothing else waits for it.
-      const asked = attributesOf(capability, input, attributes)
+      const text = JSON.stringify(input)
+      const bytes = new TextEncoder().encode(text)
       const units = unitsOf(capability, input)
       const prefixes = prefixesOf(capability, input)
       const cancel = (): void => {
@@ -52,7 +72,7 @@ export function createThreadCalls(runId: string, post: (message: FromThread, tra
           waiting.set(callNumber, { onChunk, resolve, reject })
           post({
             type: 'call', runId, callNumber, capability, input: bytes,
-            options: { ...(version === undefined ? {} : { version }), ...(asked === undefined ? {} : { attributes: asked }), ...(units === undefined ? {} : { units }), ...(prefixes.length === 0 ? {} : { prefixes }), ...(timeLimitMs === undefined ? {} : { timeLimitMs }), key: key ?? String(callNumber), streams: onChunk !== undefined },
+            options: { ...(version === undefined ? {} : { version }), ...(wanted === undefined ? {} : { attributes: wanted }), ...(units === undefined ? {} : { units }), ...(prefixes.length === 0 ? {} : { prefixes }), ...(timeLimitMs === undefined ? {} : { timeLimitMs }), key: key ?? keyFor(capability, text), streams: onChunk !== undefined },
           }, [bytes.buffer])
         })
       } finally {

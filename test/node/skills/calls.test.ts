@@ -89,13 +89,39 @@ describe('a call', () => {
 
   it('has an answer of its own, however many there are and in whatever order they come', async () => {
     const waiting: (() => void)[] = []
-    const one = start('calls.many', { count: 200 }, ({ input, key }, _, answer) => {
+    const one = start('calls.many', { count: 200 }, ({ input }, _, answer) => {
       const { value } = (input as { inline: { value: number } }).inline
-      expect(key).toBe(String(value + 1))
       waiting.push(() => answer(done(2 * value)))
       if (waiting.length === 200) for (const say of waiting.reverse()) say()
     })
     expect(await outputOf(one)).toEqual(Array.from({ length: 200 }, (_, value) => 2 * value))
+  })
+
+  it('is named after what it asks for: the same in an attempt that begins further on, and never that of another', async () => {
+    const keysOf = async (values: number[]): Promise<string[]> => {
+      const keys: string[] = []
+      await outputOf(start('calls.these', { values }, ({ key }, _, answer) => {
+        keys.push(key)
+        answer(done(null))
+      }))
+      return keys
+    }
+    const whole = await keysOf([1, 2, 2, 3])
+    expect(new Set(whole).size).toBe(4)
+    expect(await keysOf([3])).toEqual(whole.slice(3))
+    expect(await keysOf([2, 3])).toEqual([whole[1], whole[3]])
+  })
+
+  it.each([
+    ['version', '1', /version: is not a version/], ['attributes', { model: 'x'.repeat(300) }, /attributes\.model: /], ['timeLimitMs', -1, /timeLimitMs: /], ['timeLimitMs', 'soon', /timeLimitMs: /], ['key', 'k'.repeat(600), /key: /], ['key', '', /key: /],
+  ])('with a %s that cannot travel is refused before it is made: %#', async (option, value, detail) => {
+    const calls: SkillCall[] = []
+    const one = start('calls.one', { of: 'number.double', input: {}, options: { [option]: value } as Json }, (call, _, answer) => {
+      calls.push(call)
+      answer(done(null))
+    })
+    expect(await outputOf(one)).toEqual({ failed: { code: 'bad-input', detail: expect.stringMatching(detail) as string, next: 'correct the options of the call' } })
+    expect(calls).toEqual([])
   })
 
   it('takes inputs and outputs through blobs when they are large', async () => {
