@@ -1,5 +1,6 @@
 /** One answer of a model at an endpoint, from the request to its last piece. */
 import type OpenAI from 'openai'
+import type * as Streaming from 'openai/streaming'
 import { MeshError } from '../../../protocols/kernel/errors.ts'
 import type { ChatDelta, ChatInput } from '../../../protocols/models/schema.ts'
 import { chatRequest } from './chat-request.ts'
@@ -66,8 +67,11 @@ export async function chatOnce({ endpoint, line, dialects, model, input, signal,
   })
 }
 
+/** Looked up once: even of a module that is loaded an import takes its time. */
+let streaming: Promise<typeof Streaming> | undefined
+
 async function pieces(response: Response, leaving: AbortController, client: OpenAI): Promise<AsyncIterable<unknown>> {
-  const { Stream } = await import('openai/streaming')
+  const { Stream } = await (streaming ??= import('openai/streaming'))
   return Stream.fromSSEResponse<unknown>(response, leaving, client)
 }
 

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { nextReply } from '../child-reply.ts'
 import { whenInterrupted } from '../interrupted.ts'
-import { temperature, question } from './generation.ts'
+import { question, temperature } from './generation.ts'
 
 export interface Generation {
   /** Of the answer. */
@@ -16,7 +16,8 @@ export interface Generation {
 
 export interface DirectLlama {
   readonly pid: number
-  generate(tokens: number): Promise<Generation>
+  /** @param tokens of the answer. @param number of the question. */
+  generate(tokens: number, number: number): Promise<Generation>
   stop(): Promise<void>
 }
 
@@ -24,6 +25,11 @@ export interface DirectLlamaOptions {
   readonly file: string
   readonly threads: number
   readonly contextTokens: number
+}
+
+interface Wanted {
+  readonly tokens: number
+  readonly number: number
 }
 
 const patienceMs = 120_000
@@ -36,8 +42,8 @@ export async function startDirectLlama(options: DirectLlamaOptions): Promise<Dir
   await nextReply<{ readonly ready: true }>(child, who, 'load the model', patienceMs)
   return {
     pid: child.pid ?? 0,
-    generate(tokens) {
-      child.send({ tokens })
+    generate(tokens, number) {
+      child.send({ tokens, number } satisfies Wanted)
       return nextReply<Generation>(child, who, 'write an answer', patienceMs)
     },
     async stop() {
@@ -63,21 +69,23 @@ async function serve({ file, threads, contextTokens }: DirectLlamaOptions): Prom
   const context = await model.createContext({ sequences: 1, contextSize: contextTokens, threads })
   const sequence = context.getSequence()
   process.on('message', (said) => {
-    const generate = async (): Promise<Generation> => {
+    const generate = async ({ tokens, number }: Wanted): Promise<Generation> => {
       await sequence.clearHistory()
       const session = new LlamaChatSession({ contextSequence: sequence, autoDisposeSequence: false })
+      // Without the library's own system prompt, which a node does not send either.
+      session.setChatHistory([])
       const before = sequence.tokenMeter.getState()
       const startedAtMs = performance.now()
       let firstMs: number | undefined
-      await session.prompt(question, {
-        maxTokens: (said as { readonly tokens: number }).tokens, temperature, minP: 0.05, repeatPenalty: false,
+      await session.prompt(question(number), {
+        maxTokens: tokens, temperature, minP: 0.05, repeatPenalty: false,
         onTextChunk: () => void (firstMs ??= performance.now() - startedAtMs),
       })
       const allMs = performance.now() - startedAtMs
       session.dispose({ disposeSequence: false })
       return { tokens: sequence.tokenMeter.diff(before).usedOutputTokens, firstMs: firstMs ?? Number.NaN, allMs }
     }
-    generate().then((generation) => process.send?.(generation), failed)
+    generate(said as Wanted).then((generation) => process.send?.(generation), failed)
   })
   process.send?.({ ready: true })
 }

@@ -29,11 +29,11 @@ const contextTokens = 1_024
 /** It never ends an answer by itself. */
 const endBias = -20
 
-async function through(client: OpenAI, tokens: number): Promise<Generation> {
+async function through(client: OpenAI, tokens: number, number: number): Promise<Generation> {
   const startedAtMs = performance.now()
   let firstMs: number | undefined
   let written = 0
-  const stream = await client.chat.completions.create({ model: modelName, messages: [{ role: 'user', content: question }], temperature, max_completion_tokens: tokens, stream: true, stream_options: { include_usage: true } })
+  const stream = await client.chat.completions.create({ model: modelName, messages: [{ role: 'user', content: question(number) }], temperature, max_completion_tokens: tokens, stream: true, stream_options: { include_usage: true } })
   for await (const { choices: [choice], usage } of stream) {
     if ((choice?.delta.content ?? '') !== '') firstMs ??= performance.now() - startedAtMs
     written = usage?.completion_tokens ?? written
@@ -67,25 +67,25 @@ export async function measureSpeed({ runs, tokens, tiny, profiles }: SpeedOption
       await served(mesh, modelName, 1)
       const client = clientOf(mesh)
       console.error('tokens: warming up …')
-      await direct.generate(tokens)
-      await through(client, tokens)
+      await direct.generate(tokens, 0)
+      await through(client, tokens, 0)
       const alone: Generation[] = []
       const meshed: Generation[] = []
       const nodes = mesh.living().map(({ name, child }) => ({ name, pid: child.pid ?? 0 }))
       const millis = { alone: [] as number[], meshed: [] as number[] }
-      const askMesh = async (): Promise<void> => {
-        const { value, micros } = await cpuDuring(nodes, () => through(client, tokens))
+      const askMesh = async (number: number): Promise<void> => {
+        const { value, micros } = await cpuDuring(nodes, () => through(client, tokens, number))
         meshed.push(value)
         millis.meshed.push([...micros.values()].reduce((sum, one) => sum + one, 0) / 1_000 / tokens)
       }
       for (let run = 1; run <= runs; run++) {
         console.error(`tokens: run ${run} of ${runs} …`)
         // Each goes first every other time.
-        if (run % 2 === 0) await askMesh()
-        const { value, micros } = await cpuDuring([{ name: 'alone', pid: direct.pid }], () => direct.generate(tokens))
+        if (run % 2 === 0) await askMesh(run)
+        const { value, micros } = await cpuDuring([{ name: 'alone', pid: direct.pid }], () => direct.generate(tokens, run))
         alone.push(value)
         millis.alone.push((micros.get('alone') ?? Number.NaN) / 1_000 / tokens)
-        if (run % 2 === 1) await askMesh()
+        if (run % 2 === 1) await askMesh(run)
       }
       const short = [...alone, ...meshed].find((generation) => generation.tokens < tokens)
       if (short !== undefined) throw new Error(`an answer had ${short.tokens} tokens of ${tokens}`)
