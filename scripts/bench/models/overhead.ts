@@ -23,7 +23,7 @@ const workers = ['worker-1', 'worker-2']
 const placesEach = 10
 const places = placesEach * workers.length
 const overheadMost = 0.05
-/** Missions that are not counted: until a worker has served some 500, its code is not compiled and a call takes it three times as long. */
+/** Missions that are not counted: until a worker has served some hundreds of calls, its code is not compiled and one takes it three times as long. */
 const warmUps = 10
 const messages = [{ role: 'user' as const, content: 'What does a goose say?' }]
 
