@@ -78,8 +78,9 @@ describe('a mesh whose only model has random weights', () => {
     const { id } = await front.client.submit({ text: goal } as never)
     const view = await ended(mesh, 'front', id)
     const planning = mesh.node('knows-nothing').facts().filter(({ msg, invocation }) => /^invocation\./.test(msg) && (invocation as string).startsWith(`${id}:root/mission~`))
-    expect(planning.some(({ msg }) => msg === 'invocation.done')).toBe(true)
-    expect(planning.filter(({ msg, code }) => msg === 'invocation.failed' && code !== 'context-overflow')).toEqual([])
+    expect(planning.length).toBeGreaterThan(0)
+    // Too long a prompt is shortened; too long an answer, of which a random model may give one, is asked for again.
+    expect(planning.filter(({ msg, code, detail }) => msg === 'invocation.failed' && code !== 'context-overflow' && !/not complete|cut off/.test(String(detail)))).toEqual([])
     // A plan of random words is seldom one; "do it yourself" is, and then the agent's words are the result.
     const isPlanned = (await front.client.tasks(id)).children.some(({ children }) => children.length > 0)
     if (view.state === 'completed') expect((await front.client.result(id)).result).toMatchObject({ provenance: { model: 'random-weights', node: 'knows-nothing' } })
