@@ -155,7 +155,7 @@ describe('a hostile peer', () => {
     const one = invoke(world, 'a', { capability: 'llm.chat', input: chat })
     await world.until(() => world.node('b').skills.running().length > 0, 'its begin')
     const callId = world.node('b').skills.running()[0]?.runId ?? ''
-    const stats = { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 1e9 }
+    const stats = { queueMs: 0, transferMs: 0, runMs: 1, costUsd: 1e6 }
     for (let i = 0; i < 3; i++) {
       say('a', 'invoker', { kind: 'invoke-chunks', callId, at: i, chunks: ['evil'] })
       say('a', 'invoker', { kind: 'invoke-ended', callId, output: { inline: 'evil' }, stats })
