@@ -288,6 +288,8 @@ export type InvokerMessage =
   | { readonly kind: 'invoke-asked'; readonly tag: string; readonly invocation: AskedInvocation }
   /** Nobody waits for the answer any more: there will be none. */
   | { readonly kind: 'invoke-withdrawn'; readonly tag: string; readonly reason: string }
+  /** Of the participant: this actor of the node has failed, and hears no answer. */
+  | { readonly kind: 'askers-gone'; readonly actor: string }
   /** Nothing more is asked on this account. */
   | { readonly kind: 'account-closed'; readonly account: string }
   | InvocationAnswer

@@ -49,10 +49,10 @@ export function offerFor(state: DirectoryState, query: CapabilityQuery, context:
   }
 }
 
-/** What a person could ask for instead: agents need models, and are none. */
+/** What a person could ask for instead: agents need models, and what is part of something larger is not asked for by itself. */
 function offeredNow(state: DirectoryState): string[] {
   const names = new Set<string>()
-  for (const { advert } of state.cache.kept.values()) for (const { name } of advert.leaving ? [] : advert.capabilities) if (!/^(llm|agent)\./.test(name)) names.add(name)
+  for (const { advert } of state.cache.kept.values()) for (const { name, summary } of advert.leaving ? [] : advert.capabilities) if (!/^(llm|agent)\./.test(name) && !/\bPart of [a-z.-]+\.$/.test(summary)) names.add(name)
   return [...names].sort().slice(0, othersMax)
 }
 

@@ -13,7 +13,7 @@ import type { SkillRunEvent } from '../ports/skill-runner.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import { byAddress, parts } from './batches.ts'
-import { endCalls, newRunCalls, onCallAnswered, onSkillCall, withCallsOf, type RunCalls } from './skill-calls.ts'
+import { endCalls, newRunCalls, onCallAnswered, onSkillCall, runOfTag, withCallsOf, type RunCalls } from './skill-calls.ts'
 
 interface Running {
   readonly invoke: Invoke
@@ -31,7 +31,8 @@ interface State {
 export function invocations(): Behaviour<State> {
   return {
     kind: 'invocations',
-    supervision: 'restart',
+    // The other runs go on, and their places are the participant's to know of.
+    supervision: 'resume',
     start: (context) => ({ state: { running: new Map() }, effects: [tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' }), nextTick()] }),
     receive,
     endTurn: (state) => [...state.running.values()].flatMap(flush),
@@ -60,7 +61,7 @@ function receive(state: State, { message, from }: Delivery, context: ActorContex
     case 'invoke-chunk':
     case 'invoke-done':
     case 'invoke-failed':
-      return [...state.running.values()].flatMap(({ calls }) => onCallAnswered(calls, message))
+      return onCallAnswered(state.running.get(runOfTag(message.tag))?.calls, message)
     case 'peer-down':
       return [...state.running.values()].filter(({ invoke }) => invoke.caller.peer === message.peer).flatMap((running) => stop(state, running, 'its caller is gone', context))
     case 'tick':

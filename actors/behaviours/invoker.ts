@@ -32,7 +32,8 @@ const attemptsMax = 4
 export function invoker(init: InvokerInit): Behaviour<InvokerState> {
   return {
     kind: 'invoker',
-    supervision: 'restart',
+    // One message that it cannot bear must not cost everybody else the answer they wait for.
+    supervision: 'resume',
     start: (context) => ({ state: newInvokerState(context.random.text(8)), effects: [tell(at(context.self.peer, actorNames.directory), { kind: 'watch-peers' })] }),
     receive: (state, delivery, context) => receive(init, state, delivery, context),
     endTurn: (state, context) => timer(state, context),
@@ -49,6 +50,8 @@ function receive(init: InvokerInit, state: InvokerState, { message, from }: Deli
     case 'account-closed':
       state.accounts.delete(message.account)
       return []
+    case 'askers-gone':
+      return forgetAskers(state, message.actor, context)
     case 'offers':
       return onOffers(state, message.tag, message.offers, context)
     case 'propose':
@@ -74,7 +77,7 @@ function receive(init: InvokerInit, state: InvokerState, { message, from }: Deli
     case 'invoke-ended':
       return onEnded(state, from.peer, message, context)
     case 'assessments':
-      for (const [peer, assessment] of message.assessments) state.assessments.set(peer, assessment)
+      for (const [peer, assessment] of message.assessments) if (context.connected(peer)) state.assessments.set(peer, assessment)
       return []
     case 'peer-down':
       return onPeerDown(state, message.peer, context)
@@ -227,7 +230,9 @@ function onChunks(state: InvokerState, peer: PeerId, { callId, at: from, chunks 
   invocation.at.heardAtMs = context.nowMs
   // A stream is never begun again once a part of it was handed on, so the numbers only guard against what is repeated.
   const fresh = chunks.slice(Math.max(0, invocation.chunks - from))
-  if (from > invocation.chunks || fresh.length === 0) return []
+  // Half an answer that looks like a whole one is worse than none.
+  if (from > invocation.chunks) return [...cancelAt(invocation, 'a piece of its answer is missing'), ...lose(state, state.byCall.get(callId) ?? '', invocation, 'a piece of its answer is missing', context)]
+  if (fresh.length === 0) return []
   invocation.chunks += fresh.length
   return [tell(invocation.asker, { kind: 'invoke-chunk', tag: invocation.asked.tag, chunks: fresh })]
 }
@@ -268,6 +273,7 @@ function again(state: InvokerState, key: string, invocation: Invocation, lostPee
 
 function onPeerDown(state: InvokerState, peer: PeerId, context: ActorContext): Effect[] {
   const effects = drive(state, { type: 'peer-down', peer }, context)
+  state.assessments.delete(peer)
   for (const [key, invocation] of [...state.invocations]) if (invocation.at?.peer === peer) effects.push(...lose(state, key, invocation, 'the connection to its node was lost', context))
   return effects
 }
@@ -334,7 +340,25 @@ function end(state: InvokerState, key: string): Effect[] {
   if (invocation?.call !== undefined) state.byCall.delete(invocation.call.callId)
   // Nobody else uses an account that nobody has named.
   if (invocation !== undefined && invocation.asked.account === undefined) state.accounts.delete(invocation.accountName)
+  if (state.populations.size > needsKept) forgetNeeds(state)
   return []
+}
+
+const needsKept = 256
+
+/** What is asked of a capability may be another thing each time. */
+function forgetNeeds({ populations, invocations }: InvokerState): void {
+  const open = new Set([...invocations.values()].map(({ asked }) => needOf(asked)))
+  for (const need of populations.keys()) if (!open.has(need)) populations.delete(need)
+}
+
+/** An actor of this node has failed: nobody hears what it asked for. */
+function forgetAskers(state: InvokerState, actor: string, context: ActorContext): Effect[] {
+  const theirs = [...state.invocations].filter(([, { asker }]) => asker.actor === actor)
+  const accounts = new Set(theirs.map(([, { accountName }]) => accountName))
+  const effects = theirs.flatMap(([key]) => withdraw(state, key, 'its asker has failed', context))
+  for (const account of accounts) state.accounts.delete(account)
+  return effects
 }
 
 function invocationOf(state: InvokerState, callId: CallId): Invocation | undefined {

@@ -40,8 +40,10 @@ export function waitsForCommit(state: ManagerState, awardId: AwardId, message: P
 const heardMax = 4
 
 /** @returns false when the result has to be looked at further, for which there is time once the award is in the log. */
-function acceptAhead(state: ManagerState, { award, sentAtMs }: Committing, { awardId, result }: Result, from: ActorAddress, context: ActorContext): boolean {
-  const { accept } = taskOf(state, award.taskId).spec
+function acceptAhead(state: ManagerState, { award, sentAtMs }: Committing, { awardId, result, stats }: Result, from: ActorAddress, context: ActorContext): boolean {
+  const { accept, budgetUsd } = taskOf(state, award.taskId).spec
+  // What was set aside for it is settled by its award, which is not in the log yet.
+  if (budgetUsd !== undefined || stats.costUsd > 0 || stats.tokens !== undefined) return false
   const value = inlineOf(result)
   if (isTooLarge(value)) return false
   if (accept.length > 0 && (value === undefined || failedCheck(accept, value) !== undefined)) return false

@@ -58,8 +58,8 @@ export function onOutcome(state: ManagerState, message: Outcome, delivery: Deliv
       return confirmed
     }
     state.settling.set(awardId, from)
-    // A worker that stopped because its lease ran out has not failed at the task.
-    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context, costOf(task, message.stats)), ...overcharged(task, message.stats)]
+    // A worker that stopped because its lease ran out has not failed at the task. Of one that broke down nobody knows what it has spent.
+    return [...confirmed, ...endAward(state, awardId, message.fault.code === 'fenced' ? 'lost' : 'failed', message.fault, context, message.fault.code === 'internal' ? undefined : costOf(task, message.stats)), ...overcharged(task, message.stats)]
   }
   state.settling.set(awardId, from)
   const value = inlineOf(message.result)
@@ -95,9 +95,9 @@ function costs({ spec, attempts }: TaskNode, costUsd: number): boolean {
   return costUsd > 0 || spec.budgetUsd !== undefined || (award !== undefined && setAsideBy(award) > 0)
 }
 
-/** Who has no bill has nothing to say about what was set aside. */
+/** What it has cost, when anything was set aside for it or it has cost something. */
 function costOf(task: TaskNode, stats: RunStats): number | undefined {
-  return stats.costUsd > 0 ? owed(task, stats) : undefined
+  return costs(task, stats.costUsd) ? owed(task, stats) : undefined
 }
 
 /** Who bids a price, and takes a budget, keeps to them: what a worker says beyond that is its own affair. */

@@ -120,7 +120,7 @@ function receive(state: ManagerState, given: Delivery, context: ActorContext): r
     case 'invoke-chunk':
     case 'invoke-done':
     case 'invoke-failed':
-      return state.skill === undefined ? [] : onCallAnswered(state.skill.calls, message)
+      return onCallAnswered(state.skill?.calls, message)
     case 'offers':
       if (message.tag === 'plan') return onPlanOffers(state, message.offers, context)
       return state.fold === undefined ? [] : onOffers(state, message.tag, message.offers, context)

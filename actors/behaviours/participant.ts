@@ -157,7 +157,7 @@ function receive(init: ParticipantInit, state: State, { message, from, principal
     case 'child-failed': {
       const lost = [...state.held].filter(([, { name }]) => name === message.name).map(([awardId]) => awardId)
       for (const [missionId, { name }] of state.workers) if (name === message.name) state.workers.delete(missionId)
-      return [...lost.flatMap((awardId) => lose(state, awardId, message.reason)), ...sayDrained(state)]
+      return [...lost.flatMap((awardId) => lose(state, awardId, message.reason)), tell(at(context.self.peer, actorNames.invoker), { kind: 'askers-gone', actor: message.name }), ...sayDrained(state)]
     }
     case 'peer-down':
       forgetInitiator(state.core, message.peer)

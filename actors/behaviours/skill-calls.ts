@@ -43,6 +43,11 @@ export function newRunCalls(account: RunAccount): RunCalls {
   return { account, open: new Map(), held: new Map(), withdrawn: new Set(), used: false, costUsd: 0, inputTokens: 0, outputTokens: 0 }
 }
 
+/** The run that an answer of the invoker is for. */
+export function runOfTag(tag: string): string {
+  return tag.slice(0, tag.lastIndexOf(' '))
+}
+
 function tagOf({ account }: RunCalls, callNumber: number): string {
   return `${account.runId} ${callNumber}`
 }
@@ -82,7 +87,8 @@ function giveUp(calls: RunCalls, tag: string): void {
 }
 
 /** The invoker's answer, when it is to a call of this run. */
-export function onCallAnswered(calls: RunCalls, answer: InvocationAnswer): Effect[] {
+export function onCallAnswered(calls: RunCalls | undefined, answer: InvocationAnswer): Effect[] {
+  if (calls === undefined) return []
   if (answer.kind === 'invoke-placed') {
     if (calls.open.has(answer.tag)) calls.held.set(answer.tag, answer.heldUsd)
     // The two have crossed.
@@ -90,7 +96,10 @@ export function onCallAnswered(calls: RunCalls, answer: InvocationAnswer): Effec
     return []
   }
   const callNumber = calls.open.get(answer.tag)
-  if (callNumber === undefined) return []
+  if (callNumber === undefined) {
+    if (answer.kind !== 'invoke-chunk') calls.withdrawn.delete(answer.tag)
+    return []
+  }
   const { runId } = calls.account
   if (answer.kind === 'invoke-chunk') return answer.chunks.map((value) => ({ type: 'answer-call', runId, callNumber, event: { type: 'chunk', value } }))
   calls.open.delete(answer.tag)

@@ -10,7 +10,7 @@ import { isFenced, renewed, type Holder } from '../../protocols/leasing/holder.t
 import { actorNames, at } from '../names.ts'
 import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
-import { onCallAnswered } from './skill-calls.ts'
+import { onCallAnswered, runOfTag } from './skill-calls.ts'
 import { adoptRun, endRun, handBack, heldBy, lookAfter, newRun, onCheckpointHeard, onManagerBack, onSkill, stopSkill, tellProgress, type Run, type WorkerState } from './worker-run.ts'
 import { flushSaid, newSaid, renewals } from './worker-says.ts'
 
@@ -55,7 +55,7 @@ function receive(missionId: MissionId, state: WorkerState, delivery: Delivery, c
     case 'invoke-chunk':
     case 'invoke-done':
     case 'invoke-failed':
-      return [...state.runs.values()].flatMap(({ calls }) => onCallAnswered(calls, message))
+      return onCallAnswered(state.runs.get(runOfTag(message.tag) as AwardId)?.calls, message)
     case 'adopt': {
       const run = state.runs.get(message.awardId)
       if (message.manager.peer !== from.peer) return []

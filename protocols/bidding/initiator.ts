@@ -109,6 +109,12 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
         const auction = book.auctions.get(bid.callId)
         if (auction === undefined) over.push(bid.callId)
         if (auction === undefined || auction.call.excluded.includes(input.peer)) continue
+        // Who asks more than there is has not bid: a fast one must not keep a cheap one from it.
+        if (bid.priceUsd > auction.call.budgetUsd) {
+          auction.proposals.delete(input.peer)
+          auction.refusals.set(input.peer, { name: input.name, refusal: overBudget(bid, auction.call) })
+          continue
+        }
         const pool = poolOfBid(book, auction.call.kind, bid, input.peer)
         book.freePlaces.set(pool, bid.slotsFree)
         book.takenSinceBid.set(pool, book.unconfirmedOf.get(pool) ?? 0)
@@ -165,6 +171,10 @@ export function stepInitiator(book: CallBook, input: InitiatorInput, nowMs: Inst
       return outputs
     }
   }
+}
+
+function overBudget({ callId, priceUsd }: Bid, { budgetUsd }: Call): Refusal {
+  return { callId, reason: 'over-budget', detail: `asks ${priceUsd} USD, ${budgetUsd} USD are left`.slice(0, 280), retryable: false, waiting: false }
 }
 
 /** Whether more bids are waited for before the call is decided. */

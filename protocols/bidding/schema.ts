@@ -7,7 +7,7 @@ import { limits } from '../kernel/limits.ts'
 import { Payload } from '../kernel/payload.ts'
 
 /** What goes in and at most comes out of a run, in the capability's own units (for a model, tokens): what a capability with a price is priced by. */
-export const RunUnits = z.object({ input: z.number().min(0), output: z.number().min(0) })
+export const RunUnits = z.object({ input: z.number().min(0).max(limits.unitsMax), output: z.number().min(0).max(limits.unitsMax) })
 export type RunUnits = z.infer<typeof RunUnits>
 
 /** One task put out to tender. */
@@ -77,7 +77,7 @@ export const Bid = z.object({
   version: SchemaVersion,
   estimatedFinishMs: z.number().min(0),
   breakdown: BidBreakdown,
-  priceUsd: z.number().min(0),
+  priceUsd: z.number().min(0).max(limits.usdMax),
   slotsFree: z.number().int().min(0),
   slots: z.number().int().min(0),
   /** Share of the input the bidder already holds, in [0,1]. */
@@ -129,7 +129,7 @@ export const BidSummary = z.object({
   estimatedFinishMs: z.number().min(0),
   /** The estimate after what the manager has learned of this bidder's honesty. */
   calibratedFinishMs: z.number().min(0),
-  priceUsd: z.number().min(0),
+  priceUsd: z.number().min(0).max(limits.usdMax),
   slotsFree: z.number().int().min(0),
   breakdown: BidBreakdown,
   terms: ScoreTerms,
@@ -174,7 +174,7 @@ export const AwardedTask = z.object({
   priority: z.number().int().min(1).max(10),
   timeLimitMs: z.number().int().min(1),
   /** What it may spend on calls of its own, US dollars; absent: nothing that costs. */
-  budgetUsd: z.number().min(0).optional(),
+  budgetUsd: z.number().min(0).max(limits.usdMax).optional(),
 })
 export type AwardedTask = z.infer<typeof AwardedTask>
 
@@ -199,7 +199,7 @@ export const Confirm = z.object({ kind: z.literal('confirm'), awardIds: z.array(
 /** The worker cannot take the award after all. */
 export const RefuseAward = z.object({ kind: z.literal('refuse-award'), awardId: AwardId, refusal: Refusal })
 
-export const RunStats = z.object({ queueMs: z.number().min(0), transferMs: z.number().min(0), runMs: z.number().min(0), memoryBytesMax: z.number().min(0).optional(), costUsd: z.number().min(0).default(0), /** Of models: what went in and came out. */ tokens: RunUnits.optional() })
+export const RunStats = z.object({ queueMs: z.number().min(0), transferMs: z.number().min(0), runMs: z.number().min(0), memoryBytesMax: z.number().min(0).optional(), costUsd: z.number().min(0).max(limits.usdMax).default(0), /** Of models: what went in and came out. */ tokens: RunUnits.optional() })
 export type RunStats = z.infer<typeof RunStats>
 
 export const Result = z.object({ awardId: AwardId, result: Payload, cites: z.array(AwardId).max(limits.missionTasksMax), stats: RunStats })

@@ -2,8 +2,6 @@
  * What the calls of one task, or of one caller, may cost together. A call sets aside the price of its bid before it begins and gives back what
  * it did not cost when it ends; one that was lost has cost its price. So the sum never exceeds the budget, however many are under way (S16).
  */
-import { invariant } from '../kernel/errors.ts'
-
 export interface Account {
   /** US dollars; Infinity: no limit. */
   budgetUsd: number
@@ -14,8 +12,10 @@ export interface Account {
 /** By a name that its user chooses. */
 export type Accounts = Map<string, Account>
 
-/** Sums of money are added up in floating point. */
-const roundingUsd = 1e-9
+/** Sums of money are added up in floating point: the larger, the less exactly. */
+function roundingUsd({ budgetUsd }: Account): number {
+  return 1e-9 * Math.max(1, Number.isFinite(budgetUsd) ? budgetUsd : 1)
+}
 
 export function accountOf(accounts: Accounts, name: string, budgetUsd: number): Account {
   let account = accounts.get(name)
@@ -29,7 +29,7 @@ export function leftUsd({ budgetUsd, spentUsd, setAsideUsd }: Account): number {
 
 /** @returns whether there was enough. */
 export function setAside(account: Account, priceUsd: number): boolean {
-  if (priceUsd > leftUsd(account) + roundingUsd) return false
+  if (priceUsd > leftUsd(account) + roundingUsd(account)) return false
   account.setAsideUsd += priceUsd
   return true
 }
@@ -54,7 +54,6 @@ export function owedUsd({ budgetUsd }: Account, setAsideUsd: number, toldUsd: nu
 
 /** @param costUsd what it has cost; the whole price when that cannot be known. */
 export function settle(account: Account, priceUsd: number, costUsd: number): void {
-  invariant(account.setAsideUsd + roundingUsd >= priceUsd, 'what is settled was set aside')
   account.setAsideUsd = Math.max(0, account.setAsideUsd - priceUsd)
   account.spentUsd += costUsd
 }

@@ -118,6 +118,11 @@ export const limits = Object.freeze({
   skillMemoryBytesDefault: 512 * MiB,
   managersPerNodeMax: 256,
 
+  // money and what is paid for
+  /** Beyond this nothing is a price or a budget: sums stay exact to a thousandth of a cent. */
+  usdMax: 1_000_000,
+  unitsMax: 1_000_000_000_000,
+
   // models
   chatMessagesMax: 10_000,
   contextTokensMax: 16 * 1024 * 1024,

@@ -23,7 +23,7 @@ export type Acknowledgement = z.infer<typeof Acknowledgement>
 export const MissionLimits = z.object({
   leavesMax: z.number().int().min(1).max(limits.missionTasksMax).default(limits.missionLeavesDefault),
   depthMax: z.number().int().min(1).max(limits.missionDepthMax).default(limits.missionDepthDefault),
-  budgetUsd: z.number().min(0).default(limits.missionBudgetUsdDefault),
+  budgetUsd: z.number().min(0).max(limits.usdMax).default(limits.missionBudgetUsdDefault),
   durationMs: z.number().int().min(1).default(limits.missionDurationMsDefault),
 })
 export type MissionLimits = z.infer<typeof MissionLimits>
@@ -32,7 +32,7 @@ export type MissionLimits = z.infer<typeof MissionLimits>
 export const LimitChange = z.object({
   leavesMax: z.number().int().min(1).max(limits.missionTasksMax),
   depthMax: z.number().int().min(1).max(limits.missionDepthMax),
-  budgetUsd: z.number().min(0),
+  budgetUsd: z.number().min(0).max(limits.usdMax),
   durationMs: z.number().int().min(1),
 }).partial().strict()
 export type LimitChange = z.infer<typeof LimitChange>
@@ -85,7 +85,7 @@ export const PlannedTask = z.object({
   /** A failure of this task leaves its parent to carry on without it. */
   optional: z.boolean().default(false),
   /** What it, and everything below it, may spend on priced capabilities, US dollars. Absent: nothing, but a mission of one task may spend the mission's budget. */
-  budgetUsd: z.number().min(0).optional(),
+  budgetUsd: z.number().min(0).max(limits.usdMax).optional(),
 }).strict()
 export type PlannedTask = z.infer<typeof PlannedTask>
 
@@ -133,7 +133,7 @@ export const TaskSpec = z.object({
   retry: RetryPolicy,
   timeLimitMs: z.number().int().min(1),
   optional: z.boolean(),
-  budgetUsd: z.number().min(0).optional(),
+  budgetUsd: z.number().min(0).max(limits.usdMax).optional(),
 })
 export type TaskSpec = z.infer<typeof TaskSpec>
 
@@ -150,7 +150,7 @@ export const AwardRecord = z.object({
   /** The standing offer that it was awarded against, without a call. */
   offer: OfferId.optional(),
   /** What it sets aside, US dollars; absent: its bid's price. */
-  setAsideUsd: z.number().min(0).optional(),
+  setAsideUsd: z.number().min(0).max(limits.usdMax).optional(),
   bid: WinningBid,
   bids: z.array(BidSummary).max(limits.bidsRecordedMax),
   refusals: z.array(RefusalSummary).max(limits.refusalsRecordedMax),
@@ -165,12 +165,12 @@ export const MissionEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('submitted'), ...at, missionId: MissionId, principal: Principal, owner: PeerId, name: z.string(), request: Payload, rootSpec: TaskSpec, priority: Priority, limits: MissionLimits, acknowledgement: Acknowledgement, key: z.string().max(256).optional(), requestDigest: z.string(), forkOf: z.object({ missionId: MissionId, taskId: TaskId }).optional() }),
   TookOver,
   MembersChanged,
-  z.object({ type: z.literal('planned'), ...at, taskId: TaskId, children: z.array(TaskSpec), result: Payload.optional(), /** Of an addition to a plan, after its children have ended: 1 for the first. */ round: z.number().int().min(1).max(limits.revisionsMax).optional(), /** Dead children that are done without from now on; what waits for them is cancelled. */ givesUp: z.array(TaskId).optional(), /** What making it has cost. */ costUsd: z.number().min(0).optional() }),
+  z.object({ type: z.literal('planned'), ...at, taskId: TaskId, children: z.array(TaskSpec), result: Payload.optional(), /** Of an addition to a plan, after its children have ended: 1 for the first. */ round: z.number().int().min(1).max(limits.revisionsMax).optional(), /** Dead children that are done without from now on; what waits for them is cancelled. */ givesUp: z.array(TaskId).optional(), /** What making it has cost. */ costUsd: z.number().min(0).max(limits.usdMax).optional() }),
   z.object({ type: z.literal('awarded'), ...at, award: AwardRecord }),
-  z.object({ type: z.literal('award-ended'), ...at, awardId: AwardId, taskId: TaskId, fault: Fault, outcome: z.enum(['refused', 'lost', 'failed']), retryInMs: z.number().int().min(0).optional(), /** What it has cost, when that is known. */ costUsd: z.number().min(0).optional() }),
+  z.object({ type: z.literal('award-ended'), ...at, awardId: AwardId, taskId: TaskId, fault: Fault, outcome: z.enum(['refused', 'lost', 'failed']), retryInMs: z.number().int().min(0).optional(), /** What it has cost, when that is known. */ costUsd: z.number().min(0).max(limits.usdMax).optional() }),
   /** What a running attempt has published to go on from; a later attempt is given the newest. */
   z.object({ type: z.literal('checkpointed'), ...at, taskId: TaskId, awardId: AwardId, checkpoint: Payload }),
-  z.object({ type: z.literal('accepted'), ...at, taskId: TaskId, awardId: AwardId, result: Payload, cites: z.array(AwardId), tookMs: z.number(), costUsd: z.number().min(0).optional(), /** Of models. */ tokens: RunUnits.optional() }),
+  z.object({ type: z.literal('accepted'), ...at, taskId: TaskId, awardId: AwardId, result: Payload, cites: z.array(AwardId), tookMs: z.number(), costUsd: z.number().min(0).max(limits.usdMax).optional(), /** Of models. */ tokens: RunUnits.optional() }),
   /** Of a forked mission, before anything of it ran: the result that the task had in the other one. */
   z.object({ type: z.literal('reused'), ...at, taskId: TaskId, result: Payload, from: z.object({ missionId: MissionId, awardId: AwardId }) }),
   z.object({ type: z.literal('dead'), ...at, taskId: TaskId, fault: Fault }),

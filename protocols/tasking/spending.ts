@@ -7,8 +7,8 @@ import { parentTaskId, type TaskId } from '../kernel/ids.ts'
 import type { Attempt, MissionFold, TaskNode } from './fold.ts'
 import type { AwardRecord } from './schema.ts'
 
-/** Sums of money are added up in floating point. */
-const roundingUsd = 1e-9
+/** Sums of money are added up in floating point: the larger, the less exactly. */
+const roundingShare = 1e-9
 
 /** Whose money a task draws on: the composite task above it that has a budget of its own, or the mission. */
 export type Purse = TaskId | 'mission'
@@ -37,7 +37,7 @@ export function setAsideNext({ spec, attempts }: Pick<TaskNode, 'spec' | 'attemp
 
 export function isAffordable(fold: MissionFold, purse: Purse, usd: number, alsoHeldUsd = 0): boolean {
   const { heldUsd, budgetUsd } = balanceOf(fold, purse)
-  return usd <= 0 || heldUsd + alsoHeldUsd + usd <= budgetUsd + roundingUsd
+  return usd <= 0 || heldUsd + alsoHeldUsd + usd <= budgetUsd + roundingShare * Math.max(1, budgetUsd)
 }
 
 /** @param usd negative: given back. */

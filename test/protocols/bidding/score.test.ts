@@ -19,7 +19,7 @@ describe('a score', () => {
     const random = seededRandom([4, 4])
     for (let round = 0; round < 300; round++) {
       const bidders = Array.from({ length: 1 + random.below(8) }, (_, i) => bidder(`p${i}`, {
-        estimatedFinishMs: [0, random.next(), random.below(1e4), random.next() * 1e15][random.below(4)] ?? 0, priceUsd: [0, 0, random.next(), 1e9][random.below(4)] ?? 0,
+        estimatedFinishMs: [0, random.next(), random.below(1e4), random.next() * 1e15][random.below(4)] ?? 0, priceUsd: [0, 0, random.next(), 1e6][random.below(4)] ?? 0,
         slots: random.below(5), hostsOrchestrator: random.below(2) === 0,
       }, { slotsFree: random.below(9), assessment: { ratio: 0.5 + random.next() * 19.5, reliability: random.next(), breakerOpen: false } }))
       const ranked = rank(bidders)
