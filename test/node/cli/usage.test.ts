@@ -116,7 +116,7 @@ describe('bad usage', () => {
     expect(said.err).toContain(`"skein ${command}" is not in this release of Skein`)
   })
 
-  it.each([['mission', 'fork', 'x'], ['run', 'repo.report', '--quote']])('so does "skein %s %s %s"', async (...argv) => {
+  it.each([['run', 'repo.report', '--quote'], ['ask', 'anything', '--quote']])('so does "skein %s %s %s"', async (...argv) => {
     const said = await say([...argv, '--json'])
     expect(said.code).toBe(exitCodes.badUsage)
     expect(JSON.parse(said.err)).toMatchObject({ error: { code: 'not-available' } })
