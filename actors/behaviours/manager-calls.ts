@@ -108,8 +108,14 @@ function noProviderText(task: TaskNode): string {
   return `no live node offers ${wanted}; start one that does: skein node start --join INVITE (see: skein capabilities)`
 }
 
+/**
+ * An award's identity is never given twice. What an earlier manager of the same task has begun ahead of the log (under the same epoch) may
+ * never have come there, so each manager begins to count where none before it has.
+ */
 function attemptNumber(state: ManagerState, task: TaskNode): number {
-  return Math.max(task.attempts.at(-1)?.award.attempt ?? 0, state.attemptsMade.get(task.spec.taskId) ?? 0) + 1
+  const made = state.attemptsMade.get(task.spec.taskId)
+  const earlierManagers = made === undefined ? (state.init.award?.attempt ?? 1) - 1 : 0
+  return Math.max(task.attempts.at(-1)?.award.attempt ?? 0, made ?? 0) + earlierManagers + 1
 }
 
 /** One step of the initiator's machine, its outputs turned into effects. */

@@ -215,7 +215,7 @@ function onSkill(state: ManagerState, skill: SkillInProgress, event: SkillRunEve
     case 'done': {
       const ended = endCalls(skill.calls, context)
       const { costUsd } = withCallsOf(skill.calls, event.stats)
-      state.unbilledUsd += costUsd
+      state.unbilledUsd = Math.min(limits.usdMax, state.unbilledUsd + costUsd)
       state.skill = undefined
       return [...ended, ...(event.type === 'failed' ? fail(state, event.fault, context) : onStepDone(state, skill, event.output, context))]
     }

@@ -179,7 +179,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'calls-for-free', promise: 'S16', scenario: 'spending',
     why: 'what an agent asks for is small change',
     edits: [
-      { file: 'protocols/invoking/accounts.ts', find: '  if (priceUsd > leftUsd(account) + roundingUsd) return false\n', replace: '' },
+      { file: 'protocols/invoking/accounts.ts', find: '  if (priceUsd > leftUsd(account) + roundingUsd(account)) return false\n', replace: '' },
       // Whoever has awarded it would pay no more than it has set aside.
       { file: 'actors/behaviours/manager-outcomes.ts', find: "return spec.kind === 'leaf' && award !== undefined ? owedFor(award, costUsd) : costUsd", replace: 'return costUsd' },
       { file: 'actors/behaviours/invoker.ts', find: 'budgetUsd: Math.min(leftUsd(account), Number.MAX_SAFE_INTEGER), remainingMs', replace: 'budgetUsd: Number.MAX_SAFE_INTEGER, remainingMs' },

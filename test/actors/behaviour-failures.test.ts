@@ -89,7 +89,7 @@ describe('the participant', () => {
     ])
     expect(bidder(accepting('two'), from)).toMatchObject([{ message: { kind: 'refuse-award', awardId: awardOf('two').awardId, refusal: { callId: 'call-two', reason: 'no-free-slot' } } }])
     const effects = bidder({ kind: 'child-failed', name: workerName, reason: 'invariant broken' })
-    expect(effects).toMatchObject([{ type: 'stop-skill', runId: awardId }, { type: 'tell', to: { peer: far }, message: { kind: 'failure', awardId, fault: { code: 'internal', retryable: true } } }, { type: 'tell', message: { kind: 'propose', bids: [{ callId: 'call-two' }] } }, { type: 'set-timer', key: 'bid' }])
+    expect(effects).toMatchObject([{ type: 'stop-skill', runId: awardId }, { type: 'tell', to: { peer: far }, message: { kind: 'failure', awardId, fault: { code: 'internal', retryable: true } } }, { type: 'tell', to: { actor: actorNames.invoker }, message: { kind: 'askers-gone', actor: workerName } }, { type: 'tell', message: { kind: 'propose', bids: [{ callId: 'call-two' }] } }, { type: 'set-timer', key: 'bid' }])
     expect(bidder(accepting('three'), from), 'another worker, under another name').toMatchObject([{ message: { kind: 'confirm' } }, { type: 'fact' }, { type: 'spawn', name: actorNames.worker(missionId, 1) }, { to: { actor: actorNames.worker(missionId, 1) }, message: { kind: 'run-awards' } }])
   })
 

@@ -93,7 +93,7 @@ describe('service', () => {
 
   test('what comes in a later release says so; OpenAI\'s routes in OpenAI\'s shape', async () => {
     const { send, post } = await startBridge()
-    for (const path of ['/v1/missions/m-aaaaaaaa-bbbbbbbbbbbb/messages', '/v1/missions/m-aaaaaaaa-bbbbbbbbbbbb/fork', '/v1/quotes']) {
+    for (const path of ['/v1/missions/m-aaaaaaaa-bbbbbbbbbbbb/messages', '/v1/quotes']) {
       expect(await problemIn(await post(path, {}))).toMatchObject({ status: 501, code: 'not-available' })
     }
     for (const path of ['/v1/completions', '/v1/responses']) {
