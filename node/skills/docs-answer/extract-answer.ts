@@ -29,6 +29,11 @@ const nearnessWorth = 0.1
 const leansBack = /^(?:it|they|this|these|those|that|he|she|its|their|er|sie|es|dies\w*|il|elle|ils|ce|cela)\b/i
 const asksForNumber = /\bhow (?:many|much|long|old|large|big|fast|often|far|high|tall)\b|\bwhen\b|\bwhat (?:year|date|day|time|percentage|price|size|number|port|version)\b|\bwie\s?(?:viele?|lange?|oft|gro(?:ß|ss)|alt)\b|\bwann\b|\bcombien\b|\bquand\b|\bcuant\w+\b/iu
 
+/** "How long" asks for a time: that word is in no answer to it, and where it stands it means something else. */
+function askingStems(question: string): ReadonlySet<string> {
+  return new Set([...question.matchAll(/\bhow (many|much|long|old|large|big|fast|often|far|high|tall)\b/gi)].flatMap(([, word = '']) => stemsOf(word)))
+}
+
 interface Weighed {
   readonly ranked: RankedPassage
   readonly statement: Statement
@@ -55,8 +60,9 @@ export function extractAnswer(question: string, terms: readonly Term[], ranked: 
 
 function weigh(question: string, terms: readonly Term[], ranked: readonly RankedPassage[], corpus: Corpus): Weighed[] {
   const weights = termWeights(corpus)
-  const weightOf = new Map(terms.map((term, at) => [term.stem, weights[at] ?? 0]))
-  const weightOfAll = weights.reduce((sum, weight) => sum + weight, 0) || 1
+  const asking = askingStems(question)
+  const weightOf = new Map(terms.map((term, at) => [term.stem, asking.has(term.stem) ? 0 : weights[at] ?? 0]))
+  const weightOfAll = [...weightOf.values()].reduce((sum, weight) => sum + weight, 0) || 1
   const worthOf = (stems: ReadonlySet<string>): number => [...stems].reduce((sum, stem) => sum + (weightOf.get(stem) ?? 0), 0) / weightOfAll
   const bestScore = ranked[0]?.score ?? 1
   const wantsNumber = asksForNumber.test(question)
