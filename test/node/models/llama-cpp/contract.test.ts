@@ -19,4 +19,4 @@ llmProviderContract('a GGUF file run by llama.cpp', async () => {
       await rm(folder, { recursive: true, force: true })
     },
   }
-})
+}, { embeds: false })
