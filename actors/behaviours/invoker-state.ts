@@ -54,7 +54,3 @@ export function newInvokerState(life: string): InvokerState {
 export function keyOf({ actor }: ActorAddress, tag: string): string {
   return `${actor} ${tag}`
 }
-
-export function needOf({ capability, version, attributes }: Pick<Call, 'capability' | 'version' | 'attributes'>): string {
-  return version === undefined && attributes === undefined ? capability : `${capability} ${JSON.stringify([version, attributes])}`
-}

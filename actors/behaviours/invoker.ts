@@ -12,6 +12,7 @@ import { blobRefsIn } from '../../protocols/kernel/payload.ts'
 import { accountOf, allowanceUsd, leftUsd, owedUsd, setAside, settle } from '../../protocols/invoking/accounts.ts'
 import { invocationCallId } from '../../protocols/invoking/schema.ts'
 import { unitsOfPayload } from '../../protocols/models/units.ts'
+import { howToGetAModel } from '../../protocols/models/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { AskedInvocation, Offer } from '../messages.ts'
 import { actorNames, at } from '../names.ts'
@@ -19,7 +20,8 @@ import type { ActorContext, Behaviour, Delivery } from '../runtime/actor.ts'
 import { fact, tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
 import { announce, expectedOf, noAssessment } from './calling.ts'
-import { keyOf, needOf, newInvokerState, type Invocation, type InvokerState } from './invoker-state.ts'
+import { keyOf, newInvokerState, type Invocation, type InvokerState } from './invoker-state.ts'
+import { needOf } from './needs.ts'
 
 export interface InvokerInit {
   readonly tuning: Tuning
@@ -144,7 +146,7 @@ function callFor(state: InvokerState, invocation: Invocation, excluded: PeerId[]
 
 function nobodyOffers({ capability, attributes }: AskedInvocation, { versions, nearest }: Offer): Fault {
   const wanted = `${capability}${attributes === undefined ? '' : ` with ${JSON.stringify(attributes)}`}`
-  if (capability.startsWith('llm.')) return fault('no-provider', `no live node offers ${wanted}`, { next: 'give a node a model: skein node start --model FILE.gguf, or set OPENAI_API_KEY or SKEIN_LLM_URL; what there is: skein models' })
+  if (capability.startsWith('llm.')) return fault('no-provider', `no live node offers ${wanted}`, { next: `${howToGetAModel}; what there is: skein models` })
   if (versions.length === 0 && nearest.length > 0) return fault('unknown-capability', `no node of this mesh offers ${wanted}. Did you mean ${nearest.join(', ')}?`, { next: 'see what is offered: skein capabilities' })
   return fault('no-provider', `no live node offers ${wanted}${versions.length > 0 ? `; offered are ${versions.map((version) => `${capability}@${version}`).join(', ')}` : ''}`, { next: 'see what is offered: skein capabilities; or start a node that offers it: skein node start --skill FILE' })
 }

@@ -9,7 +9,8 @@ import { noAssessment } from './calling.ts'
 import { awardByOffer, closeCall, drive } from './manager-calls.ts'
 import { placesNow, stopTendering, suitsOffers } from './manager-offers.ts'
 import { lookUpProviders } from './manager-providers.ts'
-import { endCall, needOf, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { endCall, taskIdOf, taskOf, type ManagerState } from './manager-state.ts'
+import { needOf } from './needs.ts'
 
 /** Tasks whose inputs are there. */
 export function tender(state: ManagerState, tasks: readonly TaskNode[], context: ActorContext): Effect[] {

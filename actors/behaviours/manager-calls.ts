@@ -20,7 +20,8 @@ import { announce, expectedOf, noAssessment } from './calling.ts'
 import { noteChild } from './manager-children.ts'
 import { noteTender, releaseOffers, takePlace, tasksToCome } from './manager-offers.ts'
 import { lookUpProviders } from './manager-providers.ts'
-import { beginCall, endCall, foldOf, needOf, note, record, taskIdOf, taskOf, type Committing, type ManagerState } from './manager-state.ts'
+import { beginCall, endCall, foldOf, note, record, taskIdOf, taskOf, type Committing, type ManagerState } from './manager-state.ts'
+import { needOf } from './needs.ts'
 
 /** The directory has answered. */
 export function onOffers(state: ManagerState, tag: string, offers: readonly Offer[], context: ActorContext): Effect[] {

@@ -5,7 +5,8 @@
 import type { TaskId } from '../../protocols/kernel/ids.ts'
 import { parentTaskId } from '../../protocols/kernel/ids.ts'
 import { isTerminal } from '../../protocols/tasking/mission-state.ts'
-import { childrenOf, needOf, taskOf, type ManagerState } from './manager-state.ts'
+import { childrenOf, taskOf, type ManagerState } from './manager-state.ts'
+import { needOf } from './needs.ts'
 
 /** Looks at all children: after the log was folded, and now and then, so that nothing that can be started is ever overlooked for long. */
 export function indexChildren(state: ManagerState): void {

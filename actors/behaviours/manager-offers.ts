@@ -12,7 +12,8 @@ import type { TaskNode } from '../../protocols/tasking/mission-state.ts'
 import { actorNames, at } from '../names.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
-import { needOf, taskIdOf, taskOf, type ManagerState, type Tender } from './manager-state.ts'
+import { taskIdOf, taskOf, type ManagerState, type Tender } from './manager-state.ts'
+import { needOf } from './needs.ts'
 
 /** An award takes a place of its worker, until its result is here or it has ended otherwise. */
 export function takePlace({ places }: ManagerState, awardId: AwardId, peer: PeerId, capability: CapabilityName): void {

@@ -8,7 +8,8 @@ import type { Effect } from '../runtime/effects.ts'
 import { awardOpenCalls, tender } from './manager-awarding.ts'
 import { takeStartable } from './manager-children.ts'
 import { callsMost, placesNow } from './manager-offers.ts'
-import { beginPreparing, needOf, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { beginPreparing, record, taskName, taskOf, type ManagerState } from './manager-state.ts'
+import { needOf } from './needs.ts'
 
 /**
  * Starts whatever can be started now, and ends what never can. Of each need as many tasks as standing offers have places for, and as

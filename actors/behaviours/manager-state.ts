@@ -10,13 +10,14 @@ import type { InstantMs } from '../../protocols/kernel/units.ts'
 import type { Holder } from '../../protocols/leasing/holder.ts'
 import type { LeaseTable } from '../../protocols/leasing/lease.ts'
 import type { MissionFold, TaskNode } from '../../protocols/tasking/mission-state.ts'
-import type { IndexedEvent, MissionEvent, Plan, ProgressNote, TaskSpec } from '../../protocols/tasking/schema.ts'
+import type { IndexedEvent, MissionEvent, Plan, ProgressNote } from '../../protocols/tasking/schema.ts'
 import type { MessageOf } from '../../protocols/wire.ts'
 import type { ActorContext } from '../runtime/actor.ts'
 import { tell, type Effect } from '../runtime/effects.ts'
 import type { Tuning } from '../tuning.ts'
 import type { PassedOn } from '../messages.ts'
 import type { SkillRun } from '../ports/skill-runner.ts'
+import { needOf } from './needs.ts'
 import { newSaid, type EventGroup, type Said } from './manager-said.ts'
 import type { RunCalls } from './skill-calls.ts'
 
@@ -196,19 +197,6 @@ export function childrenOf(state: ManagerState): TaskNode[] {
 
 export function taskName(taskId: TaskId): string {
   return taskId.slice(taskId.lastIndexOf('/') + 1)
-}
-
-type Need = Pick<TaskSpec, 'capability' | 'version' | 'attributes'>
-/** Every waiting task is asked at every tick. */
-const needs = new WeakMap<Need, string>()
-
-/** What a task asks of a node: those that ask the same find the same providers. */
-export function needOf(spec: Need): string {
-  const { capability, version, attributes } = spec
-  if (version === undefined && attributes === undefined) return capability
-  let need = needs.get(spec)
-  if (need === undefined) needs.set(spec, (need = `${capability} ${JSON.stringify([version, attributes])}`))
-  return need
 }
 
 /** Its call is being prepared. */

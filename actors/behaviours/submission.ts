@@ -4,7 +4,7 @@ import { canonicalJson, digestOfText } from '../../protocols/kernel/hashing.ts'
 import type { CapabilityName, MissionId, PeerId, Principal, TaskId } from '../../protocols/kernel/ids.ts'
 import { blobRefsIn, withHolder, type Json, type Payload } from '../../protocols/kernel/payload.ts'
 import type { Replica } from '../../protocols/membership/schema.ts'
-import { chatCapability } from '../../protocols/models/schema.ts'
+import { chatCapability, howToGetAModel } from '../../protocols/models/schema.ts'
 import { planFault } from '../../protocols/tasking/plan.ts'
 import type { ForkSeed, MissionRequest } from '../../protocols/tasking/schema.ts'
 import { MissionLimits, Plan, RetryPolicy, type MissionEvent, type TaskSpec } from '../../protocols/tasking/schema.ts'
@@ -76,7 +76,7 @@ function unplannable({ offers, request }: Submission): Fault | undefined {
   if (model === undefined || model.population > 0) return undefined
   const others = model.others ?? []
   return fault('no-provider', `a goal in words needs a language model, and no node of this mesh has one${others.length === 0 ? '' : `; these capabilities work meanwhile: ${others.join(', ')}`}`, {
-    retryable: false, next: 'give a node a model: skein node start --model FILE.gguf, or start it with OPENAI_API_KEY or SKEIN_LLM_URL set',
+    retryable: false, next: howToGetAModel,
   })
 }
 

@@ -10,6 +10,9 @@ export const embedCapability = 'llm.embed'
 /** Of both capabilities' input and output. */
 export const modelsVersion = '1.0'
 
+/** What to do where there is no model. */
+export const howToGetAModel = 'give a node a model: skein node start --model FILE.gguf, or start it with OPENAI_API_KEY or SKEIN_LLM_URL set'
+
 /** As its node names it: `qwen3-4b-instruct-q4`, `gpt-5-mini`. */
 export const ModelName = z.string().min(1).max(256)
 

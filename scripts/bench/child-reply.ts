@@ -27,3 +27,12 @@ export function nextReply<Reply extends object>(child: ChildProcess, who: string
     child.once('exit', onExit)
   })
 }
+
+/** It ends by itself when it hears nothing from here any more. */
+export function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve())
+    child.disconnect()
+  })
+}

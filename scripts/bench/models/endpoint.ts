@@ -2,12 +2,12 @@
  * An OpenAI-compatible endpoint that takes exactly as long as the model's name says, in a process of its own: its work is on nobody else's loop.
  * `after-50` answers one word 50 ms after it was asked; `at-once` answers eight words without waiting. Told nothing, it ends with its parent.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { nextReply } from '../child-reply.ts'
+import { ended, nextReply } from '../child-reply.ts'
 import { whenInterrupted } from '../interrupted.ts'
 
 /** Its answer comes 50 ms after the question. */
@@ -38,14 +38,6 @@ export async function startEndpoint(): Promise<BenchEndpoint> {
       forget()
     },
   }
-}
-
-function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
-  return new Promise((resolve) => {
-    child.once('exit', () => resolve())
-    child.disconnect()
-  })
 }
 
 interface Asked {

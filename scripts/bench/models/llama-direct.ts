@@ -1,7 +1,7 @@
 /** node-llama-cpp called directly, in a process of its own: what the mesh is measured against. */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { nextReply } from '../child-reply.ts'
+import { ended, nextReply } from '../child-reply.ts'
 import { whenInterrupted } from '../interrupted.ts'
 import { question, temperature } from './generation.ts'
 
@@ -51,14 +51,6 @@ export async function startDirectLlama(options: DirectLlamaOptions): Promise<Dir
       forget()
     },
   }
-}
-
-function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
-  return new Promise((resolve) => {
-    child.once('exit', () => resolve())
-    child.disconnect()
-  })
 }
 
 /** As its documentation shows it, with the settings of `node/models/llama-cpp/`. */
